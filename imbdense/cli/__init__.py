@@ -1,0 +1,1 @@
+"""The verbs of the ``imbdense`` command, one module each."""

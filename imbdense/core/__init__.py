@@ -1,0 +1,1 @@
+"""Pure algorithms on torch, numpy and scipy: no host library, no file access."""

@@ -1,0 +1,114 @@
+"""Argument checks whose messages name the argument, what was expected, what came, and what to do."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any], *, owner: str = '') -> Any:
+    """Return ``value`` if it is one of ``choices``; else ``ValueError`` that lists them."""
+    options = list(choices)
+    if value not in options:
+        raise ValueError(f'{_prefix(owner)}{name} must be one of {options}, but got {value!r}.')
+    return value
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    owner: str = '',
+) -> float:
+    """Return ``float(value)`` if it is a finite number inside [low, high] (or (low, high] with ``low_open``).
+
+    Integers are accepted where floats are meant. Raises ``TypeError`` for other types, ``ValueError`` outside.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f'{_prefix(owner)}{name} must be a number, but got {type(value).__name__} {value!r}.')
+    number = float(value)
+    if not math.isfinite(number) or number < low or number > high or (low_open and number == low):
+        bracket = '(' if low_open else '['
+        raise ValueError(f'{_prefix(owner)}{name} must be a finite number in {bracket}{low}, {high}], but got {value}.')
+    return number
+
+
+def check_integer(name: str, value: Any, *, low: int | None = None, high: int | None = None, owner: str = '') -> int:
+    """Return ``value`` as int if it is an integer inside [low, high]; ``TypeError`` / ``ValueError`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f'{_prefix(owner)}{name} must be an integer, but got {type(value).__name__} {value!r}.')
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f'{_prefix(owner)}{name} must be an integer in [{low}, {high}], but got {value}.')
+    return value
+
+
+def check_counts(counts: Sequence[float] | Tensor, *, name: str = 'class_counts', owner: str = '') -> Tensor:
+    """Return per-class counts as a float64 tensor (C,).
+
+    Expects a non-empty 1-D sequence of finite, non-negative numbers with a positive sum.
+    """
+    tensor = torch.as_tensor(counts, dtype=torch.float64)
+    if tensor.ndim != 1 or tensor.numel() == 0:
+        raise ValueError(f'{_prefix(owner)}{name} must hold one number per class, but has shape {tuple(tensor.shape)}.')
+    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
+        raise ValueError(f'{_prefix(owner)}{name} must be finite and >= 0, but got {tensor.tolist()}.')
+    if float(tensor.sum()) == 0.0:
+        raise ValueError(f'{_prefix(owner)}{name} sum to zero: no class was counted. Run `imbdense stats CONFIG` first.')
+    return tensor
+
+
+def check_channels(pred: Tensor, num_classes: int, *, owner: str = '', what: str = 'class_counts') -> None:
+    """Raise ``ValueError`` unless dim 1 of ``pred`` (N, C, ...) has ``num_classes`` channels."""
+    if pred.ndim < 2 or pred.shape[1] != num_classes:
+        got = pred.shape[1] if pred.ndim >= 2 else f'shape {tuple(pred.shape)}'
+        raise ValueError(
+            f'{_prefix(owner)}{what} has {num_classes} entries but the logits have {got} channels (dim 1). '
+            f'Were the classes counted with the same class list and the same reduce_zero_label as the head uses?'
+        )
+
+
+def check_index_target(pred: Tensor, target: Tensor, ignore_index: int, *, owner: str = '') -> None:
+    """Check that ``target`` holds class indices for ``pred``: shape = pred without dim 1, integer, values in range.
+
+    Shapes and dtypes are always checked. Values are checked on CPU; on an accelerator only when ``IMBDENSE_DEBUG=1``,
+    because reading them would make the device wait.
+
+    Raises:
+        ValueError: shapes disagree or values outside [0, C) other than ``ignore_index`` (they are listed).
+        TypeError: ``target`` is not an integer tensor.
+    """
+    expected = (pred.shape[0], *pred.shape[2:])
+    if tuple(target.shape) != expected:
+        raise ValueError(
+            f'{_prefix(owner)}target must have the shape of the logits without dim 1, {expected}, '
+            f'but has {tuple(target.shape)}.'
+        )
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise TypeError(f'{_prefix(owner)}target must hold integer class indices, but is {target.dtype}.')
+    if target.device.type != 'cpu' and os.environ.get('IMBDENSE_DEBUG') != '1':
+        return
+    if target.numel() == 0 or torch.compiler.is_compiling():
+        return
+    low, high = (int(value) for value in torch.aminmax(target))
+    if low >= 0 and high < pred.shape[1]:
+        return
+    outside = ((target < 0) | (target >= pred.shape[1])) & (target != ignore_index)
+    if bool(outside.any()):
+        values = torch.unique(target[outside])[:10].tolist()
+        raise ValueError(
+            f'{_prefix(owner)}target holds the values {values}, outside [0, {pred.shape[1]}) and not '
+            f'ignore_index={ignore_index}. Run `imbdense check CONFIG` to see which label files hold them.'
+        )
+
+
+def _prefix(owner: str) -> str:
+    """Name the component in front of a message."""
+    return f'{owner}: ' if owner else ''

@@ -1,0 +1,1 @@
+"""Readers, scanners, caches and the scene generator; no host library."""

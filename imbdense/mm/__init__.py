@@ -1,0 +1,1 @@
+"""Thin adapters for mmengine, mmcv, mmseg and mmdet; the only place that imports them."""

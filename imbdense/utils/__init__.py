@@ -1,0 +1,1 @@
+"""Small helpers without host libraries: files, paths, versions, distributed sums."""
