@@ -1,0 +1,81 @@
+"""``imbdense VERB ...``: find the verb's module, let it parse its arguments, run it.
+
+A verb is a module ``imbdense/cli/<verb>.py`` (dashes become underscores) with ``add_arguments(parser)`` and
+``run(args) -> int``. Nothing but the chosen module is imported, so that ``imbdense --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+VERBS: dict[str, str] = {
+    'train': 'train a model from a config',
+    'test': 'evaluate a checkpoint',
+    'predict': 'run a model on images or folders and draw overlays',
+    'stats': 'count the classes of a data set: table, plots, class_counts.json',
+    'check': 'find faults in a data set before training (exit code for CI)',
+    'browse': 'contact sheets per class, rarest first, through the real pipeline',
+    'generate': 'generate aerial scenes with exact labels and a long-tail dial',
+    'prepare': 'bring a public data set into the layout of the configs',
+    'report': 'one HTML file about one or several work dirs',
+    'benchmark': 'speed against named peers, and the proof runs on real data',
+    'list': 'every component with its purpose, tasks and card',
+    'doctor': 'what is installed, what works, how to mend the rest',
+}
+
+
+class UserError(Exception):
+    """A mistake the user can mend: printed as one message, without a traceback, exit code 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code: 0 good, 1 the verb found faults, 2 wrong use, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ('-h', '--help'):
+        print(_usage())
+        return 0 if arguments else 2
+    if arguments[0] in ('-V', '--version'):
+        from imbdense import __version__
+
+        print(f'imbdense {__version__}')
+        return 0
+    verb = arguments[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=3)
+        hint = f' Did you mean {" or ".join(near)}?' if near else f' The verbs are: {", ".join(VERBS)}.'
+        print(f'imbdense: there is no verb {verb!r}.{hint}', file=sys.stderr)
+        return 2
+    return run_verb(verb, arguments[1:])
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Parse ``arguments`` for ``verb`` and run it; used by ``imbdense`` itself and by ``tools/*.py``."""
+    module = importlib.import_module(f'imbdense.cli.{verb.replace("-", "_")}')
+    parser = argparse.ArgumentParser(
+        prog=f'imbdense {verb}', description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    try:
+        return int(module.run(parser.parse_args(list(arguments))))
+    except UserError as error:
+        print(f'imbdense {verb}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f'\nimbdense {verb}: interrupted; what was finished is kept, run the same command again to go on.',
+              file=sys.stderr)
+        return 130
+
+
+def _usage() -> str:
+    """The list of verbs."""
+    width = max(map(len, VERBS))
+    lines = ['usage: imbdense VERB [options]     (imbdense VERB --help tells the options)', '']
+    return '\n'.join(lines + [f'  {verb:<{width}}  {purpose}' for verb, purpose in VERBS.items()])
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
