@@ -1,0 +1,44 @@
+"""Run a function on two ranks (gloo, CPU) and get both results: for everything that is reduced across processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+TIMEOUT = timedelta(seconds=120)
+"""A rank that waits longer for the other one fails the test instead of hanging it."""
+
+
+def run_two_ranks(fn: Callable[..., Any], *args: Any, world_size: int = 2) -> list[Any]:
+    """Return ``[fn(*args) on rank 0, fn(*args) on rank 1]``, run in two fresh processes with an initialised group.
+
+    ``fn`` must be a module-level function (it is pickled by name) and asks ``torch.distributed.get_rank()`` who it
+    is. Its result must be picklable. An exception on either rank is raised here with its traceback. The processes
+    meet through a file, so tests that run side by side cannot take each other's port.
+    """
+    with tempfile.TemporaryDirectory(prefix='imbdense-ranks-') as folder:
+        mp.spawn(_rank_main, args=(world_size, folder, fn, args), nprocs=world_size, join=True)
+        return [pickle.loads((Path(folder) / f'result_{rank}.pkl').read_bytes()) for rank in range(world_size)]
+
+
+def _rank_main(rank: int, world_size: int, folder: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """One rank: join the group, run, leave the result in a file."""
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world_size))
+    store = dist.FileStore(os.path.join(folder, 'rendezvous'), world_size)
+    dist.init_process_group('gloo', store=store, rank=rank, world_size=world_size, timeout=TIMEOUT)
+    try:
+        result = fn(*args)
+        (Path(folder) / f'result_{rank}.pkl').write_bytes(pickle.dumps(result))
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
