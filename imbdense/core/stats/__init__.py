@@ -1,0 +1,41 @@
+"""How often does each class occur, and who already corrected for it?
+
+* :class:`ClassCounts`        - the counts of a data set, one number per class and unit (pixels, regions, ...);
+* :class:`ImageClassTable`    - which image holds how much of which class (compressed rows), for samplers and crops;
+* :mod:`~.indices`            - imbalance ratio, Gini, effective number, Shannon evenness;
+* :func:`class_weights`       - counts -> loss weights, in every published convention;
+* :class:`RunningClassStats`  - counts gathered inside a loss while training, equal on every rank;
+* :class:`PriorLedger`        - the class distribution along sampler, crop, loss and post-hoc step.
+"""
+
+from imbdense.core.stats.counts import ClassCounts, CountUnit
+from imbdense.core.stats.image_table import ImageClassTable
+from imbdense.core.stats.indices import (
+    class_prior,
+    effective_number,
+    gini,
+    imbalance_indices,
+    imbalance_ratio,
+    shannon_evenness,
+)
+from imbdense.core.stats.ledger import DoubleCorrectionError, PriorEntry, PriorLedger
+from imbdense.core.stats.running import RunningClassStats
+from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weights
+
+__all__ = [
+    'WEIGHT_SCHEMES',
+    'ClassCounts',
+    'CountUnit',
+    'DoubleCorrectionError',
+    'ImageClassTable',
+    'PriorEntry',
+    'PriorLedger',
+    'RunningClassStats',
+    'class_prior',
+    'class_weights',
+    'effective_number',
+    'gini',
+    'imbalance_indices',
+    'imbalance_ratio',
+    'shannon_evenness',
+]

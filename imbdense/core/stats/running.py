@@ -1,0 +1,52 @@
+"""Class counts gathered while training, equal on every rank and restored on resume."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class RunningClassStats(nn.Module):
+    """int64 counts per class seen in training targets.
+
+    State: one persistent buffer ``counts`` (C,) int64 (exact to 9e18, in the state_dict, untouched by AMP).
+    Across ranks: the *increment* of each update is summed over all ranks before it is added, because mmengine wraps
+    DDP with ``broadcast_buffers=False``; so the buffer is equal on all ranks, whatever each rank saw. Every rank must
+    therefore call :meth:`update` equally often. In eval mode :meth:`update` does nothing.
+
+    Args:
+        num_classes: C > 0.
+        initial: (C,) counts to begin with; default zero.
+    """
+
+    counts: Tensor
+
+    def __init__(self, num_classes: int, initial: Tensor | None = None) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f'RunningClassStats: num_classes must be >= 1, but got {num_classes}.')
+        start = torch.zeros(num_classes, dtype=torch.int64) if initial is None else initial.to(torch.int64).clone()
+        if tuple(start.shape) != (num_classes,):
+            raise ValueError(f'RunningClassStats: initial must have shape ({num_classes},), has {tuple(start.shape)}.')
+        self.register_buffer('counts', start)
+
+    @torch.no_grad()
+    def update(self, target: Tensor, ignore_index: int = 255) -> None:
+        """Add the class indices in ``target`` (any shape, integer); ``ignore_index`` and values >= C are not counted."""
+        if not self.training:
+            return
+        classes = self.counts.numel()
+        flat = target.reshape(-1).to(torch.int64)
+        # Ignored and foreign values go to one extra bin: no boolean indexing, so no device synchronisation.
+        outside = (flat < 0) | (flat >= classes) | (flat == ignore_index)
+        increment = torch.bincount(torch.where(outside, classes, flat), minlength=classes + 1)[:classes]
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(increment)
+        self.counts += increment
+
+    def prior(self, *, empty_class: float = 1.0) -> Tensor:
+        """pi = n / sum(n) as float64 (C,); a class not seen so far counts ``empty_class`` times."""
+        values = self.counts.to(torch.float64)
+        values = torch.where(values == 0, torch.full_like(values, empty_class), values)
+        return values / values.sum()
