@@ -61,7 +61,7 @@ def check_counts(counts: Sequence[float] | Tensor, *, name: str = 'class_counts'
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
         raise ValueError(f'{_prefix(owner)}{name} must be finite and >= 0, but got {tensor.tolist()}.')
     if float(tensor.sum()) == 0.0:
-        raise ValueError(f'{_prefix(owner)}{name} sum to zero: no class was counted. Run `imbdense stats CONFIG` first.')
+        raise ValueError(f'{_prefix(owner)}{name} sum to zero: no class was counted. Run `imbdense stats CONFIG`.')
     return tensor
 
 
@@ -75,16 +75,50 @@ def check_channels(pred: Tensor, num_classes: int, *, owner: str = '', what: str
         )
 
 
-def check_index_target(pred: Tensor, target: Tensor, ignore_index: int, *, owner: str = '') -> None:
+def check_index_target(
+    pred: Tensor, target: Tensor, ignore_index: int, *, values: int | None = None, owner: str = ''
+) -> None:
     """Check that ``target`` holds class indices for ``pred``: shape = pred without dim 1, integer, values in range.
 
     Shapes and dtypes are always checked. Values are checked on CPU; on an accelerator only when ``IMBDENSE_DEBUG=1``,
     because reading them would make the device wait.
 
+    Args:
+        pred: (N, C, *spatial) or (P, C).
+        target: (N, *spatial) or (P,).
+        ignore_index: the value that is allowed besides the classes.
+        values: how many class indices are allowed; default C. Heads with a background index pass C + 1.
+
     Raises:
-        ValueError: shapes disagree or values outside [0, C) other than ``ignore_index`` (they are listed).
+        ValueError: shapes disagree or values outside [0, values) other than ``ignore_index`` (they are listed).
         TypeError: ``target`` is not an integer tensor.
     """
+    check_index_shape(pred, target, owner=owner)
+    if reads_values(target):
+        _check_values(target, ignore_index, values or pred.shape[1], owner)
+
+
+def split_ignored(
+    pred: Tensor, target: Tensor, ignore_index: int, *, values: int | None = None, owner: str = ''
+) -> tuple[Tensor, Tensor]:
+    """Check like :func:`check_index_target` and return ``(safe, valid)``.
+
+    ``safe`` (int64) is ``target`` with 0 where it is ignored, so that it can index; ``valid`` (bool) tells where that
+    is not so. The value check reads ``safe`` once, which is cheaper than to check and then to mask.
+    """
+    check_index_shape(pred, target, owner=owner)
+    valid = target != ignore_index
+    safe = torch.where(valid, target, 0).long()
+    limit = values or pred.shape[1]
+    if reads_values(safe):
+        low, high = (int(value) for value in torch.aminmax(safe))
+        if low < 0 or high >= limit:
+            _check_values(target, ignore_index, limit, owner)
+    return safe, valid
+
+
+def check_index_shape(pred: Tensor, target: Tensor, *, owner: str = '') -> None:
+    """Raise unless ``target`` is an integer tensor of the shape of ``pred`` without dim 1."""
     expected = (pred.shape[0], *pred.shape[2:])
     if tuple(target.shape) != expected:
         raise ValueError(
@@ -93,18 +127,22 @@ def check_index_target(pred: Tensor, target: Tensor, ignore_index: int, *, owner
         )
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
         raise TypeError(f'{_prefix(owner)}target must hold integer class indices, but is {target.dtype}.')
-    if target.device.type != 'cpu' and os.environ.get('IMBDENSE_DEBUG') != '1':
-        return
-    if target.numel() == 0 or torch.compiler.is_compiling():
-        return
-    low, high = (int(value) for value in torch.aminmax(target))
-    if low >= 0 and high < pred.shape[1]:
-        return
-    outside = ((target < 0) | (target >= pred.shape[1])) & (target != ignore_index)
+
+
+def reads_values(target: Tensor) -> bool:
+    """Whether the values of ``target`` may be looked at: on CPU, or where ``IMBDENSE_DEBUG=1``; not while compiling."""
+    if torch.compiler.is_compiling() or target.numel() == 0:
+        return False
+    return target.device.type == 'cpu' or os.environ.get('IMBDENSE_DEBUG') == '1'
+
+
+def _check_values(target: Tensor, ignore_index: int, limit: int, owner: str) -> None:
+    """Raise with the foreign values, if there are any."""
+    outside = ((target < 0) | (target >= limit)) & (target != ignore_index)
     if bool(outside.any()):
         values = torch.unique(target[outside])[:10].tolist()
         raise ValueError(
-            f'{_prefix(owner)}target holds the values {values}, outside [0, {pred.shape[1]}) and not '
+            f'{_prefix(owner)}target holds the values {values}, outside [0, {limit}) and not '
             f'ignore_index={ignore_index}. Run `imbdense check CONFIG` to see which label files hold them.'
         )
 

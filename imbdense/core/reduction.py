@@ -15,6 +15,15 @@ NORMALIZERS: tuple[str, ...] = ('weight_sum', 'valid', 'all')
 REDUCTIONS: tuple[str, ...] = ('none', 'mean', 'sum')
 
 
+def full_precision(tensor: Tensor) -> Tensor:
+    """Return ``tensor`` in the precision losses compute in: float64 stays, everything else becomes float32.
+
+    Half precision under autocast would lose the small terms of a rare class; float64 is kept so that gradients can be
+    checked numerically.
+    """
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
 def reduce_loss(
     loss: Tensor,
     *,
@@ -47,7 +56,8 @@ def reduce_loss(
         reduction: 'mean' (numerator / denominator), 'sum' (numerator), 'none' (the weighted map, ignored = 0).
 
     Returns:
-        float32 scalar, or the map for 'none'. With nothing valid the mean is an exact 0 that keeps the graph.
+        float32 scalar (float64 for a float64 map), or the map for 'none'. With nothing valid the mean is an exact 0
+        that keeps the graph.
 
     Raises:
         ValueError: unknown names, or ``avg_factor`` with ``reduction='sum'``.
@@ -56,39 +66,37 @@ def reduce_loss(
     check_choice('reduction', reduction, REDUCTIONS)
     if avg_factor is not None and reduction == 'sum':
         raise ValueError("avg_factor can not be used with reduction='sum'; use 'mean' or leave avg_factor out.")
-    terms = loss.float()
-    total_weight = _element_weights(valid, class_weight)
-    if total_weight is not None:
-        terms = terms * total_weight
+    terms = full_precision(loss)
+    mass = _element_weights(terms, valid, class_weight)
+    if mass is not None:
+        terms = terms * mass
     if weight is not None:
-        terms = terms * weight.float()
+        terms = terms * weight.to(terms.dtype)
     if reduction == 'none':
         return terms
     numerator = terms.sum()
     if reduction == 'sum':
         return numerator
     if avg_factor is not None:
-        return numerator / torch.as_tensor(avg_factor, dtype=torch.float32, device=loss.device).clamp_min(1e-12)
-    return numerator / _denominator(loss, valid, total_weight, normalizer)
+        return numerator / torch.as_tensor(avg_factor, dtype=terms.dtype, device=terms.device).clamp_min(1e-12)
+    return numerator / _denominator(terms, valid, mass, normalizer)
 
 
-
-
-def _element_weights(valid: Tensor | None, class_weight: Tensor | None) -> Tensor | None:
+def _element_weights(terms: Tensor, valid: Tensor | None, class_weight: Tensor | None) -> Tensor | None:
     """v_i * w_i, or ``None`` when both are one everywhere."""
     if valid is None:
-        return None if class_weight is None else class_weight.float()
-    mask = valid.float()
-    return mask if class_weight is None else mask * class_weight.float()
+        return None if class_weight is None else class_weight.to(terms.dtype)
+    mask = valid.to(terms.dtype)
+    return mask if class_weight is None else mask * class_weight.to(terms.dtype)
 
 
-def _denominator(loss: Tensor, valid: Tensor | None, total_weight: Tensor | None, normalizer: str) -> Tensor:
+def _denominator(terms: Tensor, valid: Tensor | None, mass: Tensor | None, normalizer: str) -> Tensor:
     """The divisor; clamped so that an empty sum gives 0 / tiny = 0 and not NaN."""
-    if normalizer == 'weight_sum' and total_weight is not None:
-        return total_weight.sum().clamp_min(1e-12)
+    if normalizer == 'weight_sum' and mass is not None:
+        return mass.sum().clamp_min(1e-12)
     if normalizer == 'valid' and valid is not None:
-        return valid.float().sum().clamp_min(1.0)
-    return loss.new_tensor(max(loss.numel(), 1), dtype=torch.float32)
+        return valid.to(terms.dtype).sum().clamp_min(1.0)
+    return terms.new_tensor(max(terms.numel(), 1))
 
 
 def zero_with_graph(tensor: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from imbdense.core.stats.indices import (
 )
 from imbdense.core.stats.ledger import DoubleCorrectionError, PriorEntry, PriorLedger
 from imbdense.core.stats.running import RunningClassStats
-from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weights
+from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, class_weights
 
 __all__ = [
     'WEIGHT_SCHEMES',
@@ -32,6 +32,7 @@ __all__ = [
     'PriorLedger',
     'RunningClassStats',
     'class_prior',
+    'class_weight_tensor',
     'class_weights',
     'effective_number',
     'gini',

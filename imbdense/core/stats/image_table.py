@@ -110,7 +110,7 @@ class ImageClassTable:
         if rates.shape != (len(self),):
             raise ValueError(f'draws must hold one rate per image, ({len(self)},), but has shape {rates.shape}.')
         weights = self.amounts * rates[self.entry_images]
-        return np.bincount(self.classes, weights=weights, minlength=self.num_classes)
+        return np.bincount(self.classes, weights=weights, minlength=self.num_classes).astype(np.float64)
 
     def subset(self, images: ArrayLike) -> ImageClassTable:
         """The table of the given images, in the given order (repeats allowed)."""
@@ -125,6 +125,7 @@ class ImageClassTable:
     @cached_property
     def _by_class(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """The same entries as compressed columns: (indptr, images, amounts)."""
-        order = np.argsort(self.classes, kind='stable')
+        narrow = self.classes.astype(np.uint16) if self.num_classes <= 65536 else self.classes  # 16 bits: radix sort
+        order = np.argsort(narrow, kind='stable')
         indptr = np.concatenate([[0], np.cumsum(self.image_counts)])
         return indptr, self.entry_images[order], self.amounts[order]

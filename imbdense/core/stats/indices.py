@@ -24,7 +24,9 @@ def imbalance_ratio(counts: ArrayLike) -> float:
 
 
 def gini(counts: ArrayLike) -> float:
-    """Gini coefficient G = (K + 1 - 2 * sum_i cum_i / cum_K) / K over ascending counts; 0 = balanced, (K-1)/K = one class.
+    """Gini coefficient G = (K + 1 - 2 * sum_i cum_i / cum_K) / K over ascending counts.
+
+    0 = balanced, (K - 1) / K = everything in one class.
 
     Example: counts (1, 1, 1, 1) give 0, counts (0, 0, 0, 1) give .75.
     """
@@ -34,7 +36,7 @@ def gini(counts: ArrayLike) -> float:
 
 
 def effective_number(counts: ArrayLike) -> float:
-    """exp(H(pi)), the number of equally frequent classes that would have the same Shannon entropy (Hill number of order 1)."""
+    """exp(H(pi)), the number of equally frequent classes of the same Shannon entropy (Hill number of order 1)."""
     return float(np.exp(_entropy(counts)))
 
 

@@ -6,7 +6,9 @@ import warnings
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_counts, check_number
 
@@ -52,57 +54,80 @@ def class_weights(
     """
     check_choice('scheme', scheme, WEIGHT_SCHEMES, owner='class_weights')
     gamma = check_number('gamma', gamma, low=0.0, high=2.0, owner='class_weights')
-    raw = check_counts(np.asarray(counts, dtype=np.float64), owner='class_weights').numpy()
-    values = np.maximum(raw, 1.0)
+    if beta != 'auto':
+        beta = check_number('beta', beta, low=0.0, high=1.0 - 1e-15, owner='class_weights')
+    raw = check_counts(torch.as_tensor(np.asarray(counts, dtype=np.float64)), owner='class_weights')
+    pixels = None if image_pixels is None else torch.as_tensor(np.asarray(image_pixels, dtype=np.float64))
+    weights = class_weight_tensor(raw, scheme, gamma=gamma, beta=beta, image_pixels=pixels)
+    if scheme == 'effective' and beta != 'auto':
+        _warn_if_flat(raw, weights, beta)
+    return weights.numpy()
+
+
+def class_weight_tensor(
+    counts: Tensor,
+    scheme: str = 'inverse',
+    *,
+    gamma: float = 1.0,
+    beta: float | Literal['auto'] = 'auto',
+    image_pixels: Tensor | None = None,
+) -> Tensor:
+    """:func:`class_weights` on a tensor, (C,) float64 on its device, for counts that change while training.
+
+    Arguments are not checked and no value is read back, so a GPU does not wait.
+
+    Raises:
+        ValueError: ``median`` without ``image_pixels``, or with another number of classes.
+    """
+    raw = counts.to(torch.float64)
+    values = raw.clamp_min(1.0)
     shares = values / values.sum()
-    if scheme == 'inverse':
-        return (values.min() / values) ** gamma
-    if scheme == 'sqrt':
-        return (values.min() / values) ** (gamma / 2)
+    if scheme in ('inverse', 'sqrt'):
+        return (values.min() / values) ** (gamma if scheme == 'inverse' else gamma / 2)
     if scheme == 'log':
-        return 1.0 - np.log(shares / shares.max())
+        return 1.0 - torch.log(shares / shares.max())
     if scheme == 'median':
         return _median_frequency(raw, values, image_pixels)
     if scheme == 'effective':
         return _effective(raw, values, beta)
-    if scheme == 'enet':
-        return 1.0 / np.log(1.02 + shares)
-    return 1.0 / (shares + 0.02)
+    return 1.0 / torch.log(1.02 + shares) if scheme == 'enet' else 1.0 / (shares + 0.02)
 
 
-def _median_frequency(
-    raw: NDArray[np.float64], values: NDArray[np.float64], image_pixels: ArrayLike | None
-) -> NDArray[np.float64]:
+def _median_frequency(raw: Tensor, values: Tensor, image_pixels: Tensor | None) -> Tensor:
     """median(f) / f_c over the classes that occur."""
     if image_pixels is None:
         raise ValueError(
             "class_weights: scheme='median' needs image_pixels, the pixels of all images that contain each class "
             '(ClassCounts.image_pixels, written by `imbdense stats CONFIG`).'
         )
-    pixels = np.asarray(image_pixels, dtype=np.float64)
-    if pixels.shape != values.shape:
-        raise ValueError(f'class_weights: image_pixels must have shape {values.shape}, but has {pixels.shape}.')
-    frequency = values / np.maximum(pixels, values)
-    present = raw > 0
-    return np.median(frequency[present]) / frequency
+    if image_pixels.shape != values.shape:
+        raise ValueError(
+            f'class_weights: image_pixels must have shape {tuple(values.shape)}, but has {tuple(image_pixels.shape)}.'
+        )
+    frequency = values / torch.maximum(image_pixels.to(values), values)
+    return _median_of_present(frequency, raw) / frequency
 
 
-def _effective(
-    raw: NDArray[np.float64], values: NDArray[np.float64], beta: float | Literal['auto']
-) -> NDArray[np.float64]:
+def _effective(raw: Tensor, values: Tensor, beta: float | Literal['auto']) -> Tensor:
     """Class-balanced weights by effective number, scaled so that they sum to C."""
-    if beta == 'auto':
-        number = 1.0 - 1.0 / max(float(np.median(raw[raw > 0])), 1.0)
-    else:
-        number = check_number('beta', beta, low=0.0, high=1.0 - 1e-15, owner='class_weights')
-    # expm1 / log1p keep the digits that 1 - beta ** n would lose when beta is close to one.
-    effective = -np.expm1(values * np.log1p(number - 1.0)) if number > 0 else np.ones_like(values)
-    weights = (1.0 - number) / effective
-    weights *= weights.size / weights.sum()
-    if beta != 'auto' and values.max() / values.min() > 2 and weights.max() / weights.min() < 1.01:
+    # 1 - beta is kept instead of beta, and expm1 / log1p are used, so that no digit is lost when beta is close to one.
+    rest = 1.0 / _median_of_present(values, raw) if beta == 'auto' else torch.as_tensor(1.0 - beta).to(values)
+    effective = -torch.expm1(values * torch.log1p(-rest))
+    weights = rest / effective
+    return weights * (weights.numel() / weights.sum())
+
+
+def _median_of_present(values: Tensor, raw: Tensor) -> Tensor:
+    """Median over the classes that occur; the mean of the two middle ones when their number is even."""
+    return torch.nanquantile(torch.where(raw > 0, values, torch.nan), 0.5)
+
+
+def _warn_if_flat(raw: Tensor, weights: Tensor, beta: float) -> None:
+    """Warn when a fixed beta has made all weights equal although the counts are not."""
+    values = raw.clamp_min(1.0)
+    if beta > 0 and float(values.max() / values.min()) > 2 and float(weights.max() / weights.min()) < 1.01:
         warnings.warn(
-            f'class_weights: beta={number} makes all weights equal, because every count is much larger than '
-            f"1 / (1 - beta) = {1 / (1 - number):.0f}. Use beta='auto' or count='images'.",
+            f'class_weights: beta={beta} makes all weights equal, because every count is much larger than '
+            f"1 / (1 - beta) = {1 / (1 - beta):.0f}. Use beta='auto' or count='images'.",
             stacklevel=3,
         )
-    return weights
