@@ -1,0 +1,84 @@
+"""The 256 x 256 table of (truth, prediction) pairs: the fastest way to count labels that fit a byte.
+
+Counting raw byte values needs no mask, no range check and no knowledge of the classes: ignore gets its own row, and
+a value that should not be there shows up in a row or column that should be empty.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[np.int64]], int]
+
+SIDE = 256
+PADDED = 264
+"""Row length of the kernel's tables: a power of two would put every row in the same few cache sets."""
+
+
+def count_byte_pairs(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return the int64 table (256, 256) of value pairs, rows = ``target``; ``None`` if a value is outside [0, 255].
+
+    Args:
+        target, pred: integer arrays of equal size, any shape; contiguous uint8 is fastest.
+
+    The numba kernel is used where numba can be imported (decided once per process), otherwise one ``np.bincount``.
+    Both give equal tables. Wider types than a byte need numba's kernel for speed; without it they are cast first.
+    """
+    kernel = numba_kernel()
+    if kernel is None:
+        return _count_with_numpy(target, pred)
+    tables = np.zeros((4, SIDE, PADDED), dtype=np.int64)
+    seen_bits = kernel(np.ascontiguousarray(target).ravel(), np.ascontiguousarray(pred).ravel(), tables)
+    if seen_bits & ~0xFF:
+        return None
+    return np.ascontiguousarray(tables.sum(axis=0)[:, :SIDE])
+
+
+def _count_with_numpy(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int64] | None:
+    """The same table without numba: one histogram of 16-bit pairs."""
+    for values in (target, pred):
+        if values.dtype != np.uint8 and values.size and (int(values.min()) < 0 or int(values.max()) > 0xFF):
+            return None
+    pairs = target.astype(np.uint16).ravel()
+    pairs <<= 8
+    pairs |= pred.astype(np.uint8, copy=False).ravel()
+    return np.bincount(pairs, minlength=SIDE * SIDE).reshape(SIDE, SIDE).astype(np.int64, copy=False)
+
+
+@functools.lru_cache(maxsize=1)
+def numba_kernel() -> Kernel | None:
+    """Return the compiled counting loop, or ``None`` where numba cannot be imported.
+
+    The kernel adds into four tables in turn, so that a run of equal labels does not wait for its own last store. It
+    returns the bitwise or of all values: bits above the lowest eight (or the sign) say that a value was no byte.
+    """
+    try:
+        import numba
+    except ImportError:
+        return None
+
+    @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def kernel(target, pred, tables):  # type: ignore[no-untyped-def]
+        seen = 0
+        size = target.size
+        whole = size - size % 4
+        for i in range(0, whole, 4):
+            t0, t1, t2, t3 = target[i], target[i + 1], target[i + 2], target[i + 3]
+            p0, p1, p2, p3 = pred[i], pred[i + 1], pred[i + 2], pred[i + 3]
+            seen |= t0 | t1 | t2 | t3 | p0 | p1 | p2 | p3
+            tables[0, t0 & 255, p0 & 255] += 1
+            tables[1, t1 & 255, p1 & 255] += 1
+            tables[2, t2 & 255, p2 & 255] += 1
+            tables[3, t3 & 255, p3 & 255] += 1
+        for i in range(whole, size):
+            seen |= target[i] | pred[i]
+            tables[0, target[i] & 255, pred[i] & 255] += 1
+        return seen
+
+    compiled: Kernel = kernel
+    return compiled
