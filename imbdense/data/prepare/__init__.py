@@ -1,0 +1,26 @@
+"""Bring downloaded data sets into the layout of the configs: images/, labels/ and annotations/ per split."""
+
+from __future__ import annotations
+
+import importlib
+
+from imbdense.data.prepare.job import Job, PrepareError
+from imbdense.data.prepare.recipe import Recipe, prepare
+
+__all__ = ['RECIPE_MODULES', 'Job', 'PrepareError', 'Recipe', 'prepare', 'recipe']
+
+RECIPE_MODULES: dict[str, str] = {
+    'bccd': 'bccd:RECIPE', 'hit_uav': 'hit_uav:RECIPE', 'dsb2018_nuclei': 'dsb2018_nuclei:RECIPE',
+    'dubai_aerial': 'dubai_aerial:RECIPE', 'spacenet_georef': 'spacenet_georef:RECIPE',
+    'cityscapes': 'cityscapes:RECIPE', 'loveda': 'loveda:RECIPE', 'potsdam': 'isprs:POTSDAM',
+    'vaihingen': 'isprs:VAIHINGEN', 'isaid': 'isaid:RECIPE', 'dota': 'dota:RECIPE', 'lvis': 'lvis:RECIPE',
+    'hsdb_instrument': 'hsdb_instrument:RECIPE',
+}
+"""Name of a data set -> module and attribute of its recipe."""
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of a data set; ``KeyError`` when there is none of that name."""
+    module, attribute = RECIPE_MODULES[name].split(':')
+    found: Recipe = getattr(importlib.import_module(f'{__name__}.{module}'), attribute)
+    return found

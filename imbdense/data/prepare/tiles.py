@@ -1,0 +1,43 @@
+"""Cut big images with colour-coded masks into tiles, resumable per source image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imbdense.data.prepare.job import IGNORE, Job
+from imbdense.data.prepare.pixels import RGB, check_same_size, colours_to_index, read_image, windows
+from imbdense.utils.files import atomic_write_bytes
+
+
+@dataclass(frozen=True)
+class ColourCode:
+    """The colour table of a data set: mask colour -> class index, and the palette to draw with."""
+
+    colours: Mapping[RGB, int]
+    palette: Sequence[RGB]
+    tolerance: int = 0
+
+
+def write_tiles(job: Job, image_path: Path, mask_path: Path, split: str, code: ColourCode) -> None:
+    """Cut one image and its mask into ``images/<split>/<stem>_<y>_<x>.png`` and the label of the same name.
+
+    Windows without a labelled pixel are left out. A marker in ``.prepare/`` says that the image is finished, so a
+    killed run repeats at most one image.
+    """
+    stem = image_path.stem
+    marker = f'.prepare/{split}_{stem}.done'
+    if job.done(marker):
+        return
+    image = read_image(image_path)
+    label = colours_to_index(read_image(mask_path), code.colours, path=mask_path, tolerance=code.tolerance)
+    check_same_size(image, label, image_path, mask_path)
+    for y0, x0, y1, x1 in windows(*label.shape, job.tile, job.overlap):
+        part = label[y0:y1, x0:x1]
+        if (part == IGNORE).all():
+            continue
+        name = f'{stem}_{y0}_{x0}.png' if job.tile else f'{stem}.png'
+        job.write_image(f'images/{split}/{name}', image[y0:y1, x0:x1])
+        job.write_label(f'labels/{split}/{name}', part, code.palette)
+    atomic_write_bytes(job.out / marker, b'')
