@@ -61,6 +61,7 @@ DATA_SAMPLERS = _child('sampler', host.DATA_SAMPLERS, 'mm.samplers')
 TRANSFORMS = _child('transform', host.TRANSFORMS, 'mm.transforms')
 METRICS = _child('metric', host.METRICS, 'mm.metrics')
 HOOKS = _child('hook', host.HOOKS, 'mm.hooks')
+OPTIM_WRAPPERS = _child('optim wrapper', host.OPTIM_WRAPPERS, 'mm.optim')
 VISUALIZERS = _child('visualizer', host.VISUALIZERS)
 SELECTORS = _child('selector', None)
 SCORERS = _child('scorer', None)
@@ -69,7 +70,8 @@ PSEUDO_LABELERS = _child('pseudo_labeler', None)
 REGISTRIES: dict[str, SuggestingRegistry] = {
     registry.name: registry
     for registry in (
-        MODELS, DATASETS, DATA_SAMPLERS, TRANSFORMS, METRICS, HOOKS, VISUALIZERS, SELECTORS, SCORERS, PSEUDO_LABELERS,
+        MODELS, DATASETS, DATA_SAMPLERS, TRANSFORMS, METRICS, HOOKS, OPTIM_WRAPPERS, VISUALIZERS, SELECTORS, SCORERS,
+        PSEUDO_LABELERS,
     )
 }
 """Every registry by its name, as ``imbdense list KIND`` spells it."""

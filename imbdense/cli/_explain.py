@@ -1,0 +1,142 @@
+"""Turn the exceptions of a training run into messages a person can act on."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from imbdense.cli.main import UserError
+
+
+@contextlib.contextmanager
+def explained(config_path: str, show_traceback: bool) -> Iterator[None]:
+    """Raise ``UserError`` with a short message for an exception inside; leave it alone with ``show_traceback``."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if show_traceback:
+            raise
+        raise UserError(explain(error, config_path)) from error
+
+
+def explain(error: Exception, config_path: str) -> str:
+    """One message: what went wrong, where, and what to do."""
+    ours = _own_message(error)
+    if ours is not None:
+        return ours
+    text = str(error).strip()
+    for pattern, answer in (
+        (r"(\S+) is not in the (\S+?)(?:::(\S+))? registry", _unknown_type),
+        (r"unexpected keyword argument '(\w+)'", _unknown_argument),
+        (r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)', _missing_argument),
+    ):
+        match = re.search(pattern, text)
+        if match:
+            return answer(match, error, config_path)
+    place = _place(error)
+    if isinstance(error, FileNotFoundError):
+        name = error.filename or text
+        return (f'file not found: {name}. If it is data: `imbdense prepare` or `imbdense generate scenes` makes the '
+                f'folders the configs expect; another place is set with --cfg-options data_root=... ({place})')
+    if 'out of memory' in text.lower():
+        return f'out of memory: {text.splitlines()[0]} Try a smaller batch_size or crop, or --amp.'
+    return f'{type(error).__name__}: {text} ({place}; --traceback shows the way there)'
+
+
+def _own_message(error: Exception) -> str | None:
+    """Messages of imbdense that already say everything."""
+    from imbdense.mm.checkpoints import CheckpointError
+    from imbdense.mm.hooks.nan_guard_hook import NonFiniteLossError
+    from imbdense.mm.reproducible import SampleError
+    from imbdense.utils.files import FileWriteError
+
+    if isinstance(error, SampleError):
+        # From a worker process the text holds a traceback; the message proper comes last.
+        return re.split(r'SampleError: ', str(error))[-1].strip()
+    if isinstance(error, (CheckpointError, NonFiniteLossError, FileWriteError)):
+        return str(error)
+    if isinstance(error, KeyError) and 'imbdense has no' in str(error):
+        return str(error.args[0])
+    return None
+
+
+def _unknown_type(match: re.Match[str], error: Exception, config_path: str) -> str:
+    """A ``type=`` that no registry knows, with near names of that registry and of ours."""
+    name, registry_name = match[1].strip('\'"'), (match[3] or match[2])
+    near = difflib.get_close_matches(name.rsplit('.', 1)[-1], _registered(registry_name), n=3, cutoff=0.6)
+    ours = [candidate for candidate in near if candidate in _registered_by_us(registry_name)]
+    shown = [f'imbdense.{word}' if word in ours else word for word in near]
+    hint = f' Did you mean {" or ".join(shown)}?' if near else ' Is the package that defines it in custom_imports?'
+    return f"{config_path}: type='{name}' is not a known {registry_name}.{hint}"
+
+
+def _unknown_argument(match: re.Match[str], error: Exception, config_path: str) -> str:
+    """An argument a constructor does not have, with the near ones it has."""
+    owner = re.search(r'(\w+)\.__init__\(\)', str(error))
+    known = _constructor_arguments(error, owner[1] if owner else '')
+    near = difflib.get_close_matches(match[1], known, n=2, cutoff=0.5)
+    hint = f' Did you mean {" or ".join(near)}?' if near else f' It takes: {", ".join(known)}.' if known else ''
+    return f"{config_path}: {owner[1] if owner else 'a component'} has no argument '{match[1]}'.{hint}"
+
+
+def _missing_argument(match: re.Match[str], error: Exception, config_path: str) -> str:
+    """An argument the config must give."""
+    owner = re.search(r'(\w+)\.__init__\(\)', str(error))
+    return f'{config_path}: {owner[1] if owner else "a component"} needs the argument {match[1]}.'
+
+
+def _registered(kind: str) -> list[str]:
+    """All names of the registries called ``kind`` over all scopes."""
+    import mmengine.registry as host
+
+    roots = [value for value in vars(host).values() if isinstance(value, host.Registry) and value.name == kind]
+    names: list[str] = []
+    for root in roots:
+        stack = [root]
+        while stack:
+            registry = stack.pop()
+            names += list(registry.module_dict)
+            stack += list(registry.children.values())
+    return names
+
+
+def _registered_by_us(kind: str) -> list[str]:
+    """The names imbdense registers in ``kind``."""
+    from imbdense.registry import REGISTRIES
+
+    registry = REGISTRIES.get(kind)
+    if registry is None:
+        return []
+    registry.import_from_location()
+    return list(registry.module_dict)
+
+
+def _constructor_arguments(error: Exception, owner: str) -> list[str]:
+    """The argument names of the class ``owner``, looked up through the registries."""
+    import inspect
+
+    import mmengine.registry as host
+
+    for value in vars(host).values():
+        if not isinstance(value, host.Registry):
+            continue
+        stack = [value]
+        while stack:
+            registry = stack.pop()
+            stack += list(registry.children.values())
+            if inspect.isclass(registry.module_dict.get(owner)):
+                names = inspect.signature(registry.module_dict[owner].__init__).parameters.values()
+                return [p.name for p in names if p.name != 'self' and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return []
+
+
+def _place(error: Exception) -> str:
+    """File and line of the innermost frame."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{Path(frames[-1].filename).name}:{frames[-1].lineno}' if frames else 'no frame'

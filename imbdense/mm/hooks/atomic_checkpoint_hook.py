@@ -1,0 +1,66 @@
+"""Delete an old checkpoint only after the new one is safely on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from imbdense.registry import HOOKS
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """The host's CheckpointHook, but old checkpoints are deleted after the new one is written.
+
+    The host deletes first: with ``max_keep_ckpts=1`` or ``save_best`` a full disk or a crash at that moment leaves
+    nothing. Arguments and file names are those of ``CheckpointHook``. ``imbdense train`` puts this hook in the place of
+    ``CheckpointHook`` in every config. Needs room for one checkpoint more than are kept. Rank 0 writes.
+    """
+
+    card = 'safe_training'
+    tasks: tuple[str, ...] = ('segmentation', 'detection', 'points')
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        with self._removals_last():
+            super()._save_checkpoint_with_step(runner, step, meta)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        with self._removals_last():
+            super()._save_best_checkpoint(runner, metrics)
+
+    @contextlib.contextmanager
+    def _removals_last(self) -> Iterator[None]:
+        """Collect removals while the host saves; do them when it succeeded, sparing what was just written."""
+        if isinstance(self.file_backend, _DeferredRemovals):  # the host saves "last" again inside "best"
+            yield
+            return
+        backend = self.file_backend
+        deferred = self.file_backend = _DeferredRemovals(backend)
+        try:
+            yield
+        finally:
+            self.file_backend = backend
+        best = getattr(self, 'best_ckpt_path_dict', None) or {'best': getattr(self, 'best_ckpt_path', None)}
+        written = {str(path) for path in (self.last_ckpt, *best.values())}
+        for path in deferred.files:
+            if path not in written and backend.isfile(path):
+                backend.remove(path)
+
+
+class _DeferredRemovals:
+    """A file backend that notes the files to remove instead of removing them."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.files: list[str] = []
+
+    def remove(self, path: Any) -> None:
+        """Note ``path`` for later."""
+        self.files.append(str(path))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__['_backend'], name)
