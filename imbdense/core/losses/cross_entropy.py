@@ -94,8 +94,11 @@ class _ShiftedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, shift: Tensor | None, safe: Tensor, valid: Tensor) -> Tensor:
-        adjusted = logits if shift is None else logits + shift.view((1, -1) + (1,) * (logits.ndim - 2))
-        log_prob = torch.log_softmax(adjusted, 1)
+        if shift is None:
+            log_prob = torch.log_softmax(logits, 1)
+        else:
+            adjusted = logits + shift.view((1, -1) + (1,) * (logits.ndim - 2))
+            log_prob = torch.log_softmax(adjusted, 1, out=adjusted)  # in place: a fresh tensor costs more than the sum
         ctx.save_for_backward(log_prob, safe, valid)
         return torch.where(valid, -log_prob.gather(1, safe.unsqueeze(1)).squeeze(1), 0.0)
 

@@ -42,7 +42,8 @@ class PriorLedger:
 
     Up to the stage ``data`` the prior is that of the samples the loss sees. From the stage ``loss`` on it is the one
     that the model's softmax encodes: plain cross-entropy keeps it, class weights w multiply it by w, balanced softmax
-    with counts n divides it by n.
+    with counts n divides it by n. Several losses (main and auxiliary heads) act side by side on the same samples, not
+    one after the other; the first is the main head's and decides what the model encodes.
 
     Args:
         classes: C class names.
@@ -62,8 +63,15 @@ class PriorLedger:
 
     @property
     def prior(self) -> NDArray[np.float64]:
-        """(C,) the distribution that the last entry left."""
-        return np.asarray(self.entries[-1].prior)
+        """(C,) the distribution in force: what the last post-hoc step left, else the first loss, else the data."""
+        if self.entries[-1].stage != 'loss':
+            return np.asarray(self.entries[-1].prior)
+        return np.asarray(next(entry.prior for entry in self.entries if entry.stage == 'loss'))
+
+    @property
+    def seen_prior(self) -> NDArray[np.float64]:
+        """(C,) the distribution of the samples that the losses see: what the last data component left."""
+        return np.asarray(next(entry.prior for entry in reversed(self.entries) if entry.stage in ('labels', 'data')))
 
     def residual(self, target: ArrayLike | None = None, tau: float = 1.0) -> NDArray[np.float64]:
         """Return the log-shift (C,) still to be applied to reach ``target`` (default uniform):
@@ -107,17 +115,24 @@ class PriorLedger:
         change = np.asarray(shift, dtype=np.float64)
         if change.shape != (len(self.classes),) or not np.isfinite(change).all():
             raise ValueError(f'PriorLedger: {source} gives a shift of shape {change.shape}, not finite or wrong size.')
+        base = self.seen_prior if stage == 'loss' else self.prior
         if not force:
-            self._refuse_double(source, stage, change, assumed)
-        log_prior = np.log(self.prior) + change
+            self._refuse_double(source, stage, change, assumed, base)
+        log_prior = np.log(base) + change
         prior = np.exp(log_prior - log_prior.max())
         self.entries.append(PriorEntry(source, stage, tuple((prior / prior.sum()).tolist())))
 
     def _refuse_double(
-        self, source: str, stage: str, change: NDArray[np.float64], assumed: ArrayLike | None
+        self,
+        source: str,
+        stage: str,
+        change: NDArray[np.float64],
+        assumed: ArrayLike | None,
+        base: NDArray[np.float64],
     ) -> None:
         """Raise when ``source`` would correct again what an entry after the first has corrected."""
-        earlier = [entry.source for entry in self.entries[1:]]
+        acting_before = ('data',) if stage == 'loss' else ('data', 'loss', 'post_hoc')
+        earlier = [entry.source for entry in self.entries if entry.stage in acting_before]
         moves = np.ptp(change) > TOLERANCE
         if not earlier:
             return
@@ -129,7 +144,7 @@ class PriorLedger:
         if assumed is None or not moves:
             return
         belief = class_prior(assumed)
-        gap = float(np.abs(np.log(belief) - np.log(self.prior)).max())
+        gap = float(np.abs(np.log(belief) - np.log(base)).max())
         if gap > TOLERANCE:
             raise DoubleCorrectionError(
                 f'{source} corrects for a class distribution that {" and ".join(earlier)} already changed (largest '

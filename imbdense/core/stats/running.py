@@ -33,7 +33,7 @@ class RunningClassStats(nn.Module):
 
     @torch.no_grad()
     def update(self, target: Tensor, ignore_index: int = 255) -> None:
-        """Add the class indices in ``target`` (any shape, integer); ``ignore_index`` and values outside [0, C) do not count."""
+        """Add the class indices in ``target`` (any shape); ``ignore_index`` and values outside [0, C) do not count."""
         if not self.training:
             return
         classes = self.counts.numel()

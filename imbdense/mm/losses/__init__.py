@@ -2,4 +2,12 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(
+    __name__,
+    {
+        'reweighted_ce': (),
+        'logit_adjust': (),
+        'balanced_softmax': (),
+        'per_class_dice': (),
+    },
+)
