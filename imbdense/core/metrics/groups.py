@@ -34,16 +34,18 @@ class FrequencyGroups:
     def thirds(cls, counts: ArrayLike, *, source: str) -> FrequencyGroups:
         """Head, medium and tail = the most frequent third of the classes, the middle, the rarest third.
 
-        round(C / 3) classes in head and in tail, the rest in the middle (C = 2: head and tail; C = 1: head only).
-        Equal counts are ordered by class index.
+        Of the C classes with a positive count, round(C / 3) are head and as many tail, the rest is the middle (C = 2:
+        head and tail; C = 1: head only). Classes counted zero times are in no group. Equal counts are ordered by index.
         """
         values = _check_counts(counts)
-        order = np.argsort(-values, kind='stable').tolist()
-        if len(order) == 1:
-            return cls({'head': (0,)}, source)
+        order = [i for i in np.argsort(-values, kind='stable').tolist() if values[i] > 0]
         size = max(round(len(order) / 3), 1)
-        parts = {'head': order[:size], 'medium': order[size:-size], 'tail': order[-size:]}
-        return cls({name: tuple(sorted(part)) for name, part in parts.items() if part}, source)
+        if len(order) == 1:
+            parts = {'head': order}
+        else:
+            parts = {'head': order[:size], 'medium': order[size:-size], 'tail': order[-size:]}
+        members = {name: tuple(sorted(part)) for name, part in parts.items() if part}
+        return cls(members, source, _left_over(members, len(values)))
 
     @classmethod
     def by_thresholds(

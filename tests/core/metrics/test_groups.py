@@ -14,7 +14,8 @@ COUNTS = [5, 500, 50, 0, 101, 11]
 
 def test_thirds_are_ordered_by_count() -> None:
     groups = make_groups('thirds', COUNTS, CLASSES, source='pixels')
-    assert groups.members == {'head': (1, 4), 'medium': (2, 5), 'tail': (0, 3)}
+    assert groups.members == {'head': (1, 4), 'medium': (2,), 'tail': (0, 5)}
+    assert groups.ungrouped == (3,)
     assert groups.source == 'pixels'
     assert make_groups(None, COUNTS, CLASSES, source='pixels') == groups
 
@@ -43,16 +44,16 @@ def test_lists_of_names() -> None:
 def test_means_leave_nan_out() -> None:
     nan = float('nan')
     groups = make_groups('thirds', COUNTS, CLASSES, source='pixels')
-    means = groups.means([nan, 0.8, 0.5, nan, 0.6, 0.1])
+    means = groups.means([nan, 0.8, nan, 0.9, 0.6, 0.1])
     assert means['head'] == pytest.approx(0.7)
-    assert means['medium'] == pytest.approx(0.3)
-    assert math.isnan(means['tail'])
+    assert means['tail'] == pytest.approx(0.1)
+    assert math.isnan(means['medium'])
     assert math.isnan(mean_present([]))
 
 
 @pytest.mark.parametrize(
     ('spec', 'message'),
-    [('quarters', 'thirds'), ({}, 'thirds'), ({'a': (1, 10), 'b': (10, 20)}, 'overlap'), ({'a': (10, 1)}, 'empty range'),
+    [('quarters', 'thirds'), ({}, 'thirds'), ({'a': (1, 10), 'b': (10, 20)}, 'overlap'), ({'a': (10, 1)}, 'empty'),
      ({'a': ['zebra']}, 'not a class'), ({'a': ['b'], 'c': ['b']}, 'both')],
 )  # fmt: skip
 def test_bad_specs_are_named(spec: object, message: str) -> None:

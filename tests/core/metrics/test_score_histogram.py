@@ -84,6 +84,6 @@ def test_autocast_scores_are_float32() -> None:
 
 
 def test_wide_keys_do_not_overflow_int32() -> None:
-    scores = torch.rand(2, 10)
-    positives, negatives = score_histogram(scores, torch.zeros(10, dtype=torch.long), torch.ones(10, dtype=torch.bool), bits=20)
+    truth = torch.zeros(10, dtype=torch.long)
+    positives, negatives = score_histogram(torch.rand(2, 10), truth, truth == 0, bits=20)
     assert np.all(positives.sum(1).numpy() == [10, 0]) and np.all(negatives.sum(1).numpy() == [0, 10])

@@ -1,0 +1,158 @@
+"""The base of our metrics: state = integer tables, one sum over ranks, padding left out by index."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+from torch import Tensor
+
+from imbdense.utils.distributed import gather_objects, rank_and_world, sum_over_ranks
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted over the whole evaluated set: summed tables and, in sample order, the records."""
+
+    tables: dict[str, Counts]
+    records: list[Any]
+
+
+class TableMetric(BaseMetric):
+    """A metric whose state is a dict of int64 tables.
+
+    A subclass implements ``count`` (one sample -> tables to add and an optional small record) and ``summarize``
+    (summed tables -> scalars and artefact).
+
+    Across ranks: the names and shapes of the tables and the records are gathered once, all tables are then summed in
+    one all-reduce. Integer sums are exact, so the result is the same for any number of ranks and any batch split. A
+    rank without any sample takes part with zeros. Every rank computes and returns the same values.
+
+    Padding: to give all ranks equally many samples, mmengine's ``DefaultSampler`` repeats samples at the end. Sample
+    k of rank r has the place k * world + r in the data set; places >= the size of the set are repeats. The last
+    sample of each rank is therefore held back until ``evaluate`` knows the size.
+
+    Attributes:
+        artifact: JSON-able summary of the last evaluation (NaN as None) for ``imbdense report``.
+    """
+
+    default_prefix = ''
+
+    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.artifact: dict[str, Any] = {}
+        self._reset()
+
+    @abstractmethod
+    def count(self, sample: Mapping[str, Any], index: int) -> tuple[dict[str, Tensor], Any]:
+        """Return (int64 tables to add, record or ``None``) of one sample; ``index`` is its place in the data set."""
+
+    @abstractmethod
+    def summarize(self, tally: Tally) -> dict[str, float]:
+        """Return the scalars and set ``self.artifact``."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names of the evaluated data set."""
+        meta = self.dataset_meta or {}
+        if not meta.get('classes'):
+            raise ValueError(
+                f"{type(self).__name__} needs the class names: set dataset.metainfo=dict(classes=(...)) in the config."
+            )
+        return list(meta['classes'])
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Count every sample of the batch; pixels are not kept."""
+        rank, world = rank_and_world()
+        for sample in data_samples:
+            self._fold()
+            self._pending = self.count(sample, self._seen * world + rank)
+            self._seen += 1
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Sum over ranks, compute, reset. **Collective**: every rank must call it.
+
+        Args:
+            size: samples in the data set; what was seen beyond it is padding.
+
+        Raises:
+            RuntimeError: no rank saw a sample.
+        """
+        rank, world = rank_and_world()
+        excess = max(sum(gather_objects(self._seen)) - size, 0) if world > 1 else 0
+        padded = excess > 0 and (self._seen - 1) * world + rank >= size
+        if padded:
+            self._pending = None
+        self._fold()
+        tally, seen, dropped = self._gather(padded)
+        self._reset()
+        if seen == 0:
+            raise RuntimeError(
+                f'{type(self).__name__}: no sample was evaluated. Is the data set empty? Look at data_root, ann_file, '
+                f'img_suffix and seg_map_suffix of the evaluated data set; `imbdense check CONFIG` lists what it finds.'
+            )
+        if dropped < excess:
+            print_log(
+                f'{type(self).__name__}: {excess - dropped} samples were counted twice, because the sampler repeats '
+                f'samples in another way than DefaultSampler. Use DefaultSampler for evaluation.',
+                logger='current', level=30,
+            )  # fmt: skip
+        scalars = self.compute_metrics([tally])
+        return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in scalars.items()}
+
+    def compute_metrics(self, results: list[Tally]) -> dict[str, float]:
+        """Scalars of one tally; NaN (absent classes) is left out, because loggers cannot draw it."""
+        scalars = self.summarize(results[0])
+        return {name: float(value) for name, value in scalars.items() if not np.isnan(value)}
+
+    def _fold(self) -> None:
+        """Add the sample held back to the tables."""
+        if self._pending is None:
+            return
+        tables, record = self._pending
+        self._pending = None
+        for name, table in tables.items():
+            if name in self._tables:
+                self._tables[name] += table
+            else:
+                self._tables[name] = table.clone()
+        if record is not None:
+            self._records.append((self._seen - 1, record))
+
+    def _gather(self, padded: bool) -> tuple[Tally, int, int]:
+        """Tables and records of all ranks, the number of samples seen, and how many were left out as padding."""
+        own = {name: table.cpu().numpy() for name, table in self._tables.items()}
+        shapes = {name: table.shape for name, table in own.items()}
+        everyone = gather_objects((shapes, self._records, self._seen, padded))
+        for other_shapes, *_ in everyone:
+            for name, shape in other_shapes.items():
+                own.setdefault(name, np.zeros(shape, dtype=np.int64))
+        ordered = [
+            ((local, rank), record) for rank, (_, records, *_) in enumerate(everyone) for local, record in records
+        ]
+        ordered.sort(key=lambda item: item[0])
+        tally = Tally(sum_over_ranks(own), [record for _, record in ordered])
+        return tally, sum(item[2] for item in everyone), sum(item[3] for item in everyone)
+
+    def _reset(self) -> None:
+        """Forget everything counted."""
+        self._tables: dict[str, Tensor] = {}
+        self._records: list[tuple[int, Any]] = []
+        self._pending: tuple[dict[str, Tensor], Any] | None = None
+        self._seen = 0
+        self.results.clear()
+
+
+def as_table(values: NDArray[Any] | Tensor) -> Tensor:
+    """An int64 tensor for ``count``."""
+    tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+    return tensor.to(torch.int64)
