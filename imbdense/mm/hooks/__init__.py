@@ -6,9 +6,11 @@ import_members(
     __name__,
     {
         'atomic_checkpoint_hook': (),
+        'class_count_hook': (),
         'exact_resume_hook': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
+        'post_hoc_logit_adjust_hook': (),
         'rich_progress_hook': (),
     },
 )

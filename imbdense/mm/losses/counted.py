@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -137,38 +136,42 @@ class CountedLoss(DenseLoss, ABC):
 
     # The ledger ---------------------------------------------------------------------------------------------------
 
-    def bind_prior(self, ledger: PriorLedger, counts: ClassCounts, name: str | None = None) -> None:
+    def bind_prior(self, ledger: PriorLedger, counts: ClassCounts) -> None:
         """Take the distribution of the samples from ``ledger`` and record there what this loss corrects.
 
-        Without ``class_counts`` the counts become those the data components leave, the residual. With ``class_counts``
-        they stay, and a distribution that differs from the ledger's is a double correction.
+        Without ``class_counts`` the counts become those the data components leave, so only the residual is corrected.
+        With ``class_counts`` they stay, and a ledger that holds another distribution is a double correction.
 
         Args:
             ledger: labels and data entries are made; a 'loss' entry is added.
             counts: of the training labels; gives the total amount and image_pixels.
-            name: where the loss sits, for the message; e.g. 'decode_head.loss_decode'.
 
         Raises:
             DoubleCorrectionError: with ``class_counts`` and without ``force``; it names who corrected before.
             ValueError: the ledger holds another number of classes.
         """
-        source = type(self).__name__ if name is None else f'{type(self).__name__} ({name})'
-        if self._source is not None:
-            given = self.given_counts()
-            if given.numel() != len(ledger.classes):
-                raise ValueError(
-                    f'{source}: class_counts has {given.numel()} entries, the data set has {len(ledger.classes)} '
-                    f'classes {list(ledger.classes)}.'
-                )
-            ledger.apply(
-                source, 'loss', self.log_change(given).cpu().numpy(), assumed=given.cpu().numpy(), force=self.force
-            )
+        if self._source is None:
+            total = float(counts.of(self.count or default_unit(counts)).sum())
+            self.set_counts(torch.as_tensor(ledger.seen_prior * total))
+            self.image_pixels = counts.image_pixels
+        self.declare_correction(ledger)
+
+    def declare_correction(self, ledger: PriorLedger) -> None:
+        """Record in ``ledger`` what this loss corrects; the loss itself does not change. Errors as above."""
+        source = type(self).__name__
+        if self._source is None:
+            residual = torch.as_tensor(ledger.seen_prior) if self._bound is None else self._bound
+            ledger.apply(source, 'loss', self.log_change(residual).cpu().numpy(), force=self.force)
             return
-        unit = self.count or default_unit(counts)
-        total = float(np.maximum(counts.of(unit), 0).sum())
-        self.set_counts(torch.as_tensor(ledger.seen_prior * total, dtype=torch.float64))
-        self.image_pixels = counts.image_pixels
-        ledger.apply(source, 'loss', self.log_change(self.known_counts()).cpu().numpy(), force=self.force)
+        given = self.given_counts()
+        if given.numel() != len(ledger.classes):
+            raise ValueError(
+                f'{source}: class_counts has {given.numel()} entries, the data set has {len(ledger.classes)} '
+                f'classes {list(ledger.classes)}.'
+            )
+        ledger.apply(
+            source, 'loss', self.log_change(given).cpu().numpy(), assumed=given.cpu().numpy(), force=self.force
+        )
 
     def set_counts(self, counts: Tensor) -> None:
         """Use these (C,) counts from now on instead of running ones."""

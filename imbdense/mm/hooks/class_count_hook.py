@@ -1,0 +1,121 @@
+"""``imbdense.ClassCountHook``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.distributed as dist
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+
+from imbdense.core.checks import check_choice
+from imbdense.core.stats import ClassCounts, PriorLedger
+from imbdense.mm.class_counts import UNITS
+from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger
+from imbdense.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ClassCountHook(Hook):
+    """Count the training classes once and hand the prior to every component that corrects it.
+
+    Before training: class counts of the training set (cached) -> :class:`~imbdense.core.stats.PriorLedger` -> effect
+    of the sampler -> effects of the transforms -> ``bind_prior(ledger, counts)`` of every module of the model that has
+    it (all imbdense losses that use counts). Each loss then corrects only what sampler and transforms left over; a
+    loss with its own ``class_counts`` that would correct twice raises ``DoubleCorrectionError``, which names who
+    already did. The ledger is logged as a table.
+
+    State: counts and ledger lie in the message hub and in ``meta['imbdense']`` of every checkpoint, so that a test run
+    knows what training did. They are recomputed, not restored, when training is resumed: data and config decide.
+    Across ranks: rank 0 counts and sends the result; an error there is raised on every rank.
+
+    Args:
+        count: unit of the prior: 'pixels', 'regions', 'instances' or 'images'; ``None`` = pixels for segmentation,
+            instances for detection. Detection with crowded rare images may prefer 'images'.
+        seed: of the estimates that transforms sample.
+    """
+
+    card = 'prior_ledger'
+    tasks = ('segmentation', 'detection')
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self, count: str | None = None, seed: int = 0) -> None:
+        self.count = None if count is None else check_choice('count', count, UNITS, owner='ClassCountHook')
+        self.seed = int(seed)
+
+    def before_train(self, runner: Any) -> None:
+        """Count, follow the prior through the data pipeline, bind the losses, log and publish."""
+        loader = runner.train_dataloader
+        counts, ledger, unknown = self._on_rank_zero(loader)
+        model = getattr(runner.model, 'module', runner.model)
+        bound = bind_losses(model, ledger, counts)
+        runner.message_hub.update_info(HUB_COUNTS, counts.to_dict())
+        runner.message_hub.update_info(HUB_LEDGER, ledger.to_dict())
+        logger = MMLogger.get_current_instance()
+        logger.info(f'ClassCountHook: the class prior along this run\n{ledger.describe()}')
+        if unknown:
+            logger.warning(
+                f'ClassCountHook: {", ".join(unknown)} says nothing about its effect on the class prior (no '
+                f'prior_effect); it is taken as none.'
+            )
+        if not bound:
+            logger.info('ClassCountHook: no module of the model uses class counts (none has bind_prior).')
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Put counts and ledger into the checkpoint's meta, which also published checkpoints keep."""
+        info = runner.message_hub.runtime_info
+        if HUB_LEDGER in info:
+            checkpoint['meta'][META_KEY] = {'class_counts': info[HUB_COUNTS], 'prior_ledger': info[HUB_LEDGER]}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Put them back into the message hub, for components that act at test time and for the report."""
+        record = checkpoint.get('meta', {}).get(META_KEY) if isinstance(checkpoint.get('meta'), dict) else None
+        if record:
+            runner.message_hub.update_info(HUB_COUNTS, record['class_counts'])
+            runner.message_hub.update_info(HUB_LEDGER, record['prior_ledger'])
+
+    def _on_rank_zero(self, loader: Any) -> tuple[ClassCounts, PriorLedger, list[str]]:
+        """Count on rank 0 and send the result (or the error) to all ranks."""
+        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+            return self._count(loader)
+        box: list[Any] = [None]
+        if dist.get_rank() == 0:
+            try:
+                counts, ledger, unknown = self._count(loader)
+                box = [(counts.to_dict(), ledger.to_dict(), unknown)]
+            except Exception as error:  # the other ranks wait for this message
+                dist.broadcast_object_list([f'{type(error).__name__}: {error}'], src=0)
+                raise
+        dist.broadcast_object_list(box, src=0)
+        if isinstance(box[0], str):
+            raise RuntimeError(f'ClassCountHook: counting failed on rank 0: {box[0]}')
+        counts_record, ledger_record, unknown = box[0]
+        return ClassCounts.from_dict(counts_record), PriorLedger.from_dict(ledger_record), unknown
+
+    def _count(self, loader: Any) -> tuple[ClassCounts, PriorLedger, list[str]]:
+        """Counts and data entries of the ledger."""
+        from imbdense.mm.datasets.statistics import class_counts, class_table
+
+        dataset = loader.dataset
+        counts = class_counts(dataset)
+        ledger, unknown = build_ledger(
+            counts, class_table(dataset), dataset, sampler_of(loader), unit=self.count, seed=self.seed
+        )
+        return counts, ledger, unknown
+
+
+def sampler_of(loader: Any) -> Any:
+    """The index sampler of a data loader, also behind a batch sampler."""
+    sampler = getattr(loader, 'sampler', None)
+    inner = getattr(getattr(loader, 'batch_sampler', None), 'sampler', None)
+    return inner if inner is not None else sampler
+
+
+def bind_losses(model: Any, ledger: PriorLedger, counts: ClassCounts) -> list[str]:
+    """Call ``bind_prior`` of every module that has it, region proposal heads excepted; return their names."""
+    bound = []
+    for name, module in model.named_modules():
+        if callable(getattr(module, 'bind_prior', None)) and 'rpn' not in name.split('.')[0]:
+            module.bind_prior(ledger, counts)
+            bound.append(name)
+    return bound

@@ -1,0 +1,173 @@
+"""The class distribution of a training run, followed through data set, sampler and transforms into a PriorLedger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.core.stats import ClassCounts, ImageClassTable, PriorLedger, class_prior
+from imbdense.mm.class_counts import default_unit
+
+HUB_COUNTS = 'imbdense_class_counts'
+HUB_LEDGER = 'imbdense_prior_ledger'
+META_KEY = 'imbdense'
+"""Where a run keeps counts and ledger: two keys of mmengine's message hub, and ``checkpoint['meta'][META_KEY]``."""
+
+
+@dataclass(frozen=True)
+class PriorContext:
+    """What a transform's ``prior_effect(context)`` gets to estimate the class amounts it leaves.
+
+    Attributes:
+        table: amounts per image and class of the training set (pixels or objects).
+        draws: (I,) expected draws of each image per epoch, as the sampler says.
+        load_label: index -> (H, W) index mask of that image, as the transforms before see it.
+        seed: for whatever is sampled, so that every rank and every run gets the same estimate.
+    """
+
+    table: ImageClassTable
+    draws: NDArray[np.float64]
+    load_label: Callable[[int], NDArray[Any]]
+    seed: int
+
+
+def build_ledger(
+    counts: ClassCounts,
+    table: ImageClassTable,
+    dataset: Any,
+    sampler: Any,
+    *,
+    unit: str | None = None,
+    seed: int = 0,
+) -> tuple[PriorLedger, list[str]]:
+    """Return the ledger of the data components, and the names of components whose effect is unknown.
+
+    Each component says which amounts per class it leaves. Only the *ratio* to what it was given is used, so the
+    ledger may be in another unit (images, regions) than the table (pixels or objects)::
+
+        prior <- prior * amounts after / amounts before
+
+    Args:
+        counts: of the training labels.
+        table: the same labels per image; its index is the index the sampler draws.
+        dataset: its transforms (also inside wrappers) with ``prior_effect(context) -> (C,)`` are asked in order.
+        sampler: asked for ``prior_effect(table) -> (C,)`` and ``draw_rates() -> (I,)`` when it has them.
+        unit: unit of the ledger; default pixels if counted, else instances.
+        seed: of the :class:`PriorContext`.
+    """
+    unit = unit or default_unit(counts)
+    ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
+    before = np.asarray(table.totals, dtype=np.float64)
+    unknown: list[str] = []
+    wrapped = _amounts_of_unit(counts, table)
+    if wrapped is not None and not np.allclose(_share(before), _share(wrapped), rtol=1e-3, atol=1e-9):
+        _declare(ledger, type(dataset).__name__, wrapped, before)
+    draws = np.ones(len(table))
+    if hasattr(sampler, 'prior_effect'):
+        draws = np.asarray(sampler.draw_rates(), dtype=np.float64)
+        _declare(ledger, type(sampler).__name__, before, np.asarray(sampler.prior_effect(table), dtype=np.float64))
+    elif type(sampler).__name__ not in UNIFORM_SAMPLERS:
+        unknown.append(type(sampler).__name__)
+    given = table.expected_totals(draws)
+    for transform in prior_transforms(dataset):
+        context = PriorContext(table, draws, lambda index: load_label(dataset, index), seed)
+        _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
+    return ledger, unknown
+
+
+UNIFORM_SAMPLERS = ('DefaultSampler', 'InfiniteSampler', 'SequentialSampler', 'RandomSampler', 'NoneType')
+"""Samplers that draw every image equally often."""
+
+
+def prior_transforms(dataset: Any) -> Iterator[Any]:
+    """Yield the transforms that declare an effect, in the order they act, also inside wrappers and sub-pipelines."""
+    # Of joined data sets only the first is asked: they share one purpose, and each asked would count it once more.
+    base = next(base_datasets(dataset))
+    yield from _walk(getattr(base, 'pipeline', None))
+    if base is not dataset:
+        yield from _walk(getattr(dataset, 'pipeline', None))
+
+
+def base_datasets(dataset: Any) -> Iterator[Any]:
+    """Yield the innermost data sets of mmengine's wrappers (Concat, Repeat, ClassBalanced, MultiImageMix)."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    children = [child for child in inner if child is not None]
+    if not children:
+        yield dataset
+    for child in children:
+        yield from base_datasets(child)
+
+
+def load_label(dataset: Any, index: int) -> NDArray[Any]:
+    """Return the (H, W) index mask of image ``index``: the pipeline is run up to where it has one.
+
+    Raises:
+        TypeError: the pipeline never makes ``gt_seg_map`` (a detection data set).
+    """
+    base, local = _locate(dataset, index)
+    results = base.get_data_info(local)
+    for transform in base.pipeline.transforms:
+        results = transform(results)
+        if results is None:
+            break
+        if 'gt_seg_map' in results:
+            return np.asarray(results['gt_seg_map'])
+    raise TypeError(f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map for image {index}.')
+
+
+def declared_ledger(checkpoint: dict[str, Any]) -> PriorLedger | None:
+    """Return the ledger stored in a checkpoint of mmengine, or ``None``."""
+    record = (checkpoint.get('meta') or {}).get(META_KEY, {}).get('prior_ledger')
+    if record is None:
+        record = ((checkpoint.get('message_hub') or {}).get('runtime_info') or {}).get(HUB_LEDGER)
+    return None if record is None else PriorLedger.from_dict(record)
+
+
+def _walk(pipeline: Any) -> Iterator[Any]:
+    """Depth-first over Compose and wrapper transforms."""
+    for transform in getattr(pipeline, 'transforms', None) or ():
+        if hasattr(transform, 'prior_effect'):
+            yield transform
+        elif not isinstance(transform, (list, tuple)):
+            yield from _walk(transform)
+
+
+def _locate(dataset: Any, index: int) -> tuple[Any, int]:
+    """The innermost data set that holds image ``index`` of a wrapped one, and its index there."""
+    while True:
+        if hasattr(dataset, 'datasets') and hasattr(dataset, '_get_ori_dataset_idx'):
+            which, index = dataset._get_ori_dataset_idx(index)
+            dataset = dataset.datasets[which]
+        elif hasattr(dataset, 'repeat_indices'):
+            dataset, index = dataset.dataset, dataset.repeat_indices[index]
+        elif getattr(dataset, 'dataset', None) is not None:
+            dataset, index = dataset.dataset, index % len(dataset.dataset)
+        else:
+            return dataset, index
+
+
+def _declare(ledger: PriorLedger, source: str, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
+    """Multiply the prior by what the component does to each class; classes it was not given keep their share."""
+    if after.shape != before.shape:
+        raise ValueError(f'{source}.prior_effect returned shape {after.shape}, expected {before.shape}.')
+    ratio = np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0)
+    ledger.declare(source, ledger.seen_prior * ratio)
+
+
+def _amounts_of_unit(counts: ClassCounts, table: ImageClassTable) -> NDArray[np.float64] | None:
+    """The counts in the unit of the table: pixels for segmentation, instances for detection (which has no pixels)."""
+    for unit in ('pixels', 'instances'):
+        if unit in counts.units and counts.num_classes == table.num_classes and table.totals.sum() > 0:
+            amounts = counts.of(unit).astype(np.float64)
+            if amounts.sum() > 0:
+                return amounts
+    return None
+
+
+def _share(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amounts as a distribution."""
+    return class_prior(amounts, empty_class=1e-12)
