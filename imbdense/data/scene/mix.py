@@ -1,0 +1,153 @@
+"""The long-tail dial: how many instances of each class give the asked pixel shares and imbalance ratio.
+
+The ratio is ``max_c p_c / min_c p_c`` over the object classes of the profile that are present in the scene, ``p_c`` =
+visible pixels of class c in the clean masks, summed over all images of the scene. Ground and buildings are the
+remainder and never enter it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imbdense.data.scene import classes as c
+from imbdense.data.scene.assets.catalogue import SCALED
+from imbdense.data.scene.config import SceneConfig, object_class_id
+from imbdense.data.scene.rng import stream
+
+STPLS3D_SHARES: dict[int, float] = {
+    c.LOW_VEG: 0.93, c.MEDIUM_VEG: 1.69, c.HIGH_VEG: 34.5, c.VEHICLE: 2.34, c.TRUCK: 1.89, c.AIRCRAFT: 0.98,
+    c.MILITARY: 0.84, c.BIKE: 0.58, c.MOTORCYCLE: 0.56, c.LIGHT_POLE: 0.75, c.STREET_SIGN: 0.65, c.CLUTTER: 3.54,
+    c.FENCE: 2.76,
+}
+"""Published shares (per cent) of the instance classes of STPLS3D, building left out."""
+_AREA: dict[int, float] = {
+    c.LOW_VEG: 1.2, c.MEDIUM_VEG: 4.5, c.HIGH_VEG: 25.0, c.VEHICLE: 8.0, c.TRUCK: 20.0, c.AIRCRAFT: 60.0,
+    c.MILITARY: 11.0, c.BIKE: 0.6, c.MOTORCYCLE: 1.1, c.LIGHT_POLE: 1.4, c.STREET_SIGN: 0.5, c.CLUTTER: 1.8,
+    c.FENCE: 2.8,
+}
+"""First guess of the area in m² one instance shows from above; dry runs replace it by what was seen."""
+_LARGEST_SHARE = 0.4
+"""Object classes are never asked to fill more than this part of all pixels: they would find no room."""
+
+
+@dataclass
+class DialState:
+    """What the dial knows while it corrects itself: pixels per instance and the most that could be placed."""
+
+    visible: dict[int, float]
+    limit: dict[int, int] = field(default_factory=dict)
+
+
+def target_weights(config: SceneConfig) -> dict[int, float]:
+    """Return the asked relative pixel weight of each present object class, the smallest of the whole profile = 1.
+
+    ``imbalance_ratio`` R stretches the profile on a log scale: ``w_c = R^((log s_c - log s_min)/(log s_max - log s_min))``.
+    Aircraft belong to the named profiles only in the 'airfield' density. Absent classes are taken out afterwards, so
+    absence does not change the shares of the others.
+    """
+    shares = _profile_shares(config)
+    logs = {class_id: math.log(share) for class_id, share in shares.items()}
+    low, high = min(logs.values(), default=0.0), max(logs.values(), default=0.0)
+    ratio = config.mix.imbalance_ratio
+    stretch = math.log(ratio) / (high - low) if ratio is not None and high > low else 1.0
+    absent = absent_classes(config)
+    return {class_id: math.exp((value - low) * stretch) for class_id, value in logs.items() if class_id not in absent}
+
+
+def absent_classes(config: SceneConfig) -> set[int]:
+    """Return the object classes left out of this scene: each with ``class_absent_prob``, from its own stream."""
+    probability = config.mix.class_absent_prob
+    return {number for number in c.OBJECT_CLASSES
+            if probability > 0 and float(stream(config.seed, 'absence', number).uniform()) < probability}
+
+
+def _profile_shares(config: SceneConfig) -> dict[int, float]:
+    """Relative shares of the profile, zero shares left out."""
+    profile = config.mix.profile
+    if isinstance(profile, Mapping):
+        return {object_class_id(name): float(share) for name, share in profile.items() if share > 0}
+    natural = {number: share for number, share in STPLS3D_SHARES.items()
+               if number != c.AIRCRAFT or config.layout.density == 'airfield'}
+    if profile == 'stpls3d':
+        return natural
+    if profile == 'balanced':
+        return dict.fromkeys(natural, 1.0)
+    ordered = sorted(natural, key=lambda number: -natural[number])
+    return {number: 1.0 / rank for rank, number in enumerate(ordered, start=1)}
+
+
+def first_guess(config: SceneConfig, weights: Mapping[int, float], total_pixels: int) -> DialState:
+    """Return the visible pixels one instance is expected to give, from its area and the images' coverage."""
+    per_area = total_pixels / config.size**2
+    scale = config.mix.object_scale**2
+    return DialState({number: _AREA[number] * per_area * (scale if number in SCALED else 1.0) for number in weights})
+
+
+def choose_counts(config: SceneConfig, weights: Mapping[int, float], state: DialState, total_pixels: int
+                  ) -> dict[int, int]:
+    """Return the number of instances per class.
+
+    An anchor α (pixels of weight 1) comes from ``object_share``; it is raised so that one instance is not far too much
+    for any class, and lowered where a class found no room. The rarest class is rounded first, the others follow its
+    rounded pixels, the most frequent class last: it has the finest steps and takes up the remaining error.
+    """
+    if not weights:
+        return {}
+    visible, least = state.visible, config.mix.min_instances
+    total = sum(weights.values())
+    ceiling = _LARGEST_SHARE * total_pixels / total
+    one_each = max(max(least, 1) * visible[number] / weight for number, weight in weights.items())
+    anchor = max(config.mix.object_share * total_pixels / total, min(one_each, ceiling))
+    for number, limit in state.limit.items():
+        if number in weights and limit >= 3:  # one or two misplaced instances must not empty the whole scene
+            anchor = min(anchor, 1.1 * limit * visible[number] / weights[number])
+    rarest = min(weights, key=lambda number: weights[number])
+    top = max(weights, key=lambda number: weights[number])
+    count = max(least, 1, round(anchor * weights[rarest] / visible[rarest]))
+    anchor = min(count * visible[rarest] / weights[rarest], max(ceiling, anchor))
+    floor = count * visible[rarest]
+    counts = {}
+    for number, weight in weights.items():
+        wanted = anchor * weight / visible[number]
+        chosen = max(least, round(wanted))
+        if chosen * visible[number] < 0.95 * floor:
+            chosen = max(math.ceil(0.95 * floor / visible[number]), 1)
+        counts[number] = chosen
+    if top != rarest:
+        smallest = min(counts[number] * visible[number] for number in weights if number != top)
+        counts[top] = max(least, 1, round(smallest * weights[top] / min(weights.values()) / visible[top]))
+    return {number: min(chosen, state.limit.get(number, chosen)) for number, chosen in counts.items()}
+
+
+def imbalance_ratio(pixels: Mapping[int, float]) -> float | None:
+    """Return max/min over the classes with pixels; ``None`` for fewer than two of them."""
+    present = [value for value in pixels.values() if value > 0]
+    return max(present) / min(present) if len(present) > 1 else None
+
+
+def asked_ratio(weights: Mapping[int, float]) -> float | None:
+    """Return the ratio the weights ask for; ``None`` for fewer than two classes."""
+    return max(weights.values()) / min(weights.values()) if len(weights) > 1 else None
+
+
+def share_errors(weights: Mapping[int, float], pixels: Mapping[int, float]) -> dict[int, float]:
+    """Return each class's relative deviation from its asked share among the object classes (-1 = no pixel)."""
+    seen, total = sum(pixels.get(number, 0.0) for number in weights), sum(weights.values())
+    if seen == 0:
+        return dict.fromkeys(weights, -1.0)
+    return {number: pixels.get(number, 0.0) / seen * total / weight - 1 for number, weight in weights.items()}
+
+
+def misfit(weights: Mapping[int, float], pixels: Mapping[int, float]) -> float:
+    """Return a score of a dry run, 0 = perfect: log error of the ratio, plus the mean log share error, plus 10 per
+    class without pixels."""
+    errors = share_errors(weights, pixels)
+    missing = sum(1 for value in errors.values() if value <= -1)
+    logs = [abs(math.log1p(value)) for value in errors.values() if value > -1]
+    reached, wanted = imbalance_ratio({number: pixels.get(number, 0.0) for number in weights}), asked_ratio(weights)
+    ratio_error = abs(math.log(reached / wanted)) if reached and wanted else 0.0
+    return 2 * ratio_error + (float(np.mean(logs)) if logs else 0.0) + 10 * missing

@@ -1,0 +1,125 @@
+"""Put objects on the ground without collisions: the scene graph of one scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from imbdense.data.scene import classes as c
+from imbdense.data.scene import polygon
+from imbdense.data.scene.assets import Asset, build_asset
+from imbdense.data.scene.collision import CollisionIndex
+from imbdense.data.scene.config import SceneConfig
+from imbdense.data.scene.ground import BUILT, STREET, GroundPlan
+from imbdense.data.scene.layout import Layout
+from imbdense.data.scene.rng import stream
+from imbdense.data.scene.sites import Site, SiteFinder
+from imbdense.data.scene.terrain import Terrain
+
+ORDER = (c.LIGHT_POLE, c.STREET_SIGN, c.AIRCRAFT, c.TRUCK, c.MILITARY, c.VEHICLE, c.BIKE, c.MOTORCYCLE, c.CLUTTER,
+         c.FENCE, c.HIGH_VEG, c.MEDIUM_VEG, c.LOW_VEG)
+"""Placing order: what has few possible places first, vegetation last, so that more trees never move a car."""
+_VEGETATION = (c.LOW_VEG, c.MEDIUM_VEG, c.HIGH_VEG)
+_CROWN_SHARE = 0.7
+_GAP = 0.15
+_POLE_FOOT = 0.3
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One placed object: class, running number inside its class, pose, asset. Edits for a second epoch change this list."""
+
+    class_id: int
+    number: int
+    x: float
+    y: float
+    z: float
+    yaw: float
+    asset: Asset
+
+
+class Placer:
+    """Places objects of one scene for any wanted number per class; meshes are built once and kept between calls."""
+
+    def __init__(self, config: SceneConfig, layout: Layout, ground: GroundPlan, terrain: Terrain) -> None:
+        self.config, self.layout, self.ground, self.terrain = config, layout, ground, terrain
+        self.finder = SiteFinder(layout, config.size, config.seed)
+        self._assets: dict[tuple[int, int], Asset] = {}
+
+    def place(self, counts: Mapping[int, int]) -> list[SceneObject]:
+        """Return the placed objects for the wanted ``counts`` {class id: number}.
+
+        An instance that finds no free site in its tries is left out, so the result may hold fewer. Instance k of a
+        class has the same asset and the same candidate sites whatever the counts are.
+        """
+        index = CollisionIndex()
+        for plan in self.layout.buildings:
+            center, half, angle = polygon.bounding_rectangle(plan.footprint)
+            if plan.parts:
+                for place, extent, turn in plan.parts:
+                    index.add(float(place[0]), float(place[1]), (float(extent[0]), float(extent[1])), turn)
+            else:
+                index.add(float(center[0]), float(center[1]), (float(half[0]), float(half[1])), angle)
+        placed: list[SceneObject] = []
+        for class_id in ORDER:
+            for number in range(counts.get(class_id, 0)):
+                found = self._place_one(class_id, number, index, placed)
+                if found is not None:
+                    placed.append(found)
+        return placed
+
+    def _asset(self, class_id: int, number: int) -> Asset:
+        """Asset of one instance, built once."""
+        key = (class_id, number)
+        if key not in self._assets:
+            rng = stream(self.config.seed, 'asset', class_id, number)
+            self._assets[key] = build_asset(class_id, rng, self.config.mix.object_scale)
+        return self._assets[key]
+
+    def _place_one(self, class_id: int, number: int, index: CollisionIndex, placed: list[SceneObject]
+                   ) -> SceneObject | None:
+        """Try up to 40 candidate sites (vegetation: 60, it fills what is left)."""
+        asset = self._asset(class_id, number)
+        half = (_POLE_FOOT, _POLE_FOOT) if class_id == c.LIGHT_POLE else asset.half  # the arm may reach over the street
+        rng = stream(self.config.seed, 'site', class_id, number)
+        covers = class_id == c.HIGH_VEG and float(rng.uniform()) < self.config.mix.occlusion
+        small = [item for item in placed if item.class_id not in (*_VEGETATION, c.FENCE, c.AIRCRAFT)] if covers else []
+        if class_id in _VEGETATION:
+            crown = _CROWN_SHARE * max(half)
+            half = (0.5, 0.5) if small else (crown, crown)
+        for attempt in range(60 if class_id in _VEGETATION else 40):
+            if small:
+                site = _over(small[int(rng.integers(len(small)))], max(asset.half), rng)
+            elif attempt == 0 and class_id in (c.BIKE, c.MOTORCYCLE):
+                site = self.finder.rack_site(class_id, number, half)
+            else:
+                site = self.finder.propose(class_id, number if attempt == 0 else None, half, rng)
+            if site is not None and self._clear(site, half, class_id) and \
+                    index.is_free(site.x, site.y, (half[0] + _GAP, half[1] + _GAP), site.yaw):
+                index.add(site.x, site.y, half, site.yaw)
+                z = float(self.terrain.height_at(site.x, site.y))
+                return SceneObject(class_id, number, site.x, site.y, z, site.yaw, asset)
+        return None
+
+    def _clear(self, site: Site, half: tuple[float, float], class_id: int) -> bool:
+        """Inside the scene, and no sample of the footprint on a forbidden zone; crowns may reach over the street."""
+        if not (0 < site.x < self.config.size and 0 < site.y < self.config.size):
+            return False
+        shrink = 0.4 if class_id in _VEGETATION else 1.0
+        steps = [np.linspace(-shrink * extent, shrink * extent, max(int(2 * shrink * extent / 0.5) + 2, 2))
+                 for extent in half]
+        u, v = np.meshgrid(*steps)
+        cosine, sine = np.cos(site.yaw), np.sin(site.yaw)
+        zones = self.ground.zone_at(site.x + u * cosine - v * sine, site.y + u * sine + v * cosine)
+        return not bool(np.isin(zones, site.forbidden).any())
+
+
+def _over(target: SceneObject, crown: float, rng: np.random.Generator) -> Site:
+    """A trunk beside ``target``, near enough that the crown reaches over it."""
+    angle = float(rng.uniform(0, 2 * np.pi))
+    gap = min(target.asset.half) + 0.8
+    distance = gap + float(rng.uniform(0, 0.5)) * max(crown - gap, 0.3)
+    return Site(target.x + distance * float(np.cos(angle)), target.y + distance * float(np.sin(angle)), 0.0,
+                (BUILT, STREET))
