@@ -136,7 +136,8 @@ def make_venv(place: Place, runner: Runner) -> None:
         for path in leftovers:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for stamp in place.state.glob('*.stamp'):
-        stamp.unlink()
+        if stamp.stem != 'system':
+            stamp.unlink()
     marker.write_text('removed when the environment is whole\n')
     if not setup_system.has_module('ensurepip'):
         package = f'python{sys.version_info[0]}.{sys.version_info[1]}-venv'
