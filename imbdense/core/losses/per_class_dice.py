@@ -60,11 +60,11 @@ def per_class_dice_loss(
     check_choice('reduction', reduction, REDUCTIONS, owner='per_class_dice_loss')
     safe, valid = split_ignored(pred, target, ignore_index, owner='per_class_dice_loss')
     logits = full_precision(pred)
-    probability = (logits.sigmoid() if use_sigmoid else logits.softmax(1)).flatten(2)
+    probability = logits.sigmoid() if use_sigmoid else logits.softmax(1)
     mass = valid.to(logits.dtype) if weight is None else valid * weight.to(logits.dtype)
     if pred.ndim == 2:  # points: one image
         probability, safe, mass = probability.t().unsqueeze(0), safe.unsqueeze(0), mass.unsqueeze(0)
-    overlap, predicted, labelled = _class_sums(probability, safe.flatten(1), mass.flatten(1), squared)
+    overlap, predicted, labelled = _class_sums(probability.flatten(2), safe.flatten(1), mass.flatten(1), squared)
     if per == 'batch':
         overlap, predicted, labelled = (value.sum(0) for value in (overlap, predicted, labelled))
     dice = (2 * overlap + smooth) / (predicted + labelled + smooth)

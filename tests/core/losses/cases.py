@@ -1,0 +1,47 @@
+"""The losses of this room in one common form, and inputs of every shape they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from imbdense.core.losses import (
+    balanced_softmax_loss,
+    logit_adjust_loss,
+    per_class_dice_loss,
+    reweighted_ce_loss,
+)
+
+COUNTS = torch.tensor([900.0, 60.0, 30.0, 9.0, 1.0])
+WEIGHTS = torch.tensor([0.1, 0.5, 1.0, 2.0, 4.0])
+CLASSES = 5
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    'reweighted_ce': lambda pred, target, **options: reweighted_ce_loss(pred, target, WEIGHTS, **options),
+    'reweighted_sigmoid': lambda pred, target, **options: reweighted_ce_loss(
+        pred, target, WEIGHTS, use_sigmoid=True, focal_gamma=1.5, focal_alpha=0.25, **options
+    ),
+    'logit_adjust': lambda pred, target, **options: logit_adjust_loss(pred, target, COUNTS, tau=0.7, **options),
+    'logit_adjust_sigmoid': lambda pred, target, **options: logit_adjust_loss(
+        pred, target, COUNTS, use_sigmoid=True, focal_gamma=2.0, **options
+    ),
+    'balanced_softmax': lambda pred, target, **options: balanced_softmax_loss(pred, target, COUNTS, **options),
+    'dice_batch': per_class_dice_loss,
+    'dice_image': partial(per_class_dice_loss, per='image', squared=True),
+}
+
+SHAPES = {'pixels': (2, 6, 7), 'volumes': (2, 3, 4, 5), 'points': (40,)}
+
+
+def example(
+    shape: tuple[int, ...], *, ignored: float = 0.2, dtype: torch.dtype = torch.float32, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Logits with gradient and index targets of ``shape`` (N, *spatial) or (P,), some of them ignored (255)."""
+    generator = torch.Generator().manual_seed(seed)
+    pred = torch.randn(shape[0], CLASSES, *shape[1:], generator=generator, dtype=dtype)
+    target = torch.randint(0, CLASSES, shape, generator=generator)
+    target[torch.rand(shape, generator=generator) < ignored] = 255
+    return pred.requires_grad_(), target
