@@ -1,0 +1,64 @@
+"""Colour-coded masks to class indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.data.readers.errors import LabelReadError
+
+Colour = tuple[int, int, int, int]
+"""(red, green, blue, index)."""
+
+
+def colour_table(palette: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = (), ignore_index: int = 255) -> tuple[Colour, ...]:
+    """The table colour -> index: ``palette[i]`` is class i; the ``ignored`` colours become ``ignore_index``.
+
+    Raises:
+        ValueError: a colour is no (r, g, b) of 0..255, or stands for two indices.
+    """
+    rows = [(*map(int, colour), index) for index, colour in enumerate(palette)]
+    rows += [(*map(int, colour), ignore_index) for colour in ignored]
+    for row in rows:
+        if len(row) != 4 or not all(0 <= value <= 255 for value in row):
+            raise ValueError(f'palette colours must be (red, green, blue) of 0..255, but one is {row[:-1]}.')
+    seen: dict[tuple[int, ...], int] = {}
+    for *colour, index in rows:
+        if seen.setdefault(tuple(colour), index) != index:
+            raise ValueError(f'the colour {tuple(colour)} stands for the indices {seen[tuple(colour)]} and {index}.')
+    return tuple(rows)
+
+
+def colours_to_index(mask: NDArray[np.uint8], table: tuple[Colour, ...], path: str | Path) -> NDArray[np.uint8]:
+    """Turn colours (H, W, 3) into indices (H, W) uint8 by ``table``.
+
+    Raises:
+        LabelReadError: a colour is not in the table; the message holds the first few and how many pixels.
+    """
+    keys, values = _sorted_table(table)
+    code = mask[..., 0].astype(np.int32) << 16
+    code |= mask[..., 1].astype(np.int32) << 8
+    code |= mask[..., 2]
+    place = np.searchsorted(keys, code)
+    np.minimum(place, keys.size - 1, out=place)
+    unknown = keys[place] != code
+    if unknown.any():
+        found = [(c >> 16, c >> 8 & 255, c & 255) for c in np.unique(code[unknown])[:5].tolist()]
+        raise LabelReadError(
+            path, 'colours', f'has {int(unknown.sum())} pixels of colours that the palette lacks, for example {found}.',
+            'Add them to the palette or to the ignored colours; many almost equal colours mean that the mask was saved '
+            'with loss (JPEG) or resized with interpolation.',
+        )
+    return values[place]
+
+
+@lru_cache(maxsize=16)
+def _sorted_table(table: tuple[Colour, ...]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Packed colours ascending, and their indices."""
+    keys = np.array([r << 16 | g << 8 | b for r, g, b, _ in table], np.int32)
+    order = np.argsort(keys)
+    return keys[order], np.array([row[3] for row in table], np.uint8)[order]
