@@ -53,11 +53,14 @@ def check_integer(name: str, value: Any, *, low: int | None = None, high: int | 
 def check_counts(counts: Sequence[float] | Tensor, *, name: str = 'class_counts', owner: str = '') -> Tensor:
     """Return per-class counts as a float64 tensor (C,).
 
-    Expects a non-empty 1-D sequence of finite, non-negative numbers with a positive sum.
+    Expects a non-empty 1-D sequence of finite, non-negative numbers with a positive sum. The values are looked at
+    where :func:`reads_values` allows it.
     """
     tensor = torch.as_tensor(counts, dtype=torch.float64)
     if tensor.ndim != 1 or tensor.numel() == 0:
         raise ValueError(f'{_prefix(owner)}{name} must hold one number per class, but has shape {tuple(tensor.shape)}.')
+    if not reads_values(tensor):
+        return tensor
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
         raise ValueError(f'{_prefix(owner)}{name} must be finite and >= 0, but got {tensor.tolist()}.')
     if float(tensor.sum()) == 0.0:
