@@ -126,7 +126,8 @@ def _print_shares(record: dict[str, Any]) -> None:
     print(f'{"class":<{width}}  {"pixels":>8}  {"images":>6}  instances   (train)')
     rows: Sequence[tuple[str, float]] = sorted(record['train_shares'].items(), key=lambda item: -item[1])
     for name, share in rows:
-        print(f'{name:<{width}}  {100 * share:7.3f}%  {counts["images"][name]:6d}  {counts["instances"].get(name, "-")}')
+        instances = counts['instances'].get(name, '-')
+        print(f'{name:<{width}}  {100 * share:7.3f}%  {counts["images"][name]:6d}  {instances}')
     for key, words in (('imbalance_ratio', 'all classes'), ('object_imbalance_ratio', 'raw object classes (the dial)')):
         if record[key] is not None:
             print(f'imbalance ratio over {words}: {record[key]:.0f}')

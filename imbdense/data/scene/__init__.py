@@ -10,5 +10,5 @@ from imbdense.data.scene.generate import generate_scene
 from imbdense.data.scene.manifest import SceneManifest, read_manifest
 from imbdense.data.scene.presets import PRESETS, Preset
 
-__all__ = ['CLASS_NAMES', 'MAPPINGS', 'PRESETS', 'ClassMapping', 'DatasetPlan', 'Preset', 'SceneConfig', 'SceneManifest',
-           'generate_dataset', 'generate_scene', 'read_manifest']
+__all__ = ['CLASS_NAMES', 'MAPPINGS', 'PRESETS', 'ClassMapping', 'DatasetPlan', 'Preset', 'SceneConfig',
+           'SceneManifest', 'generate_dataset', 'generate_scene', 'read_manifest']

@@ -5,6 +5,7 @@ Camera frame: x right, y down, z forward.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +62,9 @@ class Camera:
 
         ``scale`` < 1 gives a coarser grid over the same field of view; ``shift`` is the place inside a pixel.
         """
-        columns = (np.arange(max(round(self.width * scale), 1)) + shift[0]) * self.width / max(
-            round(self.width * scale), 1)
-        rows = (np.arange(max(round(self.height * scale), 1)) + shift[1]) * self.height / max(
-            round(self.height * scale), 1)
-        u, v = np.meshgrid(columns, rows)
         k = self.intrinsics
-        x, y = undistort((u - k[0, 2]) / k[0, 0], (v - k[1, 2]) / k[1, 1], self.distortion)
-        return np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+        return _directions((self.width, self.height), (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2])),
+                           self.distortion, scale, shift)
 
     def project(self, points: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Project world points (N, 3): pixel coordinates (N, 2) and z depths (N,); points behind have depth ≤ 0."""
@@ -84,6 +80,20 @@ class Camera:
         return {'id': self.number, 'file': file, 'K': self.intrinsics.tolist(), 'dist': list(self.distortion),
                 'c2w': self.c2w.tolist(), 'width': self.width, 'height': self.height, 'heading_deg': self.heading,
                 'tilt_deg': self.tilt, 'agl': self.agl}
+
+
+@functools.lru_cache(maxsize=8)
+def _directions(size: tuple[int, int], intrinsics: tuple[float, float, float, float], distortion: Distortion,
+                scale: float, shift: tuple[float, float]) -> NDArray[np.float32]:
+    """Ray directions of a lens: the same for all exposures of a flight, so they are kept."""
+    columns, rows = (max(round(side * scale), 1) for side in size)
+    u, v = np.meshgrid((np.arange(columns) + shift[0]) * (size[0] / columns), (np.arange(rows) + shift[1])
+                       * (size[1] / rows))
+    fx, fy, cx, cy = intrinsics
+    x, y = undistort((u - cx) / fx, (v - cy) / fy, distortion)
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
+    rays.setflags(write=False)
+    return rays
 
 
 def camera_from_record(record: dict[str, Any]) -> Camera:

@@ -1,4 +1,4 @@
-"""Which footprints are taken: oriented boxes with a vectorised circle broad phase and a separating-axis narrow phase."""
+"""Which footprints are taken: oriented boxes, a vectorised circle broad phase, a separating-axis narrow phase."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def write_ortho(config: SceneConfig, world: World, caster: RayCaster, light: Lig
     CRS ``output.crs``; the scene's south-west corner is ``output.origin``. Returns the file names.
     """
     gsd = config.output.ortho_gsd or ground_sampling_distance(config.flight)
-    count = max(int(round(config.size / gsd)), 1)
+    count = max(round(config.size / gsd), 1)
     cell = config.size / count
     rgb = np.empty((3, count, count), np.uint8)
     surface, mask = np.empty((count, count), np.float32), np.empty((count, count), np.uint8)

@@ -15,7 +15,7 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 def png_bytes(array: NDArray[np.uint8] | NDArray[np.uint16], *, palette: Sequence[tuple[int, int, int]] | None = None,
               level: int = 3) -> bytes:
-    """Return a PNG of ``array``: uint8 (H, W, 3) RGB, uint8 (H, W) grey (indexed with ``palette``), uint16 (H, W) grey."""
+    """Return a PNG of ``array``: uint8 (H, W, 3), uint16 (H, W), or uint8 (H, W), indexed when ``palette`` is given."""
     from PIL import Image
 
     image = Image.fromarray(array)

@@ -14,7 +14,7 @@ from imbdense.data.scene.terrain import Terrain
 
 
 def footprint(flight: FlightConfig) -> tuple[float, float]:
-    """Return the nadir ground footprint (W_g, H_g) in m: ``W_g = 2 h tan(fov_x / 2)``, ``H_g = W_g · height / width``."""
+    """Return the nadir footprint (W_g, H_g) in m: ``W_g = 2 h tan(fov_x / 2)``, ``H_g = W_g · height / width``."""
     across = 2 * flight.agl * math.tan(math.radians(flight.fov_x) / 2)
     return across, across * flight.height / flight.width
 

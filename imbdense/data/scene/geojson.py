@@ -22,8 +22,8 @@ STOREY = 3.0
 def read_geojson(path: str | Path, size: float, seed: int) -> Layout:
     """Return the layout of a FeatureCollection.
 
-    Used are Polygon/MultiPolygon features with a ``building`` property (``height`` in m, else ``building:levels`` × 3 m,
-    else drawn) and LineString/MultiLineString features with a ``highway`` property (``width`` in m, else by kind).
+    Used are Polygon/MultiPolygon features with a ``building`` property (``height`` in m, else ``building:levels`` ×
+    3 m, else drawn) and LineString/MultiLineString features with a ``highway`` property (``width`` in m, else by kind).
     Coordinates are local metres with the scene in [0, size]²; a file whose extent is below one unit is taken as
     longitude/latitude in degrees and projected locally, its centre on the scene's centre. A polygon that crosses
     itself is replaced by its convex hull with a warning; features outside the scene are dropped.
@@ -51,7 +51,7 @@ def read_geojson(path: str | Path, size: float, seed: int) -> Layout:
     if not roads and not buildings:
         raise ValueError(
             f'{path}: no usable feature. Expected Polygons with a "building" property or LineStrings with a "highway" '
-            f'property inside [0, {size:g}] m (or longitude/latitude); found {len(features)} features, none of them usable.'
+            f'property inside [0, {size:g}] m (or longitude/latitude); found {len(features)} features, none usable.'
         )
     lots = tuple(_lot_around(plan) for plan in buildings)
     return Layout(tuple(roads), lots, tuple(buildings))
@@ -62,7 +62,8 @@ def _load(path: str | Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not valid GeoJSON ({error}). Export it again, for example from Overpass.') from error
+        raise ValueError(f'{path} is not valid GeoJSON ({error}). Export it again, for example from Overpass.'
+                         ) from error
     if not isinstance(content, dict) or not isinstance(content.get('features'), list):
         kind = content.get('type') if isinstance(content, dict) else type(content).__name__
         raise ValueError(f'{path}: expected a GeoJSON FeatureCollection with a list "features", but got {kind!r}.')

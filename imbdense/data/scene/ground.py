@@ -1,8 +1,9 @@
-"""The ground plan as rasters: materials (what a pixel of bare ground shows and counts as) and zones (what may stand there)."""
+"""The ground plan as rasters: materials (what bare ground shows and counts as) and zones (what may stand there)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def _nearest_on_roads(point: NDArray[np.float64], roads: tuple[Road, ...]) -> ND
     """Closest centre-line point."""
     best, distance = point, np.inf
     for road in roads:
-        for start, end in zip(road.points, road.points[1:]):
+        for start, end in pairwise(road.points):
             edge = end - start
             place = start + edge * np.clip(np.dot(point - start, edge) / max(float(np.dot(edge, edge)), 1e-9), 0, 1)
             if float(np.linalg.norm(place - point)) < distance:
@@ -154,7 +155,7 @@ def _draw_roads(canvas: _Canvas, roads: tuple[Road, ...]) -> None:
         for road in roads:
             canvas.line(road.points, road.width + extra, code)
     for road in roads:
-        for start, end in zip(road.points, road.points[1:]):
+        for start, end in pairwise(road.points):
             length = float(np.linalg.norm(end - start))
             if road.width >= 6 and length > 0:
                 step = (end - start) / length
@@ -179,7 +180,7 @@ class _Canvas:
 
     def line(self, points: NDArray[np.float64], width: float, code: int) -> None:
         """Draw a polyline of metric width, one rectangle per piece with discs at the inner corners."""
-        for start, end in zip(points, points[1:]):
+        for start, end in pairwise(points):
             length = float(np.linalg.norm(end - start))
             if length > 0:
                 normal = np.array([start[1] - end[1], end[0] - start[0]]) / length * width / 2
@@ -212,6 +213,6 @@ def _lookup(raster: NDArray[np.uint8], low: float, high: float, cell: float, x: 
             y: NDArray[Any]) -> NDArray[np.uint8]:
     """Nearest pixel with clamped borders."""
     rows, columns = raster.shape
-    column = np.clip(((x - low) / cell).astype(np.int32), 0, columns - 1)
-    row = np.clip(((high - y) / cell).astype(np.int32), 0, rows - 1)
+    column = np.minimum(np.maximum(((x - low) / cell).astype(np.int32), 0), columns - 1)
+    row = np.minimum(np.maximum(((high - y) / cell).astype(np.int32), 0), rows - 1)
     return raster[row, column]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,8 +129,8 @@ def _blocks(across: list[tuple[float, float]], along: list[tuple[float, float]]
             ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Rectangles (low, high) between neighbouring streets, pavement taken off."""
     blocks = []
-    for (u0, wu0), (u1, wu1) in zip(across, across[1:]):
-        for (v0, wv0), (v1, wv1) in zip(along, along[1:]):
+    for (u0, wu0), (u1, wu1) in pairwise(across):
+        for (v0, wv0), (v1, wv1) in pairwise(along):
             low = np.array([u0 + wu0 / 2 + SIDEWALK, v0 + wv0 / 2 + SIDEWALK])
             high = np.array([u1 - wu1 / 2 - SIDEWALK, v1 - wv1 / 2 - SIDEWALK])
             if bool(np.all(high - low > 6)):
@@ -173,13 +174,15 @@ def _largest(lots: list[Lot]) -> int:
 def _plan_building(rng: np.random.Generator, lot: Lot, style: _Style) -> BuildingPlan | None:
     """A rectangle, L or U footprint inside the lot's set-backs; ``None`` when the lot is too small."""
     setback = rng.uniform(2, 5, 4)
-    room = 2 * lot.half - np.array([setback[0] + setback[1], setback[2] + setback[3]])
-    if bool(np.any(room < 6)):
+    spare = 2 * lot.half - 6.5
+    if bool(np.any(spare < 2.5)):
         return None
+    setback *= np.repeat(np.minimum(1, spare / (setback[0::2] + setback[1::2])), 2)  # small lots: closer to the border
+    room = 2 * lot.half - setback[0::2] - setback[1::2]
     size = np.minimum(room * rng.uniform(*style.coverage, 2), [25, 20] if room[0] > room[1] else [20, 25])
     size = np.maximum(size, 6)
-    shift = np.array([setback[0] - setback[1], setback[2] - setback[3]]) / 2
-    angle = lot.angle + np.deg2rad(float(rng.uniform(-5, 5))) * min(1.0, float(setback.min() - 1.9))
+    shift = (setback[0::2] - setback[1::2]) / 2
+    angle = lot.angle + np.deg2rad(float(rng.uniform(-5, 5))) * min(1.0, max(float(setback.min() - 1), 0.0))
     height = min((float(rng.gamma(3.0, 1.0)) + 3) * style.height_factor, 30)
     names, weights = zip(*style.roofs)
     roof = str(rng.choice(names, p=weights))

@@ -45,7 +45,8 @@ class DialState:
 def target_weights(config: SceneConfig) -> dict[int, float]:
     """Return the asked relative pixel weight of each present object class, the smallest of the whole profile = 1.
 
-    ``imbalance_ratio`` R stretches the profile on a log scale: ``w_c = R^((log s_c - log s_min)/(log s_max - log s_min))``.
+    ``imbalance_ratio`` R stretches the profile on a log scale:
+    ``w_c = R^((log s_c - log s_min) / (log s_max - log s_min))``.
     Aircraft belong to the named profiles only in the 'airfield' density. Absent classes are taken out afterwards, so
     absence does not change the shares of the others.
     """

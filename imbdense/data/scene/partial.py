@@ -23,7 +23,8 @@ def exclusive(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise FileWriteError(f'cannot use {folder}: {error.strerror or error}. Choose a folder you may write to.') from error
+        raise FileWriteError(f'cannot use {folder}: {error.strerror or error}. Choose a folder you may write to.'
+                             ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,5 +55,5 @@ def whole_folder(target: Path) -> Iterator[Path]:
         except FileWriteError:
             raise
         except OSError as error:
-            raise FileWriteError(f'cannot write the scene {target}: {error.strerror or error}. Free some space or choose '
-                                 f'a folder you may write to, then run the same command again.') from error
+            raise FileWriteError(f'cannot write the scene {target}: {error.strerror or error}. Free some space or '
+                                 f'choose a folder you may write to, then run the same command again.') from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imbdense.data.scene import classes as c
 from imbdense.data.scene import polygon
@@ -29,7 +32,7 @@ _POLE_FOOT = 0.3
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One placed object: class, running number inside its class, pose, asset. Edits for a second epoch change this list."""
+    """One placed object: class, running number inside its class, pose, asset. A second epoch edits a list of these."""
 
     class_id: int
     number: int
@@ -108,12 +111,27 @@ class Placer:
         if not (0 < site.x < self.config.size and 0 < site.y < self.config.size):
             return False
         shrink = 0.4 if class_id in _VEGETATION else 1.0
-        steps = [np.linspace(-shrink * extent, shrink * extent, max(int(2 * shrink * extent / 0.5) + 2, 2))
-                 for extent in half]
-        u, v = np.meshgrid(*steps)
-        cosine, sine = np.cos(site.yaw), np.sin(site.yaw)
-        zones = self.ground.zone_at(site.x + u * cosine - v * sine, site.y + u * sine + v * cosine)
-        return not bool(np.isin(zones, site.forbidden).any())
+        hx, hy = shrink * half[0], shrink * half[1]
+        u, v = _unit_grid(int(4 * hx) + 2, int(4 * hy) + 2)
+        cosine, sine = math.cos(site.yaw), math.sin(site.yaw)
+        zones = self.ground.zone_at(site.x + u * (hx * cosine) - v * (hy * sine),
+                                    site.y + u * (hx * sine) + v * (hy * cosine))
+        return not bool(_zone_table(site.forbidden)[zones].any())
+
+
+@functools.lru_cache(maxsize=4096)
+def _unit_grid(columns: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sample places of a footprint in units of its half sizes, at most half a metre apart."""
+    u, v = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
+    return u.ravel(), v.ravel()
+
+
+@functools.lru_cache(maxsize=16)
+def _zone_table(forbidden: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Zone code → forbidden."""
+    table = np.zeros(256, bool)
+    table[list(forbidden)] = True
+    return table
 
 
 def _over(target: SceneObject, crown: float, rng: np.random.Generator) -> Site:

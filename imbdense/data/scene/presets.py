@@ -38,7 +38,7 @@ PRESETS: dict[str, Preset] = {
         2, 1, 'aerial', 'unit tests: 40 m, 160×120 images'),
     'demo': Preset(
         SceneConfig(
-            size=120, terrain=TerrainConfig(relief=4.0, hurst=1.0), layout=LayoutConfig(building_share=0.62),
+            size=120, terrain=TerrainConfig(relief=4.0, hurst=1.0), layout=LayoutConfig(building_share=0.75),
             mix=MixConfig(profile=_DEMO_PROFILE, object_share=0.16, tolerance=0.25, correction_rounds=3),
             flight=FlightConfig(pattern='nadir', agl=50, overlap_forward=0.2, overlap_side=0.2, width=256, height=256,
                                 fov_x=35, distortion=(0.0, 0.0, 0.0, 0.0)),

@@ -28,8 +28,11 @@ def require_open3d() -> Any:
 
 @dataclass(frozen=True)
 class Hits:
-    """What N rays met: ``depth`` float32 (N,) ray parameter, inf where nothing was met; ``face`` uint32 (N,), ``NO_HIT``
-    where nothing was met; ``normal`` float32 (N, 3), turned towards the viewer; ``point`` float32 (N, 3)."""
+    """What N rays met.
+
+    ``depth`` float32 (N,) ray parameter, inf where nothing was met; ``face`` uint32 (N,), ``NO_HIT`` there; ``normal``
+    float32 (N, 3), turned towards the viewer; ``point`` float32 (N, 3).
+    """
 
     depth: NDArray[np.float32]
     face: NDArray[np.uint32]
@@ -46,7 +49,7 @@ class RayCaster:
         self._scene.add_triangles(open3d.core.Tensor(world.vertices), open3d.core.Tensor(world.faces))
 
     def cast(self, origin: NDArray[np.float32], direction: NDArray[np.float32]) -> Hits:
-        """Cast rays: ``origin`` (3,) or (N, 3), ``direction`` (N, 3) of any length; depth is in units of that length."""
+        """Cast rays: ``origin`` (3,) or (N, 3), ``direction`` (N, 3) of any length, the unit of the depth."""
         rays = np.empty((len(direction), 6), np.float32)
         rays[:, :3], rays[:, 3:] = origin, direction
         answer = self._scene.cast_rays(rays, nthreads=1)

@@ -66,8 +66,8 @@ def shade(world: World, caster: RayCaster, hits: Hits, light: Light, amplitude: 
           ) -> NDArray[np.float32]:
     """Return linear radiance (N, 3).
 
-    ``albedo · (a + (1 - a) · max(0, n·l) · visible)``, visible by shadow rays from the hit + 1 cm along the normal, cast
-    only where n·l > 0; then ``sky`` mixed in with ``1 - exp(-depth / haze)``. Rays without a hit see the sky.
+    ``albedo · (a + (1 - a) · max(0, n·l) · visible)``, visible by shadow rays from the hit + 1 cm along the normal,
+    cast only where n·l > 0; then ``sky`` mixed in with ``1 - exp(-depth / haze)``. Rays without a hit see the sky.
     """
     color, fine = albedo(world, hits, amplitude)
     met = hits.face != NO_HIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +141,7 @@ def _street_points(layout: Layout, size: float) -> NDArray[np.float64]:
     """Rows (x, y, ux, uy, width, road index), one per metre of street inside the scene."""
     rows = [np.empty((0, 6))]
     for number, road in enumerate(layout.roads):
-        for start, end in zip(road.points, road.points[1:]):
+        for start, end in pairwise(road.points):
             length = float(np.linalg.norm(end - start))
             if length < 1:
                 continue

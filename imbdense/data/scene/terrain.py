@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ BLEND = 3.0
 
 @dataclass(frozen=True)
 class Terrain:
-    """Heights (N, N) in m on a grid of ``cell`` m; ``heights[i, j]`` is the ground at x = low + j·cell, y = low + i·cell."""
+    """``heights`` (N, N) in m; ``heights[i, j]`` is the ground at x = low + j·cell, y = low + i·cell."""
 
     low: float
     cell: float
@@ -86,7 +87,7 @@ def _flatten_roads(terrain: Terrain, layout: Layout) -> NDArray[np.float64]:
     edge = np.full((count, count), np.inf)
     near_x, near_y = x.copy(), y.copy()
     for road in layout.roads:
-        for start, end in zip(road.points, road.points[1:]):
+        for start, end in pairwise(road.points):
             step = end - start
             along = ((x - start[0]) * step[0] + (y - start[1]) * step[1]) / max(float(step @ step), 1e-9)
             along = np.clip(along, 0, 1)

@@ -36,8 +36,7 @@ class ImageJob:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """``clean`` and ``annotated``: pixels per raw class, int64 (256,); ``seen``: instance ids in view; ``files``: sha256
-    by relative path."""
+    """``clean``, ``annotated``: pixels per raw class (256,); ``seen``: instance ids in view; ``files``: sha256 by path."""
 
     clean: NDArray[np.int64]
     annotated: NDArray[np.int64]
@@ -69,9 +68,9 @@ class ImageRenderer:
             contents[f'depth/{name}.npz'] = npz_bytes(depth=view.depth)
         for relative, content in contents.items():
             (job.folder / relative).write_bytes(content)
-        return ImageResult(np.bincount(view.semantic.ravel(), minlength=256), np.bincount(semantic.ravel(), minlength=256),
-                           np.unique(view.instance), {relative: hashlib.sha256(content).hexdigest()
-                                                      for relative, content in contents.items()})
+        digests = {relative: hashlib.sha256(content).hexdigest() for relative, content in contents.items()}
+        return ImageResult(np.bincount(view.semantic.ravel(), minlength=256),
+                           np.bincount(semantic.ravel(), minlength=256), np.unique(view.instance), digests)
 
 
 def image_name(number: int) -> str:
@@ -89,7 +88,8 @@ def render_images(job: ImageJob, cameras: Sequence[Camera], workers: int, progre
                   ) -> list[ImageResult]:
     """Render all ``cameras`` with ``workers`` processes (1 = in this one), results in camera order.
 
-    Worker processes are spawned, not forked: a fork of a process that already used Open3D's or torch's threads can hang.
+    Worker processes are spawned, not forked: a fork of a process that already used Open3D's or torch's threads can
+    hang.
 
     Raises:
         RuntimeError: a worker died (for example killed for want of memory).

@@ -96,11 +96,11 @@ class WorldBuilder:
     def _record(self, number: int, objects: Sequence[SceneObject]) -> dict[str, Any]:
         """JSON record of one instance."""
         if number < len(self._buildings):
-            vertices = self._buildings[number].vertices
-            x, y = vertices[:, :2].mean(axis=0)
             plan = self.layout.buildings[number]
-            return {'id': number + 1, 'class': c.CLASS_NAMES[c.BUILDING], 'position': _round([x, y, vertices[:, 2].min()]),
-                    'yaw_deg': 0.0, 'height': _round([plan.height])[0]}
+            x, y = plan.footprint.mean(axis=0)
+            return {'id': number + 1, 'class': c.CLASS_NAMES[c.BUILDING],
+                    'position': _round([x, y, self.terrain.height_at(x, y)]), 'yaw_deg': 0.0,
+                    'height': _round([plan.height])[0]}
         item = objects[number - len(self._buildings)]
         return {'id': number + 1, 'class': c.CLASS_NAMES[item.class_id], 'position': _round([item.x, item.y, item.z]),
                 'yaw_deg': _round([np.rad2deg(item.yaw) % 360])[0], 'height': _round([item.asset.height])[0]}

@@ -84,7 +84,8 @@ def _roof(kind: str, half: NDArray[np.float64], height: float, color: Color, fac
         return [quad(high, color, TILES), back, *gables]
     ridge = ox if kind == 'gable' else max(ox - oy, 0.0)
     left, right = [-ridge, 0, height + rise], [ridge, 0, height + rise]
-    faces = [quad([eaves[0], eaves[1], right, left], color, TILES), quad([eaves[2], eaves[3], left, right], color, TILES)]
+    faces = [quad([eaves[0], eaves[1], right, left], color, TILES),
+             quad([eaves[2], eaves[3], left, right], color, TILES)]
     if kind == 'hip':
         faces += [make([eaves[1], eaves[2], right], [[0, 1, 2]], color, TILES),
                   make([eaves[3], eaves[0], left], [[0, 1, 2]], color, TILES)]

@@ -66,6 +66,6 @@ def _skip(rng: np.random.Generator, scale: float) -> Mesh:
     length, width, height = (float(rng.uniform(*r)) * scale for r in ((1.4, 2.6), (1.0, 1.5), (1.0, 1.5)))
     hx, hy = 0.46 * length, 0.44 * width
     rubble: Color = (0.40, 0.37, 0.34)
-    load = quad([[-hx, -hy, height + 0.01], [hx, -hy, height + 0.01], [hx, hy, height + 0.01], [-hx, hy, height + 0.01]],
-                rubble, ROUGH)
+    top = height + 0.01
+    load = quad([[-hx, -hy, top], [hx, -hy, top], [hx, hy, top], [-hx, hy, top]], rubble, ROUGH)
     return merge([box((0, 0, height / 2), (length, width, height), color), load])

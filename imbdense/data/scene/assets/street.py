@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from imbdense.data.scene.assets.palette import METAL
@@ -23,7 +25,8 @@ def light_pole(rng: np.random.Generator, scale: float) -> Mesh:
     for side in (1.0,) if rng.uniform() < 0.75 else (1.0, -1.0):
         reach = side * float(rng.uniform(1.2, 2.2)) * scale
         parts.append(tube([0, 0, height], [reach, 0, height + 0.2 * scale], 0.9 * radius, METAL, 4))
-        parts.append(box((reach, 0, height + 0.2 * scale), (0.9 * scale, 0.4 * scale, 0.15 * scale), (0.85, 0.86, 0.84)))
+        lamp = (0.9 * scale, 0.4 * scale, 0.15 * scale)
+        parts.append(box((reach, 0, height + 0.2 * scale), lamp, (0.85, 0.86, 0.84)))
     return merge(parts)
 
 
@@ -44,10 +47,10 @@ def fence(rng: np.random.Generator, scale: float) -> Mesh:
     length, height = float(rng.uniform(6, 20)), float(rng.uniform(1.0, 2.0))
     thickness = float(rng.uniform(0.08, 0.15))
     color = _FENCES[int(rng.integers(len(_FENCES)))]
-    count = max(int(round(length / 2.5)), 2)
+    count = max(round(length / 2.5), 2)
     pieces = np.linspace(-length / 2, length / 2, min(count, 7) + 1)
     parts = []
-    for start, end in zip(pieces, pieces[1:]):
+    for start, end in pairwise(pieces):
         parts.append(box(((start + end) / 2, 0, height / 2), (end - start - 0.06, thickness, height), color, ROUGH))
     posts = [box((float(x), 0, 0.52 * height), (0.16, thickness + 0.08, 1.04 * height), color, ROUGH) for x in pieces]
     return merge([*parts, *posts])

@@ -61,7 +61,8 @@ def truck(rng: np.random.Generator, scale: float) -> Mesh:
     elif kind == 2:
         parts.append(tube([rear, 0, bed + 0.45 * width], [gap, 0, bed + 0.45 * width], 0.48 * width, METAL, 8))
     else:
-        parts.append(frustum((rear, gap, -0.8 * hy, 0.8 * hy), (rear, gap, -hy, hy), bed, bed + 1.2 * scale, load_color))
+        parts.append(frustum((rear, gap, -0.8 * hy, 0.8 * hy), (rear, gap, -hy, hy), bed, bed + 1.2 * scale,
+                             load_color))
         parts.append(box((middle, 0, bed + 1.2 * scale), (0.9 * load, 0.8 * width, 0.1), (0.35, 0.28, 0.2), ROUGH))
     return merge([*parts, *_wheels(length, width, 0.5 * scale, 3)])
 
