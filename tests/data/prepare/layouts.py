@@ -149,8 +149,8 @@ def make_spacenet_georef(root: Path) -> None:
 
     data = np.random.default_rng(0).integers(0, 2000, (1, 24, 30), dtype=np.uint16)
     root.mkdir(parents=True, exist_ok=True)
-    place = dict(crs='EPSG:32616', transform=from_origin(1000, 2000, 0.5, 0.5))
-    shape = dict(width=30, height=24, count=1, dtype='uint16')
+    place = {'crs': 'EPSG:32616', 'transform': from_origin(1000, 2000, 0.5, 0.5)}
+    shape = {'width': 30, 'height': 24, 'count': 1, 'dtype': 'uint16'}
     with rasterio.open(root / 'atlanta_pan_uint16.tif', 'w', driver='GTiff', **shape, **place) as raster:
         raster.write(data)
     mask(root / 'atlanta_buildings_mask.png', [0, 1], (24, 30))
