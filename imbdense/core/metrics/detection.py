@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,28 +57,6 @@ def recall_at_false_positives(
     allowed = np.searchsorted(false, np.asarray(rates, dtype=np.float64) * num_images + 1e-9, side='right')
     out: Floats = recalls[allowed]
     return out
-
-
-def collect_matches(
-    images: Sequence[Mapping[str, Any] | None], iou_index: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    """Scores, matches and number of objects of one class from COCO's per-image results (all areas).
-
-    Detections matched to a crowd or an ignored object count neither way and are left out, as in COCO's AP.
-    """
-    scores: list[Any] = []
-    matched: list[Any] = []
-    num_gt = 0
-    for image in images:
-        if image is None:
-            continue
-        num_gt += int((~np.asarray(image['gtIgnore'], dtype=bool)).sum())
-        kept = ~np.asarray(image['dtIgnore'], dtype=bool)[iou_index]
-        scores.append(np.asarray(image['dtScores'], dtype=np.float64)[kept])
-        matched.append(np.asarray(image['dtMatches'])[iou_index][kept] > 0)
-    if not scores:
-        return np.zeros(0), np.zeros(0, dtype=bool), num_gt
-    return np.concatenate(scores), np.concatenate(matched), num_gt
 
 
 def _mean_valid(table: Floats, axes: tuple[int, ...]) -> Floats:

@@ -6,5 +6,8 @@ import_members(
     __name__,
     {
         'confusion_metric': (),
+        'dense_ranking_metric': (),
+        'calibration_metric': (),
+        'frequency_grouped_coco_metric': ('pycocotools',),
     },
 )

@@ -27,6 +27,7 @@ def resolve_groups(
     classes: Sequence[str],
     fallback: ArrayLike,
     fallback_source: str,
+    given_source: str = 'class_counts of the config',
 ) -> tuple[FrequencyGroups, NDArray[np.float64]]:
     """Return the groups and the counts behind them.
 
@@ -36,15 +37,19 @@ def resolve_groups(
             training set that a ``ClassCountHook`` left in the message hub, else ``fallback``.
         count: the unit read from a ``class_counts.json`` (``'pixels'``, ``'images'``, ``'instances'``, ...).
         fallback, fallback_source: counts of the evaluated set and their name.
+        given_source: the name of counts given as numbers.
     """
-    counts, source = _resolve_counts(class_counts, count, list(classes), fallback, fallback_source)
+    counts, source = _resolve_counts(class_counts, count, list(classes))
+    if counts is None:
+        counts, source = np.asarray(fallback, dtype=np.float64), fallback_source
+    source = source or given_source
     return make_groups(spec, counts, classes, source=source), counts
 
 
 def _resolve_counts(
-    class_counts: CountsArg, count: str, classes: list[str], fallback: ArrayLike, fallback_source: str
-) -> tuple[NDArray[np.float64], str]:
-    """(counts, where they are from in words)."""
+    class_counts: CountsArg, count: str, classes: list[str]
+) -> tuple[NDArray[np.float64] | None, str]:
+    """(counts or ``None``, where they are from in words; '' for numbers)."""
     if isinstance(class_counts, (str, os.PathLike)):
         path = Path(class_counts)
         if not path.is_file():
@@ -52,13 +57,13 @@ def _resolve_counts(
         record = ClassCounts.from_json(path.read_text(encoding='utf-8'))
         return _of(record, count, classes), f'{count} in {path.name}'
     if class_counts is not None:
-        return np.asarray(class_counts, dtype=np.float64), 'class_counts of the config'
+        return np.asarray(class_counts, dtype=np.float64), ''
     found: Any = MessageHub.get_current_instance().get_info(HUB_KEY)
     if isinstance(found, dict):
         found = ClassCounts.from_dict(found)
     if isinstance(found, ClassCounts) and set(classes) <= set(found.classes) and count in found.units:
         return _of(found, count, classes), f'{count} of the training set'
-    return np.asarray(fallback, dtype=np.float64), fallback_source
+    return None, ''
 
 
 def _of(record: ClassCounts, count: str, classes: list[str]) -> NDArray[np.float64]:

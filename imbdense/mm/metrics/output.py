@@ -34,7 +34,9 @@ def show(value: Any) -> str:
         return str(value)
     if isinstance(value, (int, np.integer)):
         return f'{int(value):,}'
-    return '–' if math.isnan(value) else f'{value:.4f}'
+    if math.isnan(value):
+        return '–'
+    return f'{value:,.0f}' if value >= 2 and value.is_integer() else f'{value:.4f}'
 
 
 def group_notes(groups: FrequencyGroups, classes: Sequence[str], absent: Sequence[int] = ()) -> list[str]:
