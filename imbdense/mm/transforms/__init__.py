@@ -2,4 +2,12 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(
+    __name__,
+    {
+        'albumentations_adapter': ('mmcv',),
+        'geotiff_window': ('mmcv',),
+        'rare_class_crop': ('mmcv',),
+        'seg_mask': ('mmcv',),
+    },
+)

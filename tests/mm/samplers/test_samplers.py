@@ -37,7 +37,7 @@ class Listed:
 
 def build(kind, **options):
     dataset = options.pop('dataset') if 'dataset' in options else Listed()
-    return DATA_SAMPLERS.build(dict(type=f'imbdense.{kind}', **options), default_args=dict(dataset=dataset, seed=5))
+    return DATA_SAMPLERS.build({'type': f'imbdense.{kind}', 'seed': 5, **options}, default_args={'dataset': dataset})
 
 
 @pytest.mark.parametrize('kind', BOTH)
@@ -132,28 +132,29 @@ def test_uncountable_data_set_is_explained():
         def __len__(self):
             return 2
 
-    with pytest.raises(TypeError, match='Blind cannot be counted.*get_cat_ids'):
+    with pytest.raises(TypeError, match=r'Blind cannot be counted.*get_cat_ids'):
         build('RepeatFactorSampler', dataset=Blind())
 
 
-def on_each_rank(kind):
-    """Seed, one epoch and one endless stretch of this rank; without a given seed."""
+def on_each_rank():
+    """Per kind: seed, one epoch and one endless stretch of this rank; without a given seed."""
     torch.manual_seed(torch.distributed.get_rank())
     np.random.seed(torch.distributed.get_rank())
-    finite = DATA_SAMPLERS.build(dict(type=f'imbdense.{kind}'), default_args=dict(dataset=Listed(), seed=None))
-    endless = DATA_SAMPLERS.build(
-        dict(type=f'imbdense.{kind}', infinite=True), default_args=dict(dataset=Listed(), seed=finite.seed)
-    )
-    return finite.seed, list(finite), list(islice(iter(endless), 40))
+    results = {}
+    for kind in BOTH:
+        finite = build(kind, seed=None)
+        endless = build(kind, seed=finite.seed, infinite=True)
+        results[kind] = finite.seed, list(finite), list(islice(iter(endless), 40))
+    return results
 
 
-@pytest.mark.parametrize('kind', BOTH)
-def test_two_ranks_share_the_seed_and_equal_one_rank(kind):
-    (seed, first, endless_first), (other, second, endless_second) = run_two_ranks(on_each_rank, kind)
-    assert seed == other and len(first) == len(second)
-    alone = build(kind, seed=seed)
-    expected = list(alone)
-    woven = [index for pair in zip(first, second) for index in pair]
-    assert woven[: len(expected)] == expected and len(woven) - len(expected) in (0, 1)
-    single = list(islice(iter(build(kind, seed=seed, infinite=True)), 80))
-    assert [index for pair in zip(endless_first, endless_second) for index in pair] == single
+def test_two_ranks_share_the_seed_and_equal_one_rank():
+    ranks = run_two_ranks(on_each_rank)
+    for kind in BOTH:
+        (seed, first, endless_first), (other, second, endless_second) = (rank[kind] for rank in ranks)
+        assert seed == other and len(first) == len(second)
+        expected = list(build(kind, seed=seed))
+        woven = [index for pair in zip(first, second) for index in pair]
+        assert woven[: len(expected)] == expected and len(woven) - len(expected) in (0, 1)
+        single = list(islice(iter(build(kind, seed=seed, infinite=True)), 80))
+        assert [index for pair in zip(endless_first, endless_second) for index in pair] == single

@@ -1,0 +1,114 @@
+"""Windows of multi-band rasters: aligned to the blocks of the file, with a mask of what holds no data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Window = tuple[int, int, int, int]
+"""(row, column, height, width) in pixels."""
+
+
+@contextlib.contextmanager
+def open_raster(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield a rasterio data set; a file that cannot be opened or read is an ``OSError`` that names it."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            with rasterio.open(os.fspath(path)) as source:
+                yield source
+    except (RasterioError, OSError) as error:
+        if str(error).startswith(os.fspath(path)):
+            raise
+        raise OSError(
+            f'{os.fspath(path)}: cannot be read as a raster ({error}). It may be cut off or no TIFF; copy it anew.'
+        ) from error
+
+
+def aligned_offsets(length: int, window: int, block: int) -> NDArray[np.int64]:
+    """Return the offsets at which a window may start on one axis: every multiple of ``block``, and the last fit.
+
+    A window that starts with a block touches the fewest blocks, and each block is decoded whole. The last offset
+    (length - window) is added so that the end of the axis is covered. A window as large as the axis starts at 0.
+    """
+    last = max(length - window, 0)
+    return np.unique(np.append(np.arange(0, last + 1, block), last))
+
+
+def draw_window(source: Any, size: Sequence[int], rng: np.random.Generator, *, align: bool = True) -> Window:
+    """Draw a random window of ``size`` (height, width) in a raster, clipped to it; block-aligned unless told not."""
+    corner = []
+    for length, extent, block in zip(source.shape, size, source.block_shapes[0]):
+        offsets = aligned_offsets(length, extent, block if align else 1)
+        corner.append(int(offsets[rng.integers(offsets.size)]))
+    height, width = (min(extent, length) for extent, length in zip(size, source.shape))
+    return corner[0], corner[1], height, width
+
+
+def read_window(
+    source: Any, window: Window, bands: Sequence[int] | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read bands of a window.
+
+    Args:
+        source: an open raster, see :func:`open_raster`.
+        window: must lie inside the raster.
+        bands: 1-based band numbers in the wanted order; ``None`` = all.
+
+    Returns:
+        values (height, width, B) in the dtype of the file, and valid (height, width): False where any band is
+        nodata (by value, mask or alpha) or not finite.
+
+    Raises:
+        ValueError: a window outside the raster or a band that is not there; the message names the file.
+    """
+    from rasterio.enums import MaskFlags
+
+    row, column, height, width = window
+    if row < 0 or column < 0 or row + height > source.height or column + width > source.width:
+        raise ValueError(f'{source.name}: window {window} reaches outside the raster, {source.shape}.')
+    numbers = list(range(1, source.count + 1)) if bands is None else list(bands)
+    missing = [band for band in numbers if not 1 <= band <= source.count]
+    if missing:
+        raise ValueError(f'{source.name}: bands {missing} are not there; it has the bands 1 to {source.count}.')
+    place = ((row, row + height), (column, column + width))
+    values = source.read(numbers, window=place)
+    valid = np.ones((height, width), dtype=bool)
+    if any(MaskFlags.all_valid not in source.mask_flag_enums[band - 1] for band in numbers):
+        valid &= (source.read_masks(numbers, window=place) != 0).all(axis=0)
+    if np.issubdtype(values.dtype, np.floating):
+        valid &= np.isfinite(values).all(axis=0)
+    return np.ascontiguousarray(values.transpose(1, 2, 0)), valid
+
+
+def check_same_grid(image: Any, label: Any) -> None:
+    """Raise ``ValueError`` naming both files unless an image and its label cover the same pixels.
+
+    Sizes must be equal. Coordinate system and geotransform must agree (to a thousandth of a pixel) where both files
+    have one; a plain PNG label has none.
+    """
+    pair = f'{image.name} and {label.name}'
+    if image.shape != label.shape:
+        raise ValueError(f'{pair} differ in size: {image.shape} and {label.shape} (height, width).')
+    if image.crs is not None and label.crs is not None and image.crs != label.crs:
+        raise ValueError(
+            f'{pair} differ in coordinate system: {image.crs} and {label.crs}. Warp the label with '
+            f'`rio warp LABEL OUT --like IMAGE --resampling nearest`.'
+        )
+    if image.transform.is_identity or label.transform.is_identity:
+        return
+    tolerance = 1e-3 * max(abs(image.transform.a), abs(image.transform.e))
+    if not image.transform.almost_equals(label.transform, precision=tolerance):
+        raise ValueError(
+            f'{pair} lie on different grids: geotransforms {tuple(image.transform)[:6]} and '
+            f'{tuple(label.transform)[:6]}. Warp the label with `rio warp LABEL OUT --like IMAGE --resampling nearest`.'
+        )
