@@ -43,7 +43,9 @@ class LabelFormat:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.classes) <= MAX_CLASSES:
-            raise ValueError(f'a label format needs 1 to {MAX_CLASSES} classes (labels are 8 bit), got {len(self.classes)}.')
+            raise ValueError(
+                f'a label format needs 1 to {MAX_CLASSES} classes (labels are 8 bit), got {len(self.classes)}.'
+            )
 
     @classmethod
     def of(
@@ -71,11 +73,15 @@ class LabelFormat:
             mapped[value == old] = new
         made_255 = self.reduce_zero_label or bool(self.label_map)
         ignored = (mapped == self.ignore_index) | (made_255 & (mapped == 255))
-        return np.where(ignored, IGNORED, np.where((mapped >= 0) & (mapped < len(self.classes)), mapped, INVALID)).astype(np.uint8)
+        return np.where(
+            ignored, IGNORED, np.where((mapped >= 0) & (mapped < len(self.classes)), mapped, INVALID)
+        ).astype(np.uint8)
 
     def describe_value(self, value: int) -> str:
         """How a stored value is written in messages (with its meaning after reduce_zero_label)."""
-        return f'{value} (= class {value - 1} after reduce_zero_label)' if self.reduce_zero_label and value else str(value)
+        return (
+            f'{value} (= class {value - 1} after reduce_zero_label)' if self.reduce_zero_label and value else str(value)
+        )
 
 
 def read_indices(path: str | Path, label_format: LabelFormat) -> NDArray[Any]:
@@ -91,7 +97,9 @@ def read_indices(path: str | Path, label_format: LabelFormat) -> NDArray[Any]:
         grey = bool((mask[..., 0] == mask[..., 1]).all() and (mask[..., 0] == mask[..., 2]).all())
         what = 'all three equal: save one channel only' if grey else 'a colour-coded mask'
         raise LabelReadError(
-            path, 'colours', f'has three channels where class indices are expected ({what}).',
+            path,
+            'colours',
+            f'has three channels where class indices are expected ({what}).',
             'Convert it once to an index PNG, or give the palette (colour of each class) to SegFolderDataset.',
         )
     return colours_to_index(mask, label_format.palette, path)
@@ -112,8 +120,11 @@ def read_label(path: str | Path, label_format: LabelFormat) -> NDArray[np.uint8]
     if bad.any():
         values = np.unique(stored[bad])[:10].tolist()
         raise LabelReadError(
-            path, 'values', f'holds the values {values}, but there are {len(label_format.classes)} classes '
-            f'and ignore_index={label_format.ignore_index}.', 'Run `imbdense check CONFIG` for all such files.',
+            path,
+            'values',
+            f'holds the values {values}, but there are {len(label_format.classes)} classes '
+            f'and ignore_index={label_format.ignore_index}.',
+            'Run `imbdense check CONFIG` for all such files.',
         )
     if label_format.ignore_index != IGNORED and 0 <= label_format.ignore_index < 256:
         mapped = np.where(mapped == IGNORED, np.uint8(label_format.ignore_index), mapped)

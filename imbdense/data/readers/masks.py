@@ -104,9 +104,13 @@ def _head(path: Path) -> bytes:
         with open(path, 'rb') as handle:
             head = handle.read(32)
     except FileNotFoundError as error:
-        raise LabelReadError(path, 'missing', 'does not exist.', 'Check the folder, the suffix and the split file.') from error
+        raise LabelReadError(
+            path, 'missing', 'does not exist.', 'Check the folder, the suffix and the split file.'
+        ) from error
     except OSError as error:
-        raise LabelReadError(path, 'unreadable', f'cannot be opened ({error.strerror}).', 'Check its permissions.') from error
+        raise LabelReadError(
+            path, 'unreadable', f'cannot be opened ({error.strerror}).', 'Check its permissions.'
+        ) from error
     if not head:
         raise LabelReadError(path, 'unreadable', 'is empty (0 bytes).', _BROKEN)
     return head
@@ -181,11 +185,16 @@ def _as_label(array: NDArray[Any], path: Path) -> NDArray[Any]:
         whole = np.nan_to_num(array, nan=-1.0)
         if not np.array_equal(whole, np.floor(whole)):
             raise LabelReadError(
-                path, 'values', f'holds fractions ({array.dtype}).', 'A label holds class indices; is this the image or a score map?'
+                path,
+                'values',
+                f'holds fractions ({array.dtype}).',
+                'A label holds class indices; is this the image or a score map?',
             )
         array = whole.astype(np.int64)
     if array.ndim == 3 and array.shape[2] == 3 and array.dtype != np.uint8:
-        raise LabelReadError(path, 'shape', f'has three channels of {array.dtype}.', 'Is this the image instead of its label?')
+        raise LabelReadError(
+            path, 'shape', f'has three channels of {array.dtype}.', 'Is this the image instead of its label?'
+        )
     return array
 
 

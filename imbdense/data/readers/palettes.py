@@ -15,7 +15,9 @@ Colour = tuple[int, int, int, int]
 """(red, green, blue, index)."""
 
 
-def colour_table(palette: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = (), ignore_index: int = 255) -> tuple[Colour, ...]:
+def colour_table(
+    palette: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = (), ignore_index: int = 255
+) -> tuple[Colour, ...]:
     """The table colour -> index: ``palette[i]`` is class i; the ``ignored`` colours become ``ignore_index``.
 
     Raises:
@@ -49,7 +51,9 @@ def colours_to_index(mask: NDArray[np.uint8], table: tuple[Colour, ...], path: s
     if unknown.any():
         found = [(c >> 16, c >> 8 & 255, c & 255) for c in np.unique(code[unknown])[:5].tolist()]
         raise LabelReadError(
-            path, 'colours', f'has {int(unknown.sum())} pixels of colours that the palette lacks, for example {found}.',
+            path,
+            'colours',
+            f'has {int(unknown.sum())} pixels of colours that the palette lacks, for example {found}.',
             'Add them to the palette or to the ignored colours; many almost equal colours mean that the mask was saved '
             'with loss (JPEG) or resized with interpolation.',
         )

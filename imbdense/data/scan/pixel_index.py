@@ -65,12 +65,15 @@ class PixelIndex:
     @classmethod
     def concat(cls, parts: list[PixelIndex]) -> PixelIndex:
         """The images of all parts, one after the other."""
+
         def pointer(name: str) -> NDArray[np.int64]:
             lengths = [np.diff(getattr(part, name)) for part in parts]
             return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
 
         return cls(
-            np.concatenate([part.shapes for part in parts]), pointer('indptr'),
-            np.concatenate([part.classes for part in parts]), pointer('position_ptr'),
+            np.concatenate([part.shapes for part in parts]),
+            pointer('indptr'),
+            np.concatenate([part.classes for part in parts]),
+            pointer('position_ptr'),
             np.concatenate([part.flat for part in parts]),
         )

@@ -57,7 +57,12 @@ class LabelRecords:
 
     @classmethod
     def of_file(
-        cls, path: str, stamp: tuple[int, int], shape: tuple[int, int], counts: LabelCounts, ignored: int,
+        cls,
+        path: str,
+        stamp: tuple[int, int],
+        shape: tuple[int, int],
+        counts: LabelCounts,
+        ignored: int,
         invalid: tuple[NDArray[np.int64], NDArray[np.int64]],
     ) -> LabelRecords:
         """One row."""
@@ -66,30 +71,54 @@ class LabelRecords:
         flat = np.zeros(0, np.int64) if counts.sizes is None else counts.sizes.ravel()
         keys = np.flatnonzero(flat)
         return cls(
-            (path,), np.array([stamp], np.int64), np.array([shape], np.int32), np.array([ignored], np.int64),
-            np.array([0, present.size]), present.astype(np.uint8), counts.pixels[present], regions,
-            np.array([0, keys.size]), keys.astype(np.int32), flat[keys],
-            np.array([0, invalid[0].size]), invalid[0].astype(np.int64), invalid[1].astype(np.int64),
-            counts.pointer.astype(np.int64), counts.positions.astype(np.uint32),
+            (path,),
+            np.array([stamp], np.int64),
+            np.array([shape], np.int32),
+            np.array([ignored], np.int64),
+            np.array([0, present.size]),
+            present.astype(np.uint8),
+            counts.pixels[present],
+            regions,
+            np.array([0, keys.size]),
+            keys.astype(np.int32),
+            flat[keys],
+            np.array([0, invalid[0].size]),
+            invalid[0].astype(np.int64),
+            invalid[1].astype(np.int64),
+            counts.pointer.astype(np.int64),
+            counts.positions.astype(np.uint32),
         )
 
     @classmethod
     def concat(cls, parts: Sequence[LabelRecords]) -> LabelRecords:
         """All rows of ``parts``, in order."""
+
         def joined(name: str, dtype: type, width: tuple[int, ...] = ()) -> NDArray:
             arrays = [getattr(part, name) for part in parts]
             return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros((0, *width), dtype)
 
         def pointers(name: str) -> NDArray[np.int64]:
             lengths = [np.diff(getattr(part, name)) for part in parts]
-            return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths) if lengths else [])]).astype(np.int64)
+            return np.concatenate(
+                [np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths) if lengths else [])]
+            ).astype(np.int64)
 
         return cls(
-            tuple(path for part in parts for path in part.paths), joined('stamps', np.int64, (2,)),
-            joined('shapes', np.int32, (2,)), joined('ignored', np.int64), pointers('entry_ptr'),
-            joined('klass', np.uint8), joined('pixels', np.int64), joined('regions', np.int64), pointers('size_ptr'),
-            joined('size_key', np.int32), joined('size_count', np.int64), pointers('invalid_ptr'),
-            joined('invalid_value', np.int64), joined('invalid_count', np.int64), pointers('position_ptr'),
+            tuple(path for part in parts for path in part.paths),
+            joined('stamps', np.int64, (2,)),
+            joined('shapes', np.int32, (2,)),
+            joined('ignored', np.int64),
+            pointers('entry_ptr'),
+            joined('klass', np.uint8),
+            joined('pixels', np.int64),
+            joined('regions', np.int64),
+            pointers('size_ptr'),
+            joined('size_key', np.int32),
+            joined('size_count', np.int64),
+            pointers('invalid_ptr'),
+            joined('invalid_value', np.int64),
+            joined('invalid_count', np.int64),
+            pointers('position_ptr'),
             joined('positions', np.uint32),
         )
 
@@ -101,10 +130,22 @@ class LabelRecords:
         invalid_ptr, invalid = take_rows(self.invalid_ptr, chosen)
         position_ptr, positions = take_rows(self.position_ptr, entries)
         return LabelRecords(
-            tuple(self.paths[row] for row in chosen.tolist()), self.stamps[chosen], self.shapes[chosen],
-            self.ignored[chosen], entry_ptr, self.klass[entries], self.pixels[entries], self.regions[entries],
-            size_ptr, self.size_key[sizes], self.size_count[sizes], invalid_ptr, self.invalid_value[invalid],
-            self.invalid_count[invalid], position_ptr, self.positions[positions],
+            tuple(self.paths[row] for row in chosen.tolist()),
+            self.stamps[chosen],
+            self.shapes[chosen],
+            self.ignored[chosen],
+            entry_ptr,
+            self.klass[entries],
+            self.pixels[entries],
+            self.regions[entries],
+            size_ptr,
+            self.size_key[sizes],
+            self.size_count[sizes],
+            invalid_ptr,
+            self.invalid_value[invalid],
+            self.invalid_count[invalid],
+            position_ptr,
+            self.positions[positions],
         )
 
     def save(self, handle: BinaryIO) -> None:

@@ -70,20 +70,32 @@ class ScanResult:
 
 
 def aggregate(
-    records: LabelRecords, names: Sequence[str], folder: str, settings: ScanSettings, failures: Sequence[Failure],
-    fresh: int, cache_file: Path | None,
+    records: LabelRecords,
+    names: Sequence[str],
+    folder: str,
+    settings: ScanSettings,
+    failures: Sequence[Failure],
+    fresh: int,
+    cache_file: Path | None,
 ) -> ScanResult:
     """Sum the records of ``names``; a name that comes twice counts twice."""
     row_of = {path: row for row, path in enumerate(records.paths)}
     broken = {failure.path for failure in failures}
-    blank = len(records)
     known = LabelRecords.concat([records, _blank_row()]) if broken else records
-    rows = [blank if name in broken else row_of[name] for name in names]
+    rows = [len(records) if name in broken else row_of[name] for name in names]
     chosen = known if rows == list(range(len(known))) else known.take(rows)
+    found = summarise(chosen, settings, folder, fresh, cache_file)
+    return replace(found, findings=(*(_failure(failure, folder) for failure in failures), *found.findings))
+
+
+def summarise(
+    chosen: LabelRecords, settings: ScanSettings, folder: str, fresh: int = 0, cache_file: Path | None = None
+) -> ScanResult:
+    """The result for records that are in the wanted order."""
     classes = settings.label_format.classes
     table = ImageClassTable(chosen.entry_ptr, chosen.klass, chosen.pixels, len(classes))
-    counts = _counts(chosen, table, settings, len(names) - sum(name in broken for name in names))
-    findings = [_failure(failure, folder) for failure in failures] + _invalid_findings(chosen, folder, settings)
+    counts = _counts(chosen, table, settings, int((chosen.shapes[:, 0] > 0).sum()))
+    findings = _invalid_findings(chosen, folder, settings)
     return ScanResult(counts, table, chosen, tuple(findings), folder, fresh, cache_file)
 
 
@@ -103,9 +115,16 @@ def _counts(chosen: LabelRecords, table: ImageClassTable, settings: ScanSettings
         np.add.at(flat, chosen.size_key, chosen.size_count)
         sizes = _trimmed(flat.reshape(size, SIZE_BINS))
     return ClassCounts(
-        classes, pixels=table.totals, regions=regions, images=table.image_counts, image_pixels=image_pixels,
-        num_images=images, ignored_pixels=int(chosen.ignored.sum()), cooccurrence=cooccurrence(table),
-        object_sizes=sizes, fingerprint=_fingerprint(chosen, settings),
+        classes,
+        pixels=table.totals,
+        regions=regions,
+        images=table.image_counts,
+        image_pixels=image_pixels,
+        num_images=images,
+        ignored_pixels=int(chosen.ignored.sum()),
+        cooccurrence=cooccurrence(table),
+        object_sizes=sizes,
+        fingerprint=_fingerprint(chosen, settings),
     )
 
 
@@ -136,8 +155,22 @@ def _blank_row() -> LabelRecords:
     """The row of a file that could not be read."""
     none, zero = np.zeros(0, np.int64), np.zeros(2, np.int64)
     return LabelRecords(
-        ('',), np.full((1, 2), -1), np.zeros((1, 2), np.int32), np.zeros(1, np.int64), zero, none.astype(np.uint8), none,
-        none, zero, none.astype(np.int32), none, zero, none, none, np.zeros(1, np.int64), none.astype(np.uint32),
+        ('',),
+        np.full((1, 2), -1),
+        np.zeros((1, 2), np.int32),
+        np.zeros(1, np.int64),
+        zero,
+        none.astype(np.uint8),
+        none,
+        none,
+        zero,
+        none.astype(np.int32),
+        none,
+        zero,
+        none,
+        none,
+        np.zeros(1, np.int64),
+        none.astype(np.uint32),
     )
 
 
@@ -158,7 +191,10 @@ def _invalid_findings(chosen: LabelRecords, folder: str, settings: ScanSettings)
         )
         path = os.path.join(folder, chosen.paths[row])
         found[path] = Finding(
-            'error', 'values', path, f'holds the values {values}, but the class list has {classes} names '
+            'error',
+            'values',
+            path,
+            f'holds the values {values}, but the class list has {classes} names '
             f'(values 0 to {classes - 1}{" after reduce_zero_label" if label_format.reduce_zero_label else ""}, '
             f'{label_format.ignore_index} = ignored).',
             'Add the classes, map the values with label_map, or set them to the ignore index.',

@@ -63,6 +63,8 @@ def count_label(
     """
     module = kernels()
     label = np.ascontiguousarray(label)
+    if not regions and positions == 0:
+        return _only_pixels(label, lookup, num_classes)
     width = label.shape[1]
     runs = module.extract_runs(label, lookup)
     pixels = module.count_pixels(*runs, width)
@@ -73,6 +75,16 @@ def count_label(
     slot[present] = np.arange(present.size)
     drawn = module.locate(*runs, width, slot, pointer, ranks) if ranks.size else np.zeros(0, np.int64)
     return LabelCounts(pixels, found[0], found[1], present, pointer, drawn)
+
+
+def _only_pixels(label: NDArray[np.uint8], lookup: NDArray[np.uint8], num_classes: int) -> LabelCounts:
+    """The histogram alone: no runs are needed."""
+    flat = label.reshape(-1)
+    whole = flat.size // 8 * 8
+    stored = kernels().histogram(flat[:whole].view(np.uint64), flat[whole:])
+    pixels = np.bincount(lookup, weights=stored, minlength=256).astype(np.int64)
+    present = np.flatnonzero(pixels[:num_classes])
+    return LabelCounts(pixels, None, None, present, np.zeros(present.size + 1, np.int64), np.zeros(0, np.int64))
 
 
 def _draw_ranks(pixels: NDArray[np.int64], limit: int, seed: tuple[int, int]) -> tuple[Any, Any]:

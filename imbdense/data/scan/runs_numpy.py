@@ -30,6 +30,11 @@ def count_pixels(
     return np.bincount(values, weights=lengths, minlength=256).astype(np.int64)
 
 
+def histogram(words: NDArray[np.uint64], rest: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels per stored value, int64 (256,), of eight pixels per word and the ``rest``."""
+    return np.bincount(words.view(np.uint8), minlength=256) + np.bincount(rest, minlength=256)
+
+
 def label_regions(
     starts: NDArray[np.int32], values: NDArray[np.uint8], rows: NDArray[np.int64], width: int, num_classes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

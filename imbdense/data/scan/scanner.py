@@ -77,7 +77,12 @@ def scan_labels(
 
 
 def _gather(
-    names: Sequence[str], folder: str, settings: ScanSettings, store: ScanCache | None, workers: int | None, progress: bool
+    names: Sequence[str],
+    folder: str,
+    settings: ScanSettings,
+    store: ScanCache | None,
+    workers: int | None,
+    progress: bool,
 ) -> tuple[LabelRecords, list[Failure], int]:
     """(records of all readable names, failures, how many files were read now)."""
     wanted = list(dict.fromkeys(names))
@@ -100,7 +105,12 @@ def _gather(
 
 
 def _scan(
-    todo: Sequence[str], folder: str, settings: ScanSettings, store: ScanCache | None, workers: int | None, progress: bool
+    todo: Sequence[str],
+    folder: str,
+    settings: ScanSettings,
+    store: ScanCache | None,
+    workers: int | None,
+    progress: bool,
 ) -> tuple[LabelRecords, list[Failure]]:
     """Read the files, keeping parts on the way."""
     if not todo:

@@ -41,7 +41,10 @@ class ScanSettings:
     def key(self) -> str:
         """12 hex digits that identify the settings and the format of the cache."""
         plain: dict[str, Any] = {
-            'version': FORMAT_VERSION, 'regions': self.regions, 'positions': self.positions, 'seed': self.seed
+            'version': FORMAT_VERSION,
+            'regions': self.regions,
+            'positions': self.positions,
+            'seed': self.seed,
         }
         plain.update({field.name: getattr(self.label_format, field.name) for field in fields(self.label_format)})
         plain['classes'] = len(self.label_format.classes)  # renaming a class changes no count

@@ -1,0 +1,243 @@
+"""Class statistics of any mmseg or mmdet data set object, also of foreign configs, without loading an image.
+
+Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`; the objects of a detection data set
+are in memory already. Wrappers (Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index
+i of a table is index i of the data set that was given.
+
+On several ranks every rank may call these functions: the first one counts while the others wait for its cache (a file
+lock; nothing is communicated).
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.core.stats import ClassCounts, ImageClassTable
+from imbdense.data.readers.labels import LabelFormat
+from imbdense.data.scan import PixelIndex, ScanResult, scan_labels
+from imbdense.data.scan.instances import InstanceRecords
+from imbdense.data.scan.records import LabelRecords
+from imbdense.data.scan.result import summarise
+from imbdense.data.scan.worker import ScanSettings
+from imbdense.mm.datasets.wrappers import children, own_indices
+
+_memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
+
+
+def class_counts(dataset: Any) -> ClassCounts:
+    """Counts per class: pixels, regions, images (segmentation) or instances, images (detection); both with
+    co-occurrence and object sizes. An image that a wrapper repeats counts as often as it comes in one epoch.
+
+    Raises:
+        TypeError: the data set is neither a segmentation nor a detection data set, or names no classes.
+        LabelReadError: a label file is missing, broken, or holds values that are no class.
+        ValueError: it is empty, or joined data sets have different class lists.
+    """
+    found = dataset_statistics(dataset)
+    return found.counts if isinstance(found, ScanResult) else found.counts(dataset_classes(dataset))
+
+
+def class_table(dataset: Any) -> ImageClassTable:
+    """Pixels (segmentation) or objects (detection) per image and class; row i is index i of ``dataset``.
+
+    Raises: as :func:`class_counts`.
+    """
+    found = dataset_statistics(dataset)
+    return found.table if isinstance(found, ScanResult) else found.table(len(dataset_classes(dataset)))
+
+
+def pixel_index(dataset: Any) -> PixelIndex:
+    """Up to 64 drawn label positions per image and class of a segmentation data set.
+
+    Raises: as :func:`class_counts`; ``TypeError`` for detection.
+    """
+    found = dataset_statistics(dataset)
+    if not isinstance(found, ScanResult):
+        raise TypeError(f'{type(dataset).__name__} holds boxes, not label masks; there is no pixel index of it.')
+    return found.pixel_index
+
+
+def dataset_classes(dataset: Any) -> tuple[str, ...]:
+    """The class names of a data set or wrapper.
+
+    Raises:
+        TypeError: it names none.
+        ValueError: joined data sets name different ones.
+    """
+    inner = children(dataset)
+    if inner:
+        lists = {dataset_classes(child) for child in inner}
+        if len(lists) > 1:
+            raise ValueError(
+                f'the joined data sets have different classes: {sorted(lists)}. Give all the same metainfo.'
+            )
+        return lists.pop()
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if not classes:
+        raise TypeError(
+            f"{type(dataset).__name__} names no classes. Set metainfo=dict(classes=('a', 'b', ...)) in its config."
+        )
+    return (str(classes),) if isinstance(classes, str) else tuple(map(str, classes))
+
+
+def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
+    """What :func:`class_counts` and the others are made of: a :class:`ScanResult` for segmentation, an
+    :class:`InstanceRecords` for detection.
+
+    Raises: as :func:`class_counts`.
+    """
+    inner = children(dataset)
+    if not inner:
+        return _leaf(dataset)
+    parts = [dataset_statistics(child) for child in inner]
+    indices = own_indices(dataset)
+    if all(isinstance(part, InstanceRecords) for part in parts):
+        joined = InstanceRecords.concat(parts)
+        return joined if indices is None else joined.take(indices)
+    if not all(isinstance(part, ScanResult) for part in parts):
+        raise TypeError(f'{type(dataset).__name__} joins segmentation and detection data sets.')
+    dataset_classes(dataset)
+    return _joined(parts, indices)
+
+
+def label_format(dataset: Any) -> LabelFormat:
+    """How the label files of an (unwrapped) segmentation data set become class indices.
+
+    From its class list, ``ignore_index``, the ``label_map`` and ``reduce_zero_label`` of its records, and the palette
+    of ``imbdense.LoadSegMask`` in its pipeline.
+    """
+    first = _info(dataset, 0) if len(dataset) else {}
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or ()
+    palettes = [t.palette for t in transforms if type(t).__name__ == 'LoadSegMask' and t.palette]
+    return LabelFormat.of(
+        dataset_classes(dataset),
+        ignore_index=int(getattr(dataset, 'ignore_index', 255)),
+        reduce_zero_label=bool(first.get('reduce_zero_label', False)),
+        label_map=first.get('label_map'),
+        palette=palettes[0] if palettes else (),
+    )
+
+
+def label_files(dataset: Any) -> list[str]:
+    """The label file of every index of an (unwrapped) segmentation data set.
+
+    Raises:
+        TypeError: a record has no ``seg_map_path``.
+    """
+    files = [info.get('seg_map_path') for info in _infos(dataset)]
+    if any(file is None for file in files):
+        raise TypeError(f'{type(dataset).__name__}: no seg_map_path for index {files.index(None)}; it has no labels.')
+    return files
+
+
+def split_name(dataset: Any) -> str:
+    """Stem of the split file, '' when the folder itself is the split; names ``class_counts_<name>.json``."""
+    ann_file = getattr(dataset, 'ann_file', '') or ''
+    return Path(ann_file).stem if os.path.isfile(ann_file) else ''
+
+
+def is_detection(dataset: Any) -> bool:
+    """Whether the records of an unwrapped data set hold objects (``instances``)."""
+    return 'instances' in _info(dataset, 0)
+
+
+def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
+    """Statistics of an unwrapped data set, remembered as long as it lives and keeps its length."""
+    if not hasattr(dataset, 'get_data_info') or not hasattr(dataset, 'metainfo'):
+        raise TypeError(f'{type(dataset).__name__} is neither a segmentation nor a detection data set of the hosts.')
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    size = len(dataset)
+    if size == 0:
+        raise ValueError(f'{type(dataset).__name__} is empty. Check data_root, data_prefix, ann_file and filter_cfg.')
+    known = _memory.get(dataset)
+    if known is not None and known[0] == size:
+        return known[1]
+    first = _info(dataset, 0)
+    if 'instances' in first:
+        found: ScanResult | InstanceRecords = instance_records(_infos(dataset), len(dataset_classes(dataset)))
+    elif first.get('seg_map_path'):
+        found = scan_dataset(dataset).raise_for_errors()
+    else:
+        raise TypeError(f'{type(dataset).__name__}: its records hold neither seg_map_path nor instances.')
+    _memory[dataset] = (size, found)
+    return found
+
+
+def scan_dataset(dataset: Any, *, regions: bool = True, workers: int | None = None) -> ScanResult:
+    """Scan the labels of an unwrapped segmentation data set; broken files are findings, not errors."""
+    files = label_files(dataset)
+    prefix = (getattr(dataset, 'data_prefix', None) or {}).get('seg_map_path')
+    inside = prefix and all(os.path.abspath(file).startswith(os.path.abspath(prefix) + os.sep) for file in files)
+    return scan_labels(
+        files,
+        label_format(dataset),
+        root=prefix if inside else None,
+        name=split_name(dataset),
+        regions=regions,
+        positions=64 if regions else 0,
+        workers=workers,
+        progress=True,
+    )
+
+
+def instance_records(infos: Sequence[dict[str, Any]], num_classes: int) -> InstanceRecords:
+    """Objects of mmdet records; those with ``ignore_flag`` (crowd, difficult) are not counted.
+
+    Raises:
+        ValueError: a label outside [0, C); the message names the image.
+    """
+    labels: list[list[int]] = []
+    areas: list[list[float]] = []
+    ignored = 0
+    for info in infos:
+        kept = [instance for instance in info['instances'] if not instance.get('ignore_flag', 0)]
+        ignored += len(info['instances']) - len(kept)
+        labels.append([instance['bbox_label'] for instance in kept])
+        areas.append([_area(instance['bbox']) for instance in kept])
+        if labels[-1] and not 0 <= min(labels[-1]) <= max(labels[-1]) < num_classes:
+            raise ValueError(
+                f'{info.get("img_path", "an image")}: class indices {sorted(set(labels[-1]))} outside [0, {num_classes}). '
+                f'Does metainfo.classes fit the annotations?'
+            )
+    return InstanceRecords.of_lists(labels, areas, ignored)
+
+
+def _joined(parts: list[ScanResult], indices: NDArray[np.int64] | None) -> ScanResult:
+    """Join the records of several label folders under absolute names, and count them anew."""
+    if len(parts) == 1 and indices is None:
+        return parts[0]
+    records = LabelRecords.concat(
+        [
+            replace(part.records, paths=tuple(os.path.join(part.root, path) for path in part.records.paths))
+            for part in parts
+        ]
+    )
+    chosen = records if indices is None else records.take(indices)
+    joined = summarise(chosen, ScanSettings(LabelFormat.of(parts[0].counts.classes)), '', sum(p.fresh for p in parts))
+    return replace(joined, findings=tuple(finding for part in parts for finding in part.findings))
+
+
+def _area(box: Sequence[float]) -> float:
+    """Area of (x1, y1, x2, y2)."""
+    return max(float(box[2]) - float(box[0]), 0.0) * max(float(box[3]) - float(box[1]), 0.0)
+
+
+def _infos(dataset: Any) -> Sequence[dict[str, Any]]:
+    """All records; those that are not serialised are read in place, without the deep copy of get_data_info."""
+    if not getattr(dataset, 'serialize_data', True) and len(getattr(dataset, 'data_list', ())) == len(dataset):
+        return dataset.data_list
+    return [dataset.get_data_info(index) for index in range(len(dataset))]
+
+
+def _info(dataset: Any, index: int) -> dict[str, Any]:
+    """One record."""
+    return dataset.get_data_info(index)

@@ -1,0 +1,44 @@
+"""See through the wrappers round a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def children(dataset: Any) -> list[Any]:
+    """The data sets that a wrapper holds; an empty list when ``dataset`` is no wrapper."""
+    if hasattr(dataset, 'full_init') and (hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset')):
+        dataset.full_init()
+    inner = getattr(dataset, 'datasets', None)
+    if inner:
+        return list(inner)
+    child = getattr(dataset, 'dataset', None)
+    return [] if child is None else [child]
+
+
+def own_indices(dataset: Any) -> NDArray[np.int64] | None:
+    """Index i of a wrapper -> index in its joined children; ``None`` when it is the identity.
+
+    Knows mmengine's ClassBalancedDataset (``repeat_indices``) and RepeatDataset (``times``), and torch's Subset
+    (``indices``).
+    """
+    for name in ('repeat_indices', 'indices'):
+        indices = getattr(dataset, name, None)
+        if indices is not None and hasattr(dataset, 'dataset'):
+            return np.asarray(indices, np.int64)
+    if hasattr(dataset, 'times') and hasattr(dataset, 'dataset'):
+        return np.tile(np.arange(len(dataset.dataset), dtype=np.int64), int(dataset.times))
+    return None
+
+
+def leaves(dataset: Any) -> Iterator[Any]:
+    """The innermost data sets, in order."""
+    inner = children(dataset)
+    if not inner:
+        yield dataset
+    for child in inner:
+        yield from leaves(child)
