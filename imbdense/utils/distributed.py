@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,3 +70,13 @@ def gather_objects(value: Any) -> list[Any]:
     gathered: list[Any] = [None] * world
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def interleave(shares: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the items of all ranks in the order of the data set: item k of rank r has the place k * world + r.
+
+    This undoes the split of mmengine's ``DefaultSampler`` (and torch's ``DistributedSampler``), whose padding therefore
+    lies at the end of the returned list.
+    """
+    longest = max((len(share) for share in shares), default=0)
+    return [share[k] for k in range(longest) for share in shares if k < len(share)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,11 @@ def run_two_ranks(fn: Callable[..., Any], *args: Any, world_size: int = 2) -> li
     meet through a file, so tests that run side by side cannot take each other's port.
     """
     with tempfile.TemporaryDirectory(prefix='imbdense-ranks-') as folder:
-        mp.spawn(_rank_main, args=(world_size, folder, fn, args), nprocs=world_size, join=True)
+        try:
+            mp.spawn(_rank_main, args=(world_size, folder, fn, args), nprocs=world_size, join=True)
+        except Exception as error:  # the other rank often only reports a lost connection: show what every rank saw
+            reports = [path.read_text() for path in sorted(Path(folder).glob('error_*.txt'))]
+            raise RuntimeError('\n'.join(reports) or 'a rank ended without a report') from error
         return [pickle.loads((Path(folder) / f'result_{rank}.pkl').read_bytes()) for rank in range(world_size)]
 
 
@@ -40,5 +45,8 @@ def _rank_main(rank: int, world_size: int, folder: str, fn: Callable[..., Any], 
         result = fn(*args)
         (Path(folder) / f'result_{rank}.pkl').write_bytes(pickle.dumps(result))
         dist.barrier()
+    except BaseException:
+        (Path(folder) / f'error_{rank}.txt').write_text(f'rank {rank}:\n{traceback.format_exc()}')
+        raise
     finally:
         dist.destroy_process_group()

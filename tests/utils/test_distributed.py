@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch.distributed as dist
 
-from imbdense.utils.distributed import gather_objects, rank_and_world, sum_over_ranks
+from imbdense.utils.distributed import gather_objects, interleave, rank_and_world, sum_over_ranks
 from tests.helpers.two_ranks import run_two_ranks
 
 
@@ -48,3 +48,10 @@ def _fail_on_rank_one() -> None:
 def test_helper_reports_the_failing_rank() -> None:
     with pytest.raises(Exception, match='rank one says no'):
         run_two_ranks(_fail_on_rank_one)
+
+
+def test_interleaving_undoes_the_split_and_leaves_padding_last() -> None:
+    indices = [0, 1, 2, 3, 4, 0]
+    assert interleave([indices[0::2], indices[1::2]]) == indices
+    assert interleave([[], [1, 2]]) == [1, 2]
+    assert interleave([]) == []

@@ -18,6 +18,7 @@ from imbdense.mm.metrics.coco_report import CocoReport
 from imbdense.mm.metrics.coco_tables import evaluate_coco
 from imbdense.mm.metrics.group_counts import CountsArg, resolve_groups
 from imbdense.registry import METRICS
+from imbdense.utils.distributed import gather_objects, interleave, rank_and_world
 
 
 @METRICS.register_module()
@@ -98,6 +99,14 @@ class FrequencyGroupedCocoMetric(BaseMetric):
                 kept['masks'] = encode_masks(found['masks'])
                 kept['scores'] = found['mask_scores'].cpu().numpy() if 'mask_scores' in found else kept['scores']
             self.results.append({'img_id': sample['img_id'], **kept})
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather, drop padding by place, evaluate on rank 0, hand the scalars to every rank. **Collective**."""
+        results = interleave(gather_objects(self.results))[:size]
+        self.results.clear()
+        scalars = self.compute_metrics(results) if rank_and_world()[0] == 0 else {}
+        scalars = gather_objects(scalars)[0]
+        return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in scalars.items()}
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Evaluate the gathered detections (rank 0)."""

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbdense.utils.distributed import gather_objects, rank_and_world, sum_over_ranks
+from imbdense.utils.distributed import gather_objects, interleave, rank_and_world, sum_over_ranks
 
 Counts = NDArray[np.int64]
 
@@ -125,8 +125,7 @@ class TableMetric(BaseMetric):
                 self._tables[name] += table
             else:
                 self._tables[name] = table.clone()
-        if record is not None:
-            self._records.append((self._seen - 1, record))
+        self._records.append(record)
 
     def _gather(self, padded: bool) -> tuple[Tally, int, int]:
         """Tables and records of all ranks, the number of samples seen, and how many were left out as padding."""
@@ -136,17 +135,14 @@ class TableMetric(BaseMetric):
         for other_shapes, *_ in everyone:
             for name, shape in other_shapes.items():
                 own.setdefault(name, np.zeros(shape, dtype=np.int64))
-        ordered = [
-            ((local, rank), record) for rank, (_, records, *_) in enumerate(everyone) for local, record in records
-        ]
-        ordered.sort(key=lambda item: item[0])
-        tally = Tally(sum_over_ranks(own), [record for _, record in ordered])
+        records = [record for record in interleave([item[1] for item in everyone]) if record is not None]
+        tally = Tally(sum_over_ranks(own), records)
         return tally, sum(item[2] for item in everyone), sum(item[3] for item in everyone)
 
     def _reset(self) -> None:
         """Forget everything counted."""
         self._tables: dict[str, Tensor] = {}
-        self._records: list[tuple[int, Any]] = []
+        self._records: list[Any] = []
         self._pending: tuple[dict[str, Tensor], Any] | None = None
         self._seen = 0
         self.results.clear()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.logging import MMLogger
 
 from imbdense.registry import METRICS
 from tests.helpers.two_ranks import run_two_ranks
@@ -48,63 +49,62 @@ def test_metrics_can_run_side_by_side() -> None:
     assert sum(len(part) for part in names) == len(set().union(*names))
 
 
-def _evaluate_share(size: int, share: str) -> list[Any]:
-    """Evaluate this rank's share of the samples: padded as DefaultSampler does, or badly split on purpose."""
-    rank, samples = dist.get_rank(), segmentation_samples(size)
+CASES = ((5, 'padded'), (1, 'padded'), (4, 'all on rank 1'), (4, 'repeated in a row'))
+"""With 5 samples on 2 ranks, rank 1 sees sample 0 a second time; with 1 sample, both ranks see it."""
+
+
+def _indices(size: int, share: str, rank: int) -> list[int]:
+    """The samples of this rank: padded as DefaultSampler does, or badly split on purpose."""
     if share == 'padded':
-        indices = (list(range(size)) * 2)[: -(-size // 2) * 2][rank::2]
-    elif share == 'all on rank 1':
-        indices = list(range(size)) if rank == 1 else []
-    else:
-        raise ValueError(share)
-    results = []
-    for config in CONFIGS:
-        metric = METRICS.build(dict(config))
-        metric.dataset_meta = {'classes': CLASSES}
-        for index in indices:
-            metric.process(None, [samples[index]])
-        results.append((metric.evaluate(size), metric.artifact))
-    return results
+        return (list(range(size)) * 2)[: -(-size // 2) * 2][rank::2]
+    if share == 'all on rank 1':
+        return list(range(size)) if rank == 1 else []
+    return [0, 1] if rank == 0 else [2, 3, 0, 1]
 
 
-@pytest.mark.parametrize(('size', 'share'), [(5, 'padded'), (1, 'padded'), (4, 'all on rank 1')])
-def test_two_ranks_equal_one(size: int, share: str) -> None:
-    """With 5 samples on 2 ranks, rank 1 sees sample 0 a second time; with 1 sample, both ranks see it."""
-    ranks = run_two_ranks(_evaluate_share, size, share)
+def _evaluate_shares() -> list[Any]:
+    """Per case and config (scalars, artefact) of this rank, and the warnings it logged."""
+    outcome = []
+    for size, share in CASES:
+        samples = segmentation_samples(size)
+        results, warnings = [], []
+        handler = logging.Handler(logging.WARNING)
+        handler.emit = lambda record, warnings=warnings: warnings.append(record.getMessage())  # type: ignore[method-assign]
+        MMLogger.get_current_instance().addHandler(handler)
+        for config in CONFIGS:
+            metric = METRICS.build(dict(config))
+            metric.dataset_meta = {'classes': CLASSES}
+            for index in _indices(size, share, dist.get_rank()):
+                metric.process(None, [samples[index]])
+            results.append((metric.evaluate(size), metric.artifact))
+        MMLogger.get_current_instance().removeHandler(handler)
+        outcome.append((results, warnings))
+    return outcome
+
+
+@pytest.fixture(scope='module')
+def two_ranks() -> list[Any]:
+    return run_two_ranks(_evaluate_shares)
+
+
+@pytest.mark.parametrize('case', range(3), ids=[f'{size} {share}' for size, share in CASES[:3]])
+def test_two_ranks_equal_one(case: int, two_ranks: list[Any]) -> None:
+    size, share = CASES[case]
     for position, config in enumerate(CONFIGS):
-        if share == 'all on rank 1':  # places in the data set, and so the jackknife's blocks, are not known here
-            config = {**config, **({'jackknife_blocks': 0} if 'Ranking' in config['type'] else {})}
         expected, metric = evaluate(config, segmentation_samples(size), batch=size)
-        for results in ranks:
-            scalars, artifact = results[position]
-            assert {name: value for name, value in scalars.items() if '_se/' not in name} == {
-                name: value for name, value in expected.items() if '_se/' not in name
-            }
+        for rank in two_ranks:
+            scalars, artifact = rank[case][0][position]
             if share == 'padded':
                 assert scalars == expected
                 assert artifact == metric.artifact
+            else:  # places in the data set, and with them the jackknife's blocks, are not known here
+                kept = {name for name in expected if '_se/' not in name}
+                assert {name: scalars[name] for name in kept} == {name: expected[name] for name in kept}
 
 
-def _unusual_padding() -> int:
-    """Rank 1 repeats two samples in a row, which no place in the data set explains."""
-    samples = segmentation_samples(4)
-    indices = [0, 1] if dist.get_rank() == 0 else [2, 3, 0, 1]
-    metric = METRICS.build({'type': 'imbdense.ConfusionMetric'})
-    metric.dataset_meta = {'classes': CLASSES}
-    metric.process(None, [samples[index] for index in indices])
-    messages: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
-    from mmengine.logging import MMLogger
-
-    MMLogger.get_current_instance().addHandler(handler)
-    MMLogger.get_current_instance().setLevel('INFO')
-    metric.evaluate(4)
-    return sum('counted twice' in message for message in messages)
-
-
-def test_padding_it_cannot_place_is_reported() -> None:
-    assert sum(run_two_ranks(_unusual_padding)) >= 1
+def test_padding_it_cannot_place_is_reported(two_ranks: list[Any]) -> None:
+    assert not two_ranks[0][0][1]
+    assert any('counted twice' in message for message in two_ranks[0][3][1])
 
 
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda config: config['type'])
