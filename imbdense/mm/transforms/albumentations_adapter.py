@@ -73,7 +73,8 @@ class AlbumentationsAdapter(BaseTransform):
         sample.update({f'map{i}': value for i, value in enumerate([*maps, inside])})
         masks = results.get('gt_masks')
         if masks is not None and len(masks):
-            sample['masks'] = np.stack(list(masks.to_bitmap().masks if hasattr(masks, 'to_bitmap') else masks.masks))
+            bitmaps = masks.to_bitmap() if hasattr(masks, 'to_bitmap') else masks
+            sample['masks'] = np.asarray(bitmaps.masks, dtype=np.uint8)
         out = self._seeded(len(fields) + 1)(**sample)
         outside = out[f'map{len(fields)}'] != 1
         for i, key in enumerate(fields):

@@ -29,12 +29,15 @@ def build_pipeline(transforms: Sequence[Mapping[str, Any]], min_area: float, min
         format='pascal_voc', label_fields=['box_index'], min_area=min_area, min_visibility=min_visibility, clip=True,
         filter_invalid_bboxes=True,
     )
-    return library.Compose(
-        [_build(library, config) for config in transforms],
-        bbox_params=boxes,
-        additional_targets={f'map{i}': 'mask' for i in range(maps)},
-        mask_interpolation=0,
-    )
+    steps = [_build(library, config) for config in transforms]
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Got processor for bboxes')  # colour transforms alone need none
+        return library.Compose(
+            steps,
+            bbox_params=boxes,
+            additional_targets={f'map{i}': 'mask' for i in range(maps)},
+            mask_interpolation=0,
+        )
 
 
 def import_albumentations() -> Any:
