@@ -53,7 +53,7 @@ def write_config(run: Run, configs: Path) -> Path:
     """Write the flat config of one run (base + method lines + seed) into its folder and return the path."""
     from mmengine.config import Config
 
-    config = Config.fromfile(str(configs / run.suite.config))
+    config = Config.fromfile(str(configs / (run.method.config or run.suite.config)))
     for path, value in {**run.suite.lines, **run.method.lines}.items():
         replace_line(config, path, value)
     config.randomness = dict(seed=run.seed)

@@ -13,11 +13,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: a name, the replaced config lines, and why one would do it."""
+    """One row of the table: a name, the replaced config lines (or another config file), and why one would do it."""
 
     name: str
     lines: Mapping[str, Any] = field(default_factory=dict)
     why: str = ''
+    config: str | None = None
 
 
 @dataclass(frozen=True)
