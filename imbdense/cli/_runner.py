@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli.main import UserError
+from imbdense.utils.paths import configs_dir
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -81,7 +82,7 @@ def find_config(name: str) -> Path:
     Raises:
         UserError: there is no such file; the message holds near names.
     """
-    folder = Path(__file__).resolve().parents[2] / 'configs'
+    folder = configs_dir()
     given = Path(name)
     for candidate in (given, given.with_suffix('.py'), folder / name, folder / f'{name}.py'):
         if candidate.is_file():

@@ -55,17 +55,15 @@ class NumberedSampler:
         sampler: any sampler of dataset indices.
         loop: the training loop, asked for its epoch when iteration starts.
         by_epoch: positions start at zero in each pass (an epoch loop starts a new pass after resuming). Without it
-            they go on counting over passes, and ``skip`` (called by the iteration loop on resume) moves them.
+            they go on counting over passes.
+        start: the first position, where the loop makes the sampler skip what was consumed before it was stopped.
     """
 
-    def __init__(self, sampler: Any, loop: Any, by_epoch: bool) -> None:
+    def __init__(self, sampler: Any, loop: Any, by_epoch: bool, start: int = 0) -> None:
         self.sampler = sampler
         self.by_epoch = by_epoch
         self._loop = loop
-        self._position = 0
-        if hasattr(sampler, 'skip'):
-            self._skip = sampler.skip
-            sampler.skip = self.skip
+        self._position = start
 
     def __iter__(self) -> Iterator[Draw]:
         if self.by_epoch:
@@ -80,11 +78,6 @@ class NumberedSampler:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__['sampler'], name)
-
-    def skip(self, num_samples: int) -> None:
-        """Jump to the absolute position ``num_samples`` of the stream."""
-        self._skip(num_samples)
-        self._position = num_samples
 
 
 class SeededFetch:

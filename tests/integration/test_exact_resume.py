@@ -14,8 +14,8 @@ import torch
 
 pytest.importorskip('mmengine')
 
-from imbdense.mm.checkpoints import latest_checkpoint, load_checkpoint  # noqa: E402
-from tests.integration.toy import write_config  # noqa: E402
+from imbdense.mm.checkpoints import latest_checkpoint, load_checkpoint
+from tests.integration.toy import write_config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,8 +29,17 @@ class ExactResumeHook(Hook):
     tasks: tuple[str, ...] = ('segmentation', 'detection', 'points')
     priority = 'VERY_HIGH'
 
-    def before_train(self, runner: Runner) -> None:
-        """Number the draws of the train loader and seed each sample by its number."""
+    def __init__(self) -> None:
+        self._numbered = False
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Number the draws of the train loader and seed each sample by its number, before the first one is drawn.
+
+        Not in ``before_train``: there other hooks still look at the sampler itself.
+        """
+        if self._numbered:
+            return
+        self._numbered = True
         loop = runner.train_loop
         loader = loop.dataloader
         batch_sampler = loader.batch_sampler
@@ -39,7 +48,10 @@ class ExactResumeHook(Hook):
                                   'the weights but not the augmentation.')
             return
         endless = getattr(loop, 'dataloader_iterator', None)
-        batch_sampler.sampler = NumberedSampler(batch_sampler.sampler, loop, by_epoch=endless is None)
+        # An iteration loop moves a sampler that can skip; any other one it walks through from the start.
+        skips = hasattr(endless, 'skip_iter') and loader.batch_size and hasattr(loader.sampler, 'skip')
+        start = runner.iter * loader.batch_size if skips and not loop.fast_forward_on_resume else 0
+        batch_sampler.sampler = NumberedSampler(batch_sampler.sampler, loop, endless is None, start)
         loader.dataset.__getitems__ = SeededFetch(loader.dataset, int(runner.seed), get_rank())
         if endless is not None and getattr(endless, '_iterator', None) is not None:
             # Older hosts start the workers when the loop is built, before the sampler was numbered.

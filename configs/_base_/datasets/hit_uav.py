@@ -1,0 +1,49 @@
+# Thermal drone images, 4 classes, 170 + 70 images. Make it with: imbdense prepare hit_uav
+# Training sees windows at full resolution (objects of 10-30 pixels
+# would vanish in a smaller image), testing sees whole images.
+data_root = 'data/hit_uav'
+metainfo = dict(
+    classes=('Person', 'Car', 'Bicycle', 'OtherVehicle'),
+    palette=[[230, 60, 60], [60, 110, 240], [60, 180, 80], [240, 180, 40]])
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomCrop', crop_size=(256, 320), allow_negative_crop=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(640, 512), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='imbdense.AnyCocoDataset',
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/train'),
+        metainfo=metainfo,
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='imbdense.AnyCocoDataset',
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='images/val'),
+        metainfo=metainfo,
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='imbdense.FrequencyGroupedCocoMetric', ann_file=f'{data_root}/annotations/val.json')
+test_evaluator = val_evaluator

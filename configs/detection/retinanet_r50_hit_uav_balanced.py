@@ -1,0 +1,17 @@
+# Shows a dense detector for a GPU with logit adjustment inside the focal loss; anchors start at 16 pixels.
+_base_ = [
+    '../_base_/models/retinanet_r50.py', '../_base_/datasets/hit_uav.py',
+    '../_base_/schedules/sgd_6k.py', '../_base_/runtime/detection.py'
+]
+model = dict(
+    bbox_head=dict(
+        num_classes=4,
+        anchor_generator=dict(octave_base_scale=2),
+        loss_cls=dict(type='imbdense.LogitAdjustLoss', tau=0.5, focal_gamma=2.0, focal_alpha=0.25)))
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,129 @@
+"""Run a trained segmentor or detector of any host config on single image files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
+from numpy.typing import NDArray
+
+from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
+from imbdense.utils.overlay import Colour, distinct_colours
+
+LABEL_LOADERS = ('LoadAnnotations', 'LoadSegMask', 'LoadPanopticAnnotations')
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one image.
+
+    Attributes:
+        label: (H, W) uint8 or int32 class indices of a segmentor, at the size of the file, else ``None``.
+        boxes: (N, 4) float32 x1 y1 x2 y2 of a detector in pixels of the file, best first, else ``None``.
+        labels, scores: (N,) class index and confidence of each box.
+    """
+
+    label: NDArray[Any] | None = None
+    boxes: NDArray[np.float32] | None = None
+    labels: NDArray[np.int64] | None = None
+    scores: NDArray[np.float32] | None = None
+
+
+class Predictor:
+    """A model with the weights of a checkpoint and the test pipeline of its config.
+
+    Args:
+        config: config of imbdense, mmseg or mmdet.
+        checkpoint: file loaded with ``weights_only=True``.
+        device: torch device; ``None`` = the first accelerator, else the CPU.
+
+    Raises:
+        CheckpointError: the file is not safe, damaged, or its weights do not fit the model.
+    """
+
+    def __init__(self, config: Config, checkpoint: str | Path, device: str | None = None) -> None:
+        from mmengine.device import get_device
+
+        init_default_scope(config.get('default_scope') or 'mmengine')
+        self.device = str(device or get_device())
+        content = load_checkpoint(checkpoint, 'cpu')
+        self.model = MODELS.build(config.model)
+        _load_weights(self.model, content.get('state_dict', content), checkpoint)
+        self.model.to(self.device).eval()
+        dataset = _innermost_dataset(config)
+        self.classes, self.palette = _names_and_colours(content, dataset, config)
+        steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
+        self._pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+
+    @torch.no_grad()
+    def __call__(self, path: str | Path) -> Prediction:
+        """Predict one image file; errors of reading it are raised as the pipeline raises them."""
+        record = self._pipeline({'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []})
+        if record is None:
+            raise ValueError('the test pipeline of the config returned nothing for this image')
+        sample = self.model.test_step(pseudo_collate([record]))[0]
+        if 'pred_sem_seg' in sample:
+            label = sample.pred_sem_seg.data[0].cpu().numpy()
+            return Prediction(label=label.astype(np.uint8 if len(self.classes) < 256 else np.int32))
+        found = sample.pred_instances
+        order = torch.argsort(found.scores, descending=True)
+        return Prediction(
+            boxes=found.bboxes[order].cpu().numpy().astype(np.float32),
+            labels=found.labels[order].cpu().numpy().astype(np.int64),
+            scores=found.scores[order].cpu().numpy().astype(np.float32),
+        )
+
+
+def _load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
+    """Load all weights of ``model``; a part that is missing or of another shape is an error, not random numbers."""
+    weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+    try:
+        missing, _ = model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f'{checkpoint} does not fit the model of the config: {str(error).splitlines()[1].strip()} Use the config '
+            f'it was trained with (a copy lies in its work dir).'
+        ) from error
+    missing = [key for key in missing if not key.endswith('num_batches_tracked')]
+    if missing:
+        raise CheckpointError(
+            f'{checkpoint} does not fit the model of the config: {len(missing)} weights are missing, for example '
+            f'{missing[0]}. Use the config it was trained with (a copy lies in its work dir).'
+        )
+
+
+def _innermost_dataset(config: Config) -> dict[str, Any]:
+    """The config of the test (else validation) data set, without wrappers."""
+    loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
+    dataset = loader.get('dataset', {})
+    while 'pipeline' not in dataset and ('dataset' in dataset or 'datasets' in dataset):
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    if 'pipeline' not in dataset:
+        raise ValueError('the config has no test_dataloader with a pipeline; prediction does not know how to prepare '
+                         'an image.')
+    return dataset
+
+
+def _names_and_colours(
+    content: dict[str, Any], dataset: dict[str, Any], config: Config
+) -> tuple[list[str], list[Colour]]:
+    """Class names and colours: of the checkpoint, else of the config, else of its data set class, else numbers."""
+    from mmengine.registry import DATASETS
+
+    declared = getattr(DATASETS.get(dataset['type']), 'METAINFO', {}) if 'type' in dataset else {}
+    sources = [content.get('meta', {}).get('dataset_meta') or {}, dataset.get('metainfo') or {}, declared]
+    found = {key.lower(): value for source in reversed(sources) for key, value in source.items() if value is not None}
+    classes = [str(name) for name in found.get('classes', ())]
+    if not classes:
+        head = config.model.get('decode_head') or config.model.get('bbox_head') or {}
+        classes = [f'class {index}' for index in range(head.get('num_classes', 256))]
+    palette = found.get('palette')
+    if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
+        return classes, distinct_colours(len(classes))
+    return classes, [tuple(int(channel) for channel in colour) for colour in palette]  # type: ignore[misc]
