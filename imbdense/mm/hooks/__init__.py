@@ -11,6 +11,7 @@ import_members(
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
         'post_hoc_logit_adjust_hook': (),
+        'report_hook': (),
         'rich_progress_hook': (),
     },
 )
