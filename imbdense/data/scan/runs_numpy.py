@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 SIZE_BINS = 40
 
 Runs = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]
-"""(starts (R,), values (R,), rows (H + 1,)): run r begins at column ``starts[r]``, row y owns ``rows[y]:rows[y + 1]``."""
+"""(starts (R,), values (R,), rows (H + 1,)): run r begins at column ``starts[r]``, row y owns its runs
+``rows[y]:rows[y + 1]``."""
 
 
 def extract_runs(label: NDArray[np.uint8], lookup: NDArray[np.uint8]) -> Runs:

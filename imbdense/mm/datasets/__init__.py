@@ -2,4 +2,12 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(
+    __name__,
+    {
+        'any_coco_dataset': ('mmdet',),
+        'any_voc_dataset': ('mmdet',),
+        'scene_dataset': ('mmseg',),
+        'seg_folder_dataset': ('mmseg',),
+    },
+)

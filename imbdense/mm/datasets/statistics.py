@@ -205,8 +205,8 @@ def instance_records(infos: Sequence[dict[str, Any]], num_classes: int) -> Insta
         areas.append([_area(instance['bbox']) for instance in kept])
         if labels[-1] and not 0 <= min(labels[-1]) <= max(labels[-1]) < num_classes:
             raise ValueError(
-                f'{info.get("img_path", "an image")}: class indices {sorted(set(labels[-1]))} outside [0, {num_classes}). '
-                f'Does metainfo.classes fit the annotations?'
+                f'{info.get("img_path", "an image")}: class indices {sorted(set(labels[-1]))} outside [0, {num_classes}).'
+                f' Does metainfo.classes fit the annotations?'
             )
     return InstanceRecords.of_lists(labels, areas, ignored)
 
