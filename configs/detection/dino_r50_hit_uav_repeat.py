@@ -16,3 +16,4 @@ train_dataloader = dict(
     batch_size=2,
     sampler=dict(type='imbdense.RepeatFactorSampler', infinite=True),
     dataset=dict(pipeline=train_pipeline))
+default_hooks = dict(checkpoint=dict(interval=1000))

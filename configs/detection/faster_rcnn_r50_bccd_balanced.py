@@ -5,3 +5,4 @@ _base_ = [
 ]
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=3, loss_cls=dict(type='imbdense.BalancedSoftmaxLoss'))))
+default_hooks = dict(checkpoint=dict(interval=500))

@@ -9,7 +9,7 @@ model = dict(
     decode_head=dict(
         num_classes=num_classes,
         loss_cls=dict(type='imbdense.LogitAdjustLoss', tau=0.5, class_weight=[1.0] * num_classes + [0.1])))
-default_hooks = dict(class_counts=dict(count='images'))
+default_hooks = dict(checkpoint=dict(interval=4000), class_counts=dict(count='images'))
 optim_wrapper = dict(
     optimizer=dict(lr=1e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=0.01, norm_type=2),

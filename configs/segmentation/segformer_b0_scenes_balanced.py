@@ -16,3 +16,4 @@ model = dict(
     data_preprocessor=dict(size={{_base_.crop_size}}),
     decode_head=dict(num_classes=10, loss_decode=dict(type='imbdense.LogitAdjustLoss', tau=0.5)),
     test_cfg=dict(crop_size={{_base_.crop_size}}, stride={{_base_.crop_size}}))
+default_hooks = dict(checkpoint=dict(interval=4000))

@@ -6,3 +6,4 @@ _base_ = [
 model = dict(
     decode_head=dict(num_classes=7, loss_decode=dict(type='imbdense.BalancedSoftmaxLoss')),
     auxiliary_head=dict(num_classes=7, loss_decode=dict(type='imbdense.BalancedSoftmaxLoss')))
+default_hooks = dict(checkpoint=dict(interval=4000))

@@ -7,6 +7,8 @@ plain containers, NumPy arrays and the host's own log buffers are accepted, and 
 
 from __future__ import annotations
 
+import difflib
+import json
 import pickle
 import re
 from collections.abc import Callable
@@ -45,7 +47,7 @@ def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
             content = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_unsafe_message(file, str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # a damaged file can make the reader fail in any way
         raise CheckpointError(
             f'{file} cannot be read as a checkpoint ({_first_line(error)}). It is damaged or truncated: take an '
             f'earlier checkpoint of the same run or fetch the file again.'
@@ -79,10 +81,12 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 def install_safe_loading() -> None:
     """Make every load of the host (``load_from``, ``init_cfg=Pretrained``, resume, http) use :func:`load_checkpoint`.
 
-    Affects this process only. The other schemes of the host end in one of these two.
+    Affects this process only. The other schemes of the host end in one of these. ``torchvision://`` works without
+    torchvision, which the host would import only to look up the URL.
     """
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+    CheckpointLoader.register_scheme(('torchvision://', 'modelzoo://'), load_from_torchvision, force=True)
 
 
 def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
@@ -110,6 +114,22 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
             ) from error
     barrier()
     return load_checkpoint(target, map_location)
+
+
+def load_from_torchvision(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """``torchvision://resnet50``: the URL from the host's own list, then :func:`load_from_http`.
+
+    Raises:
+        CheckpointError: the list has no such model; the message holds near names.
+    """
+    import mmengine
+
+    name = filename.split('://', 1)[1]
+    urls = json.loads((Path(mmengine.__path__[0]) / 'hub' / 'torchvision_0.12.json').read_text(encoding='utf-8'))
+    if name not in urls:
+        near = difflib.get_close_matches(name, urls, n=3)
+        raise CheckpointError(f'{filename}: no such model. Near names: {", ".join(near) or "none"}.')
+    return load_from_http(urls[name], map_location)
 
 
 def _allowed_globals() -> list[Any]:

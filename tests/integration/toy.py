@@ -85,6 +85,6 @@ def write_config(folder: Path, **options: Any) -> Path:
         'train_cfg': 'dict(by_epoch=True, max_epochs=6)' if by_epoch else 'dict(by_epoch=False, max_iters=40)',
         **options,
     }
-    path = folder / 'toy_config.py'
+    path = folder / f'toy_{folder.name}.py'  # its name becomes the name of the host's global objects
     path.write_text(CONFIG.format(**values))
     return path

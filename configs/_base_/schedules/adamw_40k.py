@@ -15,5 +15,4 @@ param_scheduler = [
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000, val_interval=4000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(interval=4000), logger=dict(interval=50))
 auto_scale_lr = dict(base_batch_size=16)

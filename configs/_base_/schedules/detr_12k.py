@@ -8,5 +8,4 @@ param_scheduler = [dict(type='MultiStepLR', by_epoch=False, begin=0, end=12000, 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=12000, val_interval=1000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(interval=1000), logger=dict(interval=50))
 auto_scale_lr = dict(base_batch_size=16)
