@@ -16,6 +16,7 @@ from imbdense.report.sections.headline import headline
 from imbdense.report.sections.ranking import ranking_section
 from imbdense.report.sections.results import class_section, group_section
 from imbdense.report.sections.runs import run_section, warning_box
+from imbdense.report.sections.showcase import showcase_section
 from imbdense.report.sections.worst import worst_section
 from imbdense.report.story import Story, make_story
 from imbdense.report.workdir import read_run
@@ -42,16 +43,17 @@ def render(story: Story, title: str | None = None) -> str:
         heading,
         subtitle,
         [
-            ('result', 'What happened to the rare classes', warning_box(story) + headline(story)),
-            ('groups', 'Head, medium, tail', group_section(story)),
-            ('classes', 'Every class', class_section(story)),
-            ('images', 'Worst images of the rare classes', worst_section(story)),
-            ('confusion', 'Confusion', confusion_section(story)),
-            ('curves', 'Over training', curve_section(story)),
-            ('detection', 'Detection measures', coco_section(story)),
-            ('ranking', 'Ranking', ranking_section(story)),
-            ('calibration', 'Calibration', calibration_section(story)),
-            ('data', 'The data', data_section(story)),
-            ('runs', 'The runs', run_section(story)),
+            ('Result', 'What happened to the rare classes', warning_box(story) + headline(story)),
+            ('Before and after', 'Before and after', showcase_section(story)),
+            ('Groups', 'Head, medium, tail', group_section(story)),
+            ('Classes', 'Every class', class_section(story)),
+            ('Worst images', 'Worst images of the rare classes', worst_section(story)),
+            ('Confusion', 'Confusion', confusion_section(story)),
+            ('Curves', 'Over training', curve_section(story)),
+            ('Detection', 'Detection measures', coco_section(story)),
+            ('Ranking', 'Ranking', ranking_section(story)),
+            ('Calibration', 'Calibration', calibration_section(story)),
+            ('Data', 'The data', data_section(story)),
+            ('Runs', 'The runs', run_section(story)),
         ],
     )

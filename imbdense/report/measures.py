@@ -78,8 +78,8 @@ def group_members(runs: Sequence[Run], classes: Sequence[str]) -> dict[str, list
         for evaluation in reversed(run.evaluations):
             for artifact in evaluation.artifacts.values():
                 members = _member_names(artifact.get('groups'), artifact.get('classes') or classes)
-                if members:
-                    return members
+                if members and set().union(*members.values()) <= set(classes):
+                    return _by_size(members, class_counts(runs, classes), classes)
     counts = class_counts(runs, classes)
     if counts is None or len(classes) < 2:
         return {}
@@ -128,6 +128,14 @@ def rare_classes(runs: Sequence[Run], classes: Sequence[str]) -> list[str]:
     occurring = [i for i in np.argsort(counts, kind='stable').tolist() if counts[i] > 0]
     size = min(max(round(len(classes) / 3), 1), RARE_LIMIT, max(len(occurring) - 1, 0))
     return [classes[i] for i in occurring[:size]]
+
+
+def _by_size(members: dict[str, list[str]], counts: np.ndarray | None, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Groups in the order of their mean count, the head first."""
+    if counts is None:
+        return members
+    size = {group: float(np.mean([counts[list(classes).index(n)] for n in names])) for group, names in members.items()}
+    return {group: members[group] for group in sorted(members, key=lambda group: -size[group])}
 
 
 def _member_names(groups: Any, classes: Sequence[str]) -> dict[str, list[str]]:

@@ -9,11 +9,11 @@ from imbdense.report.style import CSS, SCRIPT
 
 
 def page(title: str, subtitle: str, sections: Sequence[tuple[str, str, str]]) -> str:
-    """Join (anchor, heading, body) sections into a page; empty bodies are left out together with their link."""
-    shown = [(anchor, heading, body) for anchor, heading, body in sections if body]
-    links = ''.join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in shown)
+    """Join (short name, heading, body) sections into a page; empty bodies are left out together with their link."""
+    shown = [(_anchor(name), name, heading, body) for name, heading, body in sections if body]
+    links = ''.join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _, _ in shown)
     bodies = ''.join(
-        f'<section id="{anchor}"><h2>{escape(heading)}</h2>{body}</section>' for anchor, heading, body in shown
+        f'<section id="{anchor}"><h2>{escape(heading)}</h2>{body}</section>' for anchor, _, heading, body in shown
     )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -23,6 +23,11 @@ def page(title: str, subtitle: str, sections: Sequence[tuple[str, str, str]]) ->
         f'<nav><b>imbdense</b>{links}</nav><main><header><h1>{escape(title)}</h1><p class="sub">{subtitle}</p></header>'
         f'{bodies}</main><script>{SCRIPT}</script></body></html>\n'
     )
+
+
+def _anchor(name: str) -> str:
+    """The name as a link target."""
+    return ''.join(letter if letter.isalnum() else '-' for letter in name.lower())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, css: str = '') -> str:

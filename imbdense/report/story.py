@@ -110,7 +110,8 @@ def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | 
 
 def class_colours(runs: Sequence[Run], classes: Sequence[str]) -> dict[str, str]:
     """Colour of each class as '#rrggbb': the palette of the data set, else evenly spread hues."""
-    palette = next((run.info['palette'] for run in runs if len(run.info.get('palette') or ()) >= len(classes)), None)
+    palettes = [run.info.get('palette') or [] for run in runs]
+    palette = next((found for found in palettes if found and len(found) >= len(classes)), None)
     if palette is not None:
         return {name: '#{:02x}{:02x}{:02x}'.format(*(int(v) for v in palette[i][:3])) for i, name in enumerate(classes)}
     spread = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.62, 0.92) for i in range(len(classes))]

@@ -10,13 +10,15 @@ CSS = """
 --s5:#ffb347;--s6:#42b8cc;--s7:#f06595;--heat:90,169,245}}
 *{box-sizing:border-box}html{scroll-behavior:smooth;scroll-padding-top:56px}
 body{margin:0;background:var(--bg);color:var(--ink);
+
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 nav{position:sticky;top:0;z-index:5;display:flex;gap:18px;flex-wrap:wrap;padding:10px 28px;background:var(--card);
 border-bottom:1px solid var(--line);font-size:14px}nav a{color:var(--soft);text-decoration:none}
 nav a:hover{color:var(--accent)}
-main{max-width:1120px;margin:0 auto;padding:8px 28px 60px}h1{font-size:30px;line-height:1.2;margin:26px 0 4px}
+main{max-width:1240px;margin:0 auto;padding:8px 28px 60px}h1{font-size:30px;line-height:1.2;margin:26px 0 4px}
 .sub{color:var(--soft);margin:0 0 10px}section{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:6px 24px 22px;margin:20px 0}h2{font-size:20px;margin:16px 0 8px}h3{font-size:16px;margin:18px 0 6px}
+h4{font-size:15px;margin:16px 0 6px}
 p{max-width:78ch}.lead{font-size:18px}.note{color:var(--soft);font-size:13.5px}.warn{border-left:4px solid var(--s5);
 padding-left:10px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:14px;margin:16px 0}
@@ -26,7 +28,7 @@ color:var(--soft);font-weight:400}
 .card .share{color:var(--soft);font-size:13px}.up{color:var(--good)}.down{color:var(--bad)}
 .meter{position:relative;height:8px;border-radius:4px;background:var(--line);margin-top:8px;overflow:hidden}
 .meter i{position:absolute;left:0;top:0;bottom:0;border-radius:4px}
-table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}th,td{padding:5px 10px;
+table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}th,td{padding:5px 9px;
 text-align:right;
 border-bottom:1px solid var(--line);white-space:nowrap}th{color:var(--soft);font-weight:600}
 th:first-child,td:first-child{text-align:left}
@@ -44,6 +46,8 @@ white-space:nowrap}
 .s0{background:var(--s0)}.s1{background:var(--s1)}.s2{background:var(--s2)}.s3{background:var(--s3)}
 .s4{background:var(--s4)}
 .s5{background:var(--s5)}.s6{background:var(--s6)}.s7{background:var(--s7)}
+.flow{display:flex;flex-wrap:wrap;gap:10px 40px;align-items:flex-start}.flow>*{flex:0 1 auto;min-width:0}
+.delta{font-size:15px}.conf td{min-width:46px}
 .chart,.panel{width:100%;height:auto;display:block}.panels{display:grid;
 grid-template-columns:repeat(auto-fill,minmax(238px,1fr));gap:12px 18px}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
@@ -56,6 +60,7 @@ svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-
 .k5{stroke:var(--s5)}.k6{stroke:var(--s6)}.k7{stroke:var(--s7)}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.whisker{stroke-width:2;opacity:.55}
 .triples{display:grid;gap:14px}.triple{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:6px;margin:0}
+.triple.four{grid-template-columns:repeat(4,minmax(0,1fr))}
 .triple figure,.shots figure{margin:0}.triple figcaption,.shots figcaption{font-size:12px;color:var(--soft)}
 .triple img,.shots img{width:100%;display:block;border-radius:4px;background:#888}.triple .cap{grid-column:1/-1;
 font-size:13px;color:var(--soft)}

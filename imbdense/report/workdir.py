@@ -11,6 +11,7 @@ from typing import Any
 
 FOLDER = 'imbdense'
 SEED_SUFFIX = re.compile(r'[-_. ]*seed[-_=]?\d+$', re.IGNORECASE)
+NOT_MEASURED = {'step', 'time', 'data_time', 'iter', 'epoch', 'memory'}
 EVALUATION_NAME = re.compile(r'^(?P<split>[A-Za-z0-9-]+)_(?P<step>\d+)_(?P<kind>\w+)\.json$')
 
 
@@ -165,10 +166,9 @@ def _read_scalars(path: Path, warnings: list[str]) -> tuple[list[tuple[int, floa
             values = _finite(record)
             if 'loss' in values:
                 loss[step] = values['loss']
-            elif 'lr' not in values:
-                evaluations[step] = Evaluation(
-                    'val', step, {k: v for k, v in values.items() if k not in ('step', 'time')}
-                )
+            elif 'lr' not in values and values.keys() - NOT_MEASURED:
+                found = {key: value for key, value in values.items() if key not in NOT_MEASURED}
+                evaluations[step] = Evaluation('val', step, found)
         if broken:
             warnings.append(f'{file} has {broken} broken lines (a killed run); they are left out')
     return sorted(loss.items()), [evaluations[step] for step in sorted(evaluations)]

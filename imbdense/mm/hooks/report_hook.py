@@ -190,7 +190,7 @@ class ReportHook(Hook):
 
 
 def set_aside(folder: Path) -> None:
-    """Move the files of a training that starts anew in the same work dir to ``earlier_<start>``, so that runs do not mix."""
+    """Move the files of an earlier training to ``earlier_<start>``, so that two runs in a work dir do not mix."""
     old = [path for path in folder.glob('*') if OWN_FILES.match(path.name)]
     if not old:
         return

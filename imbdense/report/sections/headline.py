@@ -19,6 +19,9 @@ from imbdense.report.page import swatch, table
 from imbdense.report.story import Story
 from imbdense.report.svg import number
 
+RARE_COLUMNS = 3
+"""With more rare classes the table would not fit; they are on the cards."""
+
 
 def headline(story: Story) -> str:
     """Sentence, one card per rare class, and the table of experiments."""
@@ -37,17 +40,21 @@ def _sentence(story: Story) -> str:
         count = 'rarest class holds' if len(story.rare) == 1 else f'{len(story.rare)} rarest classes hold'
         parts.append(f'The {count} <b>{_percent(share)} of the {story.unit}</b> of the training labels.')
     measure = story.scale.measure
+    whose = 'their' if len(story.rare) > 1 else 'its'
     if story.best is not None and story.rare:
         gain = paired_group(story.best, story.baseline, story.scale, story.rare)
         mean = paired_mean(story.best, story.baseline, story.scale)
         parts.append(
-            f'<b>{escape(story.best.name)}</b> changes their {measure} by {_delta(gain)} points against '
+            f'<b>{escape(story.best.name)}</b> changes {whose} {measure} by {_delta(gain)} points against '
             f'{escape(story.baseline.name)}, and the mean over all classes by {_delta(mean)}.'
         )
     elif story.rare:
         value = group_interval(story.baseline, story.scale, story.rare)
         overall = mean_of(story.baseline, story.scale)
-        parts.append(f'Their {measure} is <b>{number(*value)} %</b>, the mean over all classes {number(*overall)} %.')
+        parts.append(
+            f'{whose.capitalize()} {measure} is <b>{number(*value)} %</b>, '
+            f'the mean over all classes {number(*overall)} %.'
+        )
     return ' '.join(parts) or f'Results of {len(story.runs)} runs.'
 
 
@@ -64,17 +71,19 @@ def _card(story: Story, name: str) -> str:
         for value, css in sorted([(before[0], 's0'), (after[0], 's1')], reverse=True)
         if not math.isnan(value)
     )
+    change = ''
     if math.isnan(after[0]):
         big = '<small>absent from the evaluated images</small>'
     elif math.isnan(before[0]):
         big = f'{after[0]:.1f} <small>{story.scale.measure}</small>'
     else:
-        big = f'{before[0]:.1f} → {after[0]:.1f} <small>{story.scale.measure} ({_delta(delta)})</small>'
+        big = f'{before[0]:.1f} → {after[0]:.1f} <small>{story.scale.measure}</small>'
+        change = f'<div class="delta">{_delta(delta)} points</div>'
     what = '' if story.best else ' · first → last evaluation' if not math.isnan(before[0]) else ''
     return (
         f'<div class="card"><span class="name">{swatch(story.colours[name])}{escape(name)}</span>'
         f'<div class="share">{_percent(share)} of {story.unit}{what}</div>'
-        f'<div class="big">{big}</div><div class="meter">{meter}</div></div>'
+        f'<div class="big">{big}</div>{change}<div class="meter">{meter}</div></div>'
     )
 
 
@@ -83,15 +92,9 @@ def _experiment_table(story: Story) -> str:
     scale = story.scale
     several = len(story.experiments) > 1
     mean_name = (scale.mean_key or f'm{scale.measure}').rsplit('/', 1)[-1]
-    header = [
-        'experiment',
-        'seeds',
-        mean_name,
-        *(escape(group) for group in story.groups),
-        *(escape(n) for n in story.rare),
-    ]
-    if several:
-        header += [f'Δ {mean_name}', 'Δ rare']
+    rare = story.rare if len(story.rare) <= RARE_COLUMNS else []
+    changes = [f'Δ {mean_name}', 'Δ rare'] if several else []
+    header = ['experiment', 'seeds', mean_name, *changes, *map(escape, [*story.groups, *rare])]
     rows = []
     for place, experiment in enumerate(story.experiments):
         row = [
@@ -99,8 +102,6 @@ def _experiment_table(story: Story) -> str:
             _seeds(experiment),
             number(*mean_of(experiment, scale)),
         ]
-        row += [number(*group_interval(experiment, scale, members)) for members in story.groups.values()]
-        row += [number(*class_interval(experiment, scale, name)) for name in story.rare]
         if several and place:
             row += [
                 _delta(paired_mean(experiment, story.baseline, scale)),
@@ -108,6 +109,8 @@ def _experiment_table(story: Story) -> str:
             ]
         elif several:
             row += ['baseline', 'baseline']
+        row += [number(*group_interval(experiment, scale, members)) for members in story.groups.values()]
+        row += [number(*class_interval(experiment, scale, name)) for name in rare]
         rows.append(row)
     note = (
         f'{scale.measure} in percent at the end of training; mean ± half width of the 95 % Student-t interval over '

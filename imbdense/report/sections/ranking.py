@@ -17,7 +17,7 @@ def ranking_section(story: Story) -> str:
     """A table per measure, rarest class last, and precision–recall panels of the rare classes."""
     if not any(class_records(experiment, 'ranking') for experiment in story.experiments):
         return ''
-    body = ''.join(_measure_table(story, key, title) for key, title in MEASURES)
+    body = f'<div class="flow">{"".join(_measure_table(story, key, title) for key, title in MEASURES)}</div>'
     panels = ''.join(
         unit_panel(
             name, curve_lines(story, 'ranking', name, 'curve', 'tpr', 'precision'), story.series, 'recall', 'precision'
@@ -48,7 +48,7 @@ def _measure_table(story: Story, key: str, title: str) -> str:
     if not rows:
         return ''
     header = ['class', *map(escape, story.series)] + (['chance'] if key == 'ap' else [])
-    return f'<h3>{title}, %</h3>' + table(header, rows)
+    return f'<div><h3>{title}, %</h3>{table(header, rows)}</div>'
 
 
 def _bounds(story: Story, place: int, name: str, key: str) -> str:

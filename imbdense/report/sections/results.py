@@ -6,7 +6,7 @@ import math
 from html import escape
 
 from imbdense.report.comparison import class_interval, group_interval
-from imbdense.report.measures import PER_CLASS, Scale, class_values
+from imbdense.report.measures import PER_CLASS, Scale
 from imbdense.report.page import details, swatch, table
 from imbdense.report.story import Story
 from imbdense.report.svg import Row, column_chart, dot_plot, legend, number
@@ -47,7 +47,8 @@ def group_section(story: Story) -> str:
         f'<li><b>{escape(name)}</b>: {escape(", ".join(names))}</li>' for name, names in story.groups.items()
     )
     key = legend(story.series) if len(story.experiments) > 1 else ''
-    return f'{key}{column_chart(groups, story.series, story.scale.measure)}<ul class="note">{members}</ul>'
+    chart = column_chart(groups, story.series, story.scale.measure)
+    return f'{key}<div class="flow"><div>{chart}</div><ul>{members}</ul></div>'
 
 
 def _tables(story: Story) -> str:
@@ -62,8 +63,4 @@ def _tables(story: Story) -> str:
             [swatch(story.colours[n]) + escape(n), *(number(*cell) for cell in cells)] for n, cells in values.items()
         ]
         blocks.append(details(f'Table: {measure} per class', table(['class', *map(escape, story.series)], rows)))
-    return (
-        ''.join(blocks)
-        if any(class_values(e.scalars, story.scale.measure, story.classes) for r in story.runs for e in r.evaluations)
-        else ''
-    )
+    return ''.join(blocks)

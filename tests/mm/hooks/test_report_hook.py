@@ -69,7 +69,9 @@ class TinyModel(BaseModel):
             return {'loss': self.weight.square().sum()}
         for sample in data_samples:
             if self.boxes:
-                found = InstanceData(bboxes=torch.tensor([[10.0, 20, 20, 30]]), labels=torch.tensor([2]), scores=torch.tensor([0.9]))
+                found = InstanceData(
+                    bboxes=torch.tensor([[10.0, 20, 20, 30]]), labels=torch.tensor([2]), scores=torch.tensor([0.9])
+                )
                 sample.pred_instances = found
             else:
                 truth = sample.gt_sem_seg.data
@@ -85,9 +87,14 @@ class TinyMetric(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         self.artifact = {
-            'kind': 'confusion', 'classes': list(CLASSES), 'counts': [100, 50, 2], 'per_image': [{'a': 1}],
-            'scalars': {'IoU/bike': float('nan')}, 'table': np.eye(3, dtype=np.int64), 'groups': {'tail': (2,)},
-        }  # fmt: skip
+            'kind': 'confusion',
+            'classes': list(CLASSES),
+            'counts': [100, 50, 2],
+            'per_image': [{'a': 1}],
+            'scalars': {'IoU/bike': float('nan')},
+            'table': np.eye(3, dtype=np.int64),
+            'groups': {'tail': (2,)},
+        }
         return {'mIoU': 0.5, 'IoU/ground': np.float32(0.75), 'IoU/bike': float('nan')}
 
 
@@ -102,24 +109,41 @@ def images(tmp_path) -> Path:
     folder = tmp_path / 'images'
     folder.mkdir()
     for i in range(6):
-        Image.fromarray(np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8)).save(folder / f'{i}.png')
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8)).save(
+            folder / f'{i}.png'
+        )
     return folder
 
 
-def make_runner(work_dir: Path, images: Path, boxes: bool = False, seed: int = 3, iters: int = 4, **extra: Any) -> Runner:
-    loader = dict(  # noqa: C408
-        dataset={'type': 'ReportTestTinyScenes', 'folder': str(images), 'boxes': boxes}, batch_size=2, num_workers=0,
-        sampler={'type': 'DefaultSampler', 'shuffle': False},
-    )  # fmt: skip
+def make_runner(
+    work_dir: Path, images: Path, boxes: bool = False, seed: int = 3, iters: int = 4, **extra: Any
+) -> Runner:
+    loader = {
+        'dataset': {'type': 'ReportTestTinyScenes', 'folder': str(images), 'boxes': boxes},
+        'batch_size': 2,
+        'num_workers': 0,
+        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+    }
     config = Config(
         {
-            'work_dir': str(work_dir), 'model': {'type': 'ReportTestTinyModel', 'boxes': boxes}, 'train_dataloader': loader,
-            'val_dataloader': loader, 'test_dataloader': loader, 'val_evaluator': {'type': 'ReportTestTinyMetric'},
-            'test_evaluator': {'type': 'ReportTestTinyMetric'}, 'val_cfg': {}, 'test_cfg': {},
-            'train_cfg': {'by_epoch': False, 'max_iters': iters, 'val_interval': 2}, 'experiment_name': f'tiny_seed{seed}',
-            'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}}, 'randomness': {'seed': seed}, 'default_scope': 'mmengine',
-            'custom_hooks': [{'type': 'imbdense.ReportHook', 'images': 2}], 'log_level': 'WARNING', **extra,
-        }  # fmt: skip
+            'work_dir': str(work_dir),
+            'model': {'type': 'ReportTestTinyModel', 'boxes': boxes},
+            'train_dataloader': loader,
+            'val_dataloader': loader,
+            'test_dataloader': loader,
+            'val_evaluator': {'type': 'ReportTestTinyMetric'},
+            'test_evaluator': {'type': 'ReportTestTinyMetric'},
+            'val_cfg': {},
+            'test_cfg': {},
+            'train_cfg': {'by_epoch': False, 'max_iters': iters, 'val_interval': 2},
+            'experiment_name': f'tiny_seed{seed}',
+            'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
+            'randomness': {'seed': seed},
+            'default_scope': 'mmengine',
+            'custom_hooks': [{'type': 'imbdense.ReportHook', 'images': 2}],
+            'log_level': 'WARNING',
+            **extra,
+        }
     )
     return Runner.from_cfg(config)
 
@@ -155,7 +179,10 @@ def test_detection_keeps_images_by_missed_objects(tmp_path, images):
     runner.val()
     records = read(tmp_path / 'run/imbdense/worst/index.json')
     worst = [r for r in records if r['role'] == 'worst']
-    assert [(r['file'], r['missed'], r['objects'], r['false']) for r in worst] == [('5.png', 4, 5, 0), ('4.png', 3, 4, 0)]
+    assert [(r['file'], r['missed'], r['objects'], r['false']) for r in worst] == [
+        ('5.png', 4, 5, 0),
+        ('4.png', 3, 4, 0),
+    ]
     assert worst[0]['predicted_boxes'] == [[10, 20, 20, 30, 2, pytest.approx(0.9, abs=0.01)]]
     assert 'data:image/jpeg' in render(load_story([tmp_path / 'run']))
 
@@ -197,7 +224,11 @@ def test_small_helpers():
     assert rarest(np.array([5, 0, 2, 9]), 2) == [2, 0]
 
     class Holder:
-        metrics = [type('M', (), {'artifact': {'kind': 'coco'}})(), type('M', (), {'artifact': {'kind': 'coco'}})(), object()]
+        metrics = [
+            type('M', (), {'artifact': {'kind': 'coco'}})(),
+            type('M', (), {'artifact': {'kind': 'coco'}})(),
+            object(),
+        ]
 
     assert [kind for kind, _ in artifacts(Holder())] == ['coco', 'coco_2']
     with pytest.raises(ValueError, match='ReportHook: window'):
