@@ -1,4 +1,4 @@
-"""The long-tail dial: how many instances of each class give the asked pixel shares and imbalance ratio.
+"""The long-tail dial: which pixel share of each class is asked for, and how far a scene is from it.
 
 The ratio is ``max_c p_c / min_c p_c`` over the object classes of the profile that are present in the scene, ``p_c`` =
 visible pixels of class c in the clean masks, summed over all images of the scene. Ground and buildings are the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,16 +29,8 @@ _AREA: dict[int, float] = {
     c.FENCE: 2.8,
 }
 """First guess of the area in m² one instance shows from above; dry runs replace it by what was seen."""
-_LARGEST_SHARE = 0.4
+LARGEST_SHARE = 0.4
 """Object classes are never asked to fill more than this part of all pixels: they would find no room."""
-
-
-@dataclass
-class DialState:
-    """What the dial knows while it corrects itself: pixels per instance and the most that could be placed."""
-
-    visible: dict[int, float]
-    limit: dict[int, int] = field(default_factory=dict)
 
 
 def target_weights(config: SceneConfig) -> dict[int, float]:
@@ -81,47 +72,25 @@ def _profile_shares(config: SceneConfig) -> dict[int, float]:
     return {number: 1.0 / rank for rank, number in enumerate(ordered, start=1)}
 
 
-def first_guess(config: SceneConfig, weights: Mapping[int, float], total_pixels: int) -> DialState:
-    """Return the visible pixels one instance is expected to give, from its area and the images' coverage."""
+def first_guess(config: SceneConfig, weights: Mapping[int, float], total_pixels: int) -> dict[int, float]:
+    """Return the visible pixels one instance of a class is expected to give, from its area and the images' coverage."""
     per_area = total_pixels / config.size**2
     scale = config.mix.object_scale**2
-    return DialState({number: _AREA[number] * per_area * (scale if number in SCALED else 1.0) for number in weights})
+    return {number: _AREA[number] * per_area * (scale if number in SCALED else 1.0) for number in weights}
 
 
-def choose_counts(config: SceneConfig, weights: Mapping[int, float], state: DialState, total_pixels: int
-                  ) -> dict[int, int]:
-    """Return the number of instances per class.
+def choose_anchor(config: SceneConfig, weights: Mapping[int, float], least: Mapping[int, float],
+                  most: Mapping[int, float], total_pixels: int) -> float:
+    """Return α, the pixels of weight 1: class c is then asked for ``α·w_c`` pixels.
 
-    An anchor α (pixels of weight 1) comes from ``object_share``; it is raised so that one instance is not far too much
-    for any class, and lowered where a class found no room. The rarest class is rounded first, the others follow its
-    rounded pixels, the most frequent class last: it has the finest steps and takes up the remaining error.
+    ``object_share`` of all pixels decides. α is raised where even the ``least`` pixels a class can have (its smallest
+    ``min_instances`` instances) would be too many, and lowered where a class cannot have more than ``most``.
     """
-    if not weights:
-        return {}
-    visible, least = state.visible, config.mix.min_instances
     total = sum(weights.values())
-    ceiling = _LARGEST_SHARE * total_pixels / total
-    one_each = max(max(least, 1) * visible[number] / weight for number, weight in weights.items())
-    anchor = max(config.mix.object_share * total_pixels / total, min(one_each, ceiling))
-    for number, limit in state.limit.items():
-        if number in weights and limit >= 3:  # one or two misplaced instances must not empty the whole scene
-            anchor = min(anchor, 1.1 * limit * visible[number] / weights[number])
-    rarest = min(weights, key=lambda number: weights[number])
-    top = max(weights, key=lambda number: weights[number])
-    count = max(least, 1, round(anchor * weights[rarest] / visible[rarest]))
-    anchor = min(count * visible[rarest] / weights[rarest], max(ceiling, anchor))
-    floor = count * visible[rarest]
-    counts = {}
-    for number, weight in weights.items():
-        wanted = anchor * weight / visible[number]
-        chosen = max(least, round(wanted))
-        if chosen * visible[number] < 0.95 * floor:
-            chosen = max(math.ceil(0.95 * floor / visible[number]), 1)
-        counts[number] = chosen
-    if top != rarest:
-        smallest = min(counts[number] * visible[number] for number in weights if number != top)
-        counts[top] = max(least, 1, round(smallest * weights[top] / min(weights.values()) / visible[top]))
-    return {number: min(chosen, state.limit.get(number, chosen)) for number, chosen in counts.items()}
+    room = min(most[number] / weight for number, weight in weights.items())
+    ceiling = min(LARGEST_SHARE * total_pixels / total, room)
+    granular = max(least[number] / weight for number, weight in weights.items())
+    return min(max(config.mix.object_share * total_pixels / total, granular), ceiling)
 
 
 def imbalance_ratio(pixels: Mapping[int, float]) -> float | None:

@@ -21,9 +21,10 @@ from imbdense.data.scene.rng import stream
 from imbdense.data.scene.sites import Site, SiteFinder
 from imbdense.data.scene.terrain import Terrain
 
-ORDER = (c.LIGHT_POLE, c.STREET_SIGN, c.AIRCRAFT, c.TRUCK, c.MILITARY, c.VEHICLE, c.BIKE, c.MOTORCYCLE, c.CLUTTER,
-         c.FENCE, c.HIGH_VEG, c.MEDIUM_VEG, c.LOW_VEG)
-"""Placing order: what has few possible places first, vegetation last, so that more trees never move a car."""
+_ORDER = (c.LIGHT_POLE, c.STREET_SIGN, c.AIRCRAFT, c.TRUCK, c.MILITARY, c.VEHICLE, c.HIGH_VEG, c.FENCE, c.MEDIUM_VEG,
+          c.CLUTTER, c.BIKE, c.MOTORCYCLE, c.LOW_VEG)
+"""Placing order: what has few possible places first, then the large before the small. Trees that are meant to reach
+over small objects come after all of them."""
 _VEGETATION = (c.LOW_VEG, c.MEDIUM_VEG, c.HIGH_VEG)
 _CROWN_SHARE = 0.7
 _GAP = 0.15
@@ -66,12 +67,19 @@ class Placer:
             else:
                 index.add(float(center[0]), float(center[1]), (float(half[0]), float(half[1])), angle)
         placed: list[SceneObject] = []
-        for class_id in ORDER:
-            for number in range(counts.get(class_id, 0)):
-                found = self._place_one(class_id, number, index, placed)
-                if found is not None:
-                    placed.append(found)
+        jobs = [(class_id, number) for class_id in _ORDER for number in range(counts.get(class_id, 0))]
+        covers = {job for job in jobs if self._covers(*job)}
+        for class_id, number in [*(job for job in jobs if job not in covers), *sorted(covers)]:
+            found = self._place_one(class_id, number, index, placed)
+            if found is not None:
+                placed.append(found)
         return placed
+
+    def _covers(self, class_id: int, number: int) -> bool:
+        """Whether this is a tree that shall reach over a small object."""
+        share = self.config.mix.occlusion
+        return class_id == c.HIGH_VEG and share > 0 and \
+            float(stream(self.config.seed, 'covers', number).uniform()) < share
 
     def _asset(self, class_id: int, number: int) -> Asset:
         """Asset of one instance, built once."""
@@ -87,8 +95,8 @@ class Placer:
         asset = self._asset(class_id, number)
         half = (_POLE_FOOT, _POLE_FOOT) if class_id == c.LIGHT_POLE else asset.half  # the arm may reach over the street
         rng = stream(self.config.seed, 'site', class_id, number)
-        covers = class_id == c.HIGH_VEG and float(rng.uniform()) < self.config.mix.occlusion
-        small = [item for item in placed if item.class_id not in (*_VEGETATION, c.FENCE, c.AIRCRAFT)] if covers else []
+        small = [item for item in placed if item.class_id not in (*_VEGETATION, c.FENCE, c.AIRCRAFT)] \
+            if self._covers(class_id, number) else []
         if class_id in _VEGETATION:
             crown = _CROWN_SHARE * max(half)
             half = (0.5, 0.5) if small else (crown, crown)

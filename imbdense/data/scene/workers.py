@@ -36,7 +36,7 @@ class ImageJob:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """``clean``, ``annotated``: pixels per raw class (256,); ``seen``: instance ids in view; ``files``: sha256 by path."""
+    """``clean``, ``annotated``: pixels per raw class (256,); ``seen``: instance ids; ``files``: sha256 by path."""
 
     clean: NDArray[np.int64]
     annotated: NDArray[np.int64]

@@ -27,7 +27,8 @@ class World:
 
     ``vertices`` float32 (V, 3); ``faces`` uint32 (T, 3), the ``terrain_faces`` first ones are ground (their material
     comes from ``ground`` at the hit point); ``semantic`` uint8 (T,), ``instance`` uint16 (T,) with 0 = none,
-    ``color`` float32 (T, 3), ``texture`` uint8 (T,). ``instances``: one record per instance id, from 1.
+    ``color`` float32 (T, 3), ``texture`` uint8 (T,). ``instances``: one record per instance id, from 1; the first
+    ``first_object`` ones are buildings.
     """
 
     vertices: NDArray[np.float32]
@@ -39,6 +40,7 @@ class World:
     texture: NDArray[np.uint8]
     ground: GroundPlan
     instances: tuple[dict[str, Any], ...]
+    first_object: int
 
 
 class WorldBuilder:
@@ -91,6 +93,7 @@ class WorldBuilder:
             np.concatenate([np.zeros(count), *(mesh.texture for mesh in meshes)]).astype(np.uint8),
             self.ground,
             tuple(self._record(number, objects) for number in range(total)),
+            len(self._buildings),
         )
 
     def _record(self, number: int, objects: Sequence[SceneObject]) -> dict[str, Any]:
