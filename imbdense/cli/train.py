@@ -88,7 +88,7 @@ def _set_seed(config: Config, seed: int | None) -> None:
 
     from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
 
-    randomness = config.setdefault('randomness', {})
+    randomness = dict(config.get('randomness') or {})
     if seed is not None:
         randomness['seed'] = seed
     if randomness.get('seed') is None and config.resume:
@@ -98,6 +98,8 @@ def _set_seed(config: Config, seed: int | None) -> None:
             raise UserError(str(error)) from error
     if randomness.get('seed') is None:
         randomness['seed'] = int(sync_random_seed())
+    config.randomness = randomness
+    config.randomness = randomness
 
 
 def _set_amp(config: Config) -> None:
