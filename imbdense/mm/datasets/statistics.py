@@ -132,7 +132,7 @@ def label_files(dataset: Any) -> list[str]:
     Raises:
         TypeError: a record has no ``seg_map_path``.
     """
-    files = [info.get('seg_map_path') for info in _infos(dataset)]
+    files = [info.get('seg_map_path') for info in records_of(dataset)]
     if any(file is None for file in files):
         raise TypeError(f'{type(dataset).__name__}: no seg_map_path for index {files.index(None)}; it has no labels.')
     return files
@@ -163,7 +163,7 @@ def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
         return known[1]
     first = _info(dataset, 0)
     if 'instances' in first:
-        found: ScanResult | InstanceRecords = instance_records(_infos(dataset), len(dataset_classes(dataset)))
+        found: ScanResult | InstanceRecords = instance_records(records_of(dataset), len(dataset_classes(dataset)))
     elif first.get('seg_map_path'):
         found = scan_dataset(dataset).raise_for_errors()
     else:
@@ -205,7 +205,7 @@ def instance_records(infos: Sequence[dict[str, Any]], num_classes: int) -> Insta
         areas.append([_area(instance['bbox']) for instance in kept])
         if labels[-1] and not 0 <= min(labels[-1]) <= max(labels[-1]) < num_classes:
             raise ValueError(
-                f'{info.get("img_path", "an image")}: class indices {sorted(set(labels[-1]))} outside [0, {num_classes}).'
+                f'{info.get("img_path", "an image")}: {sorted(set(labels[-1]))} not in [0, {num_classes}).'
                 f' Does metainfo.classes fit the annotations?'
             )
     return InstanceRecords.of_lists(labels, areas, ignored)
@@ -231,7 +231,7 @@ def _area(box: Sequence[float]) -> float:
     return max(float(box[2]) - float(box[0]), 0.0) * max(float(box[3]) - float(box[1]), 0.0)
 
 
-def _infos(dataset: Any) -> Sequence[dict[str, Any]]:
+def records_of(dataset: Any) -> Sequence[dict[str, Any]]:
     """All records; those that are not serialised are read in place, without the deep copy of get_data_info."""
     if not getattr(dataset, 'serialize_data', True) and len(getattr(dataset, 'data_list', ())) == len(dataset):
         return dataset.data_list

@@ -1,0 +1,159 @@
+"""Count the classes of a data set: pixels, regions, objects and images per class, imbalance, co-occurrence, sizes,
+label shift between splits, and the loss weights that follow.
+
+  imbdense stats configs/segmentation/my_config.py
+  imbdense stats data/scenes --out work_dirs/stats
+  imbdense stats annotations/train.json
+  imbdense stats some_foreign_mmdet_config.py --split train val
+
+Counting is cached: the second run takes a moment. Nothing but the labels is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imbdense.cli._splits import add_source_arguments, open_splits
+from imbdense.cli.main import UserError
+from imbdense.core.stats import ClassCounts, imbalance_indices
+from imbdense.data.checks.splits import SegmentationSplit, Split
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_source_arguments(parser)
+    parser.add_argument('--out', metavar='DIR', help='write stats.json, stats.html and plots (PNG) there')
+    parser.add_argument('--no-regions', action='store_true', help='do not count regions and sizes (half the time)')
+    parser.add_argument('--workers', type=int, metavar='N', help='processes; default all CPUs, 0 = none')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count, print, write; 1 when label files are broken (the counts then lack them), else 0."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    counts: dict[str, ClassCounts] = {}
+    broken = 0
+    for split in open_splits(args):
+        counts[split.name], faults = _count(split, args, console)
+        broken += faults
+    for name, found in counts.items():
+        _print_split(console, name, found)
+    _print_shift(console, counts)
+    if args.out:
+        _write(Path(args.out), counts)
+        console.print(f'written: {args.out}/stats.json, stats.html and plots')
+    return 1 if broken else 0
+
+
+def _count(split: Split, args: argparse.Namespace, console: Console) -> tuple[ClassCounts, int]:
+    """(counts, broken files), saying where they are kept."""
+    if not isinstance(split, SegmentationSplit):
+        return split.records.counts(split.classes), 0
+    found = split.scan(regions=not args.no_regions, workers=args.workers, progress=True)
+    for finding in found.errors[:5]:
+        console.print(f'[red]{finding.severity}[/red] {finding.file}: {finding.message} {finding.cure}', soft_wrap=True)
+    if len(found.errors) > 5:
+        console.print(f'... and {len(found.errors) - 5} more; `imbdense check` lists all of them.')
+    if found.counts_file is not None:
+        console.print(
+            f'[dim]{split.name}: read {found.fresh} of {len(split.labels)} labels, the rest from the cache; '
+            f'counts in {found.counts_file}[/dim]',
+            soft_wrap=True,
+        )
+    return found.counts, len(found.errors)
+
+
+def _print_split(console: Console, name: str, counts: ClassCounts) -> None:
+    """The table and the indices of one split."""
+    from imbdense.data.scan.section import UNITS, main_unit, suggested_weights
+
+    unit = main_unit(counts)
+    values = counts.of(unit)
+    units = [known for known in UNITS if known in counts.units]
+    total = max(int(values.sum()), 1)
+    order = sorted(range(counts.num_classes), key=lambda k: -int(values[k]))
+    console.print(f'[bold]{name}[/bold]: {counts.num_images:,} images')
+    table = _table(console, 'share', *units)
+    for index in order:
+        cells = (_short(int(counts.of(known)[index])) for known in units)
+        table.add_row(counts.classes[index], f'{100 * values[index] / total:.3g} %', *cells)
+    console.print(table)
+    if values.sum():
+        line = imbalance_indices(values)
+        console.print(
+            f'{unit}: imbalance ratio {line["imbalance_ratio"]:,.4g}, Gini {line["gini"]:.3f}, effective number of '
+            f'classes {line["effective_number"]:.2f} of {counts.num_classes}, evenness {line["shannon_evenness"]:.3f}'
+        )
+        weights = suggested_weights(counts)
+        table = _table(console, *weights)
+        for index in order:
+            table.add_row(counts.classes[index], *(f'{values[index]:.3g}' for values in weights.values()))
+        console.print('\nloss weights by scheme (imbdense.ReweightedCELoss):')
+        console.print(table)
+    absent = [label for label, value in zip(counts.classes, values.tolist()) if value == 0]
+    if absent:
+        console.print(f'[yellow]absent: {", ".join(absent)}[/yellow]')
+    if counts.ignored_pixels:
+        share = 100 * counts.ignored_pixels / (counts.ignored_pixels + total)
+        console.print(f'ignored: {counts.ignored_pixels:,} pixels ({share:.2g} %)')
+    console.print()
+
+
+def _table(console: Console, *columns: str) -> Table:
+    """A plain table whose first column is the class."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column('class', no_wrap=True, max_width=max(20, console.width - 10 * len(columns) - 2))
+    for column in columns:
+        table.add_column(column, justify='right', no_wrap=True)
+    return table
+
+
+def _short(value: int) -> str:
+    """A count in at most five digits."""
+    for limit, unit in ((10**9, 'G'), (10**6, 'M')):
+        if value >= limit:
+            return f'{value / limit:.4g} {unit}'
+    return f'{value:,}'
+
+
+def _print_shift(console: Console, counts: Mapping[str, ClassCounts]) -> None:
+    """The first split against the others."""
+    from imbdense.data.scan.section import shifts
+
+    for name, shift in shifts(counts).items() if len(counts) > 1 else ():
+        console.print(
+            f'label shift {name}: total variation {shift.total_variation:.3f}, Jensen-Shannon '
+            f'{shift.jensen_shannon:.3f} bit ({shift.unit})'
+        )
+        for text in shift.warnings():
+            console.print(f'  [yellow]{text}[/yellow]')
+
+
+def _write(folder: Path, counts: Mapping[str, ClassCounts]) -> None:
+    """JSON, page and pictures.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    from imbdense.data.scan.section import stats_plots, stats_record, stats_section
+    from imbdense.report.page import page
+    from imbdense.utils.files import FileWriteError, atomic_write_bytes, atomic_write_json, atomic_write_text
+
+    try:
+        atomic_write_json(folder / 'stats.json', stats_record(counts))
+        for name, data in stats_plots(counts).items():
+            atomic_write_bytes(folder / name, data)
+        sections = [('Classes', 'Class statistics', stats_section(counts))]
+        atomic_write_text(folder / 'stats.html', page('Class statistics', ', '.join(counts), sections))
+    except FileWriteError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,45 @@
+"""All checks of all splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from imbdense.data.checks.detection import detection_findings
+from imbdense.data.checks.images import duplicate_findings
+from imbdense.data.checks.segmentation import segmentation_findings
+from imbdense.data.checks.splits import SegmentationSplit, Split
+from imbdense.data.finding import Finding
+
+ORDER = {'error': 0, 'warning': 1, 'note': 2}
+
+
+def check_splits(
+    splits: Sequence[Split], *, workers: int | None = None, progress: Callable[[str], None] = lambda text: None
+) -> list[Finding]:
+    """Return the findings of every split and across splits, errors first, otherwise in a fixed order.
+
+    Args:
+        workers: processes for reading labels.
+        progress: called with a line about what is done next.
+    """
+    found: list[Finding] = []
+    for split in splits:
+        if isinstance(split, SegmentationSplit):
+            found += segmentation_findings(split, workers=workers, progress=progress)
+        else:
+            found += detection_findings(split, progress=progress)
+    classes = {split.classes for split in splits}
+    if len(classes) > 1:
+        named = '; '.join(f'{split.name}: {list(split.classes)}' for split in splits)
+        found.append(
+            Finding(
+                'error',
+                'classes_differ',
+                '',
+                f'the splits have different class lists ({named[:400]}).',
+                'Give all splits the same metainfo.classes, in the same order.',
+            )
+        )
+    progress('comparing images across splits')
+    found += duplicate_findings({split.name: split.images for split in splits})
+    return sorted(dict.fromkeys(found), key=lambda finding: (ORDER[finding.severity], finding.code, finding.file))

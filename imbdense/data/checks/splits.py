@@ -1,0 +1,96 @@
+"""What a data set consists of, whether it came from a config, a folder or an annotation file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from imbdense.data.finding import Finding
+from imbdense.data.readers.detection import DetectionAnnotations
+from imbdense.data.readers.labels import LabelFormat
+from imbdense.data.scan.instances import InstanceRecords
+from imbdense.data.scan.result import ScanResult
+from imbdense.data.scan.scanner import scan_labels
+
+
+@dataclass(frozen=True)
+class SegmentationSplit:
+    """Images and label masks of one split.
+
+    Attributes:
+        name: train, val, ...
+        images: image files; ``labels``: label files, in the same order ('' where there is none).
+        label_format: class list and how stored numbers become classes.
+        root: label folder, None = the deepest common one. ``cache_name``: see ``scan_labels``.
+        findings: what was wrong before any label was read.
+    """
+
+    name: str
+    images: tuple[str, ...]
+    labels: tuple[str, ...]
+    label_format: LabelFormat
+    root: str | None = None
+    cache_name: str = ''
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.label_format.classes
+
+    def scan(self, *, regions: bool = True, workers: int | None = None, progress: bool = False) -> ScanResult:
+        """Count the labels (cached)."""
+        files = [label for label in self.labels if label]
+        return scan_labels(
+            files,
+            self.label_format,
+            root=self.root,
+            name=self.cache_name,
+            regions=regions,
+            positions=64 if regions else 0,
+            workers=workers,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class DetectionSplit:
+    """Images and objects of one split.
+
+    Attributes:
+        name: train, val, ...
+        source: annotation file or folder.
+        classes: class names.
+        images: image files; ``sizes``: (height, width) as annotated, (0, 0) = unknown.
+        records: the objects that count.
+        findings: what the annotation reader found.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    images: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    records: InstanceRecords
+    findings: tuple[Finding, ...] = field(default=())
+
+
+Split = SegmentationSplit | DetectionSplit
+
+
+def detection_split(name: str, found: DetectionAnnotations, image_dir: str) -> DetectionSplit:
+    """The split of what a reader found; crowd objects do not count."""
+    labels, areas = [], []
+    for index in range(len(found)):
+        kept = [number for number in found.objects_of(index) if not found.crowd[number]]
+        labels.append(found.labels[kept].tolist())
+        areas.append(found.area[kept].tolist())
+    return DetectionSplit(
+        name,
+        found.source,
+        found.classes,
+        tuple(os.path.join(image_dir, image.file_name) for image in found.images),
+        tuple((image.height, image.width) for image in found.images),
+        InstanceRecords.of_lists(labels, areas, int(found.crowd.sum())),
+        found.findings,
+    )

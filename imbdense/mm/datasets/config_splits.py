@@ -1,0 +1,134 @@
+"""The splits of a config of mmseg or mmdet: only its data sets are built, no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from imbdense.data.checks.splits import DetectionSplit, SegmentationSplit, Split
+from imbdense.data.finding import Finding
+from imbdense.data.readers.coco import read_coco
+from imbdense.data.readers.errors import LabelReadError
+from imbdense.data.readers.voc import read_voc
+from imbdense.mm.datasets.statistics import (
+    dataset_classes,
+    instance_records,
+    is_detection,
+    label_files,
+    label_format,
+    records_of,
+    split_name,
+)
+from imbdense.mm.datasets.wrappers import leaves
+
+
+def config_splits(config: str | Path | Config, names: Sequence[str] | None = None) -> list[Split]:
+    """Build ``<split>_dataloader.dataset`` for every split of a config and describe what it holds.
+
+    A data set that joins several gives one :class:`Split` each, called ``train/0``, ``train/1``, ... Of wrappers that
+    repeat images the images themselves are taken.
+
+    Args:
+        config: file, or a loaded config; ``default_scope`` decides where bare names are looked up.
+        names: of train, val, test; default those that are there, test only if it differs from val.
+
+    Raises:
+        LabelReadError: a data set cannot be built; the message holds the host's reason.
+    """
+    cfg = config if isinstance(config, Config) else Config.fromfile(str(config))
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    chosen = list(names) if names else _present(cfg)
+    splits: list[Split] = []
+    for name in chosen:
+        loader = cfg.get(f'{name}_dataloader')
+        if not loader or not loader.get('dataset'):
+            raise LabelReadError(
+                cfg.filename or 'the config',
+                'schema',
+                f'has no {name}_dataloader with a dataset.',
+                f'It has {_present(cfg)}; choose with --split.',
+            )
+        parts = list(leaves(_build(loader['dataset'], name, cfg)))
+        for number, dataset in enumerate(parts):
+            splits.append(describe(dataset, name if len(parts) == 1 else f'{name}/{number}'))
+    return splits
+
+
+def describe(dataset: Any, name: str) -> Split:
+    """The split of one (unwrapped) data set object.
+
+    Raises:
+        LabelReadError: it is empty.
+        TypeError: it names no classes, or has neither masks nor boxes.
+    """
+    dataset.full_init()
+    if len(dataset) == 0:
+        raise LabelReadError(
+            getattr(dataset, 'ann_file', '') or name,
+            'empty',
+            f'the split {name} holds no image.',
+            'Check data_root, data_prefix, ann_file and filter_cfg.',
+        )
+    infos = records_of(dataset)
+    images = tuple(str(info.get('img_path', '')) for info in infos)
+    if is_detection(dataset):
+        classes = dataset_classes(dataset)
+        sizes = tuple((int(info.get('height') or 0), int(info.get('width') or 0)) for info in infos)
+        source = str(getattr(dataset, 'ann_file', '') or name)
+        records = instance_records(infos, len(classes))
+        return DetectionSplit(name, source, classes, images, sizes, records, _annotation_findings(dataset, classes))
+    prefix = (getattr(dataset, 'data_prefix', None) or {}).get('seg_map_path')
+    labels = tuple(label_files(dataset))
+    inside = prefix and all(os.path.abspath(file).startswith(os.path.abspath(prefix) + os.sep) for file in labels)
+    return SegmentationSplit(
+        name, images, labels, label_format(dataset), prefix if inside else None, split_name(dataset)
+    )
+
+
+def _annotation_findings(dataset: Any, classes: tuple[str, ...]) -> tuple[Finding, ...]:
+    """The host drops boxes without a word; the annotation file itself tells what was in it."""
+    path = str(getattr(dataset, 'ann_file', ''))
+    try:
+        if path.endswith('.json'):
+            return read_coco(path, classes).findings
+        if hasattr(dataset, 'xml_path') or hasattr(dataset, 'ann_subdir'):
+            root = getattr(dataset, 'sub_data_root', '') or dataset.data_root
+            return read_voc(
+                root, os.path.abspath(path), classes, image_dir=dataset.img_subdir, annotation_dir=dataset.ann_subdir
+            ).findings
+        folders = getattr(dataset, '_folders', None)
+        if folders:
+            split = os.path.abspath(path) if path else None
+            return read_voc(dataset.data_root, split, classes, image_dir=folders[0], annotation_dir=folders[1]).findings
+    except LabelReadError as error:
+        return (Finding('error', error.code, error.path, error.problem, error.cure),)
+    return ()
+
+
+def _present(cfg: Config) -> list[str]:
+    """The splits of a config; test is left out when it is the same data as val."""
+    found = [name for name in ('train', 'val', 'test') if (cfg.get(f'{name}_dataloader') or {}).get('dataset')]
+    if 'test' in found and 'val' in found and cfg.test_dataloader.dataset == cfg.val_dataloader.dataset:
+        found.remove('test')
+    return found
+
+
+def _build(dataset_cfg: Any, name: str, cfg: Config) -> Any:
+    """Build a data set; the host's error becomes one that says what to look at."""
+    try:
+        return DATASETS.build(dataset_cfg)
+    except LabelReadError:
+        raise
+    except (FileNotFoundError, NotADirectoryError, AssertionError, KeyError, ValueError, TypeError) as error:
+        root = dataset_cfg.get('data_root')
+        raise LabelReadError(
+            cfg.filename or 'the config',
+            'schema',
+            f'the data set of {name}_dataloader cannot be built: {type(error).__name__}: {error}.',
+            f'Check data_root={root!r}, data_prefix and ann_file; relative paths count from {os.getcwd()}.',
+        ) from error
