@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from pathlib import Path
 
@@ -17,7 +18,12 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     parser.add_argument('name', help="data set, or 'list'")
-    parser.add_argument('source', nargs='?', type=Path, help='folder with the downloaded data set')
+    parser.add_argument(
+        'source',
+        nargs='?',
+        type=Path,
+        help='the downloaded folder (default: NAME in $IMBDENSE_SHARED_DATA or in ../shared/data)',
+    )
     parser.add_argument('--out', type=Path, help='folder to fill (default: data/NAME)')
     parser.add_argument('--copy', action='store_true', help='copy instead of linking to the source')
     parser.add_argument('--tile', type=int, metavar='PX', help='window size of data sets that are cut')
@@ -38,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         hint = f'Did you mean {" or ".join(near)}?' if near else '`imbdense prepare list` shows all.'
         raise UserError(f'there is no recipe {args.name!r}. {hint}')
     chosen = recipe(args.name)
+    args.source = args.source or _usual_place(args.name)
     if args.source is None:
         raise UserError(
             f'tell where {args.name} lies: imbdense prepare {args.name} SOURCE. Expected layout:\n{chosen.layout}\n'
@@ -54,6 +61,12 @@ def run(args: argparse.Namespace) -> int:
         print(f'  {note}')
     print(f'{args.name} is in {out}. Next: imbdense stats and imbdense check on a config that uses it.')
     return 0
+
+
+def _usual_place(name: str) -> Path | None:
+    """``$IMBDENSE_SHARED_DATA/NAME`` or ``../shared/data/NAME``, where the small sets may lie beside the checkout."""
+    root = Path(os.environ.get('IMBDENSE_SHARED_DATA') or '../shared/data')
+    return root / name if (root / name).is_dir() else None
 
 
 def _show(done: int, total: int, what: str) -> None:

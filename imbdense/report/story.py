@@ -111,8 +111,12 @@ def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | 
 def class_colours(runs: Sequence[Run], classes: Sequence[str]) -> dict[str, str]:
     """Colour of each class as '#rrggbb': the palette of the data set, else evenly spread hues."""
     palettes = [run.info.get('palette') or [] for run in runs]
-    palette = next((found for found in palettes if found and len(found) >= len(classes)), None)
-    if palette is not None:
+    return palette_colours(classes, next((found for found in palettes if found and len(found) >= len(classes)), None))
+
+
+def palette_colours(classes: Sequence[str], palette: Any) -> dict[str, str]:
+    """Class name -> '#rrggbb' from a list of RGB triples; evenly spread hues when it is absent or too short."""
+    if palette is not None and not isinstance(palette, str) and len(palette) >= len(classes):
         return {name: '#{:02x}{:02x}{:02x}'.format(*(int(v) for v in palette[i][:3])) for i, name in enumerate(classes)}
     spread = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.62, 0.92) for i in range(len(classes))]
     return {name: '#{:02x}{:02x}{:02x}'.format(*(round(255 * v) for v in rgb)) for name, rgb in zip(classes, spread)}

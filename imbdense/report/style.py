@@ -19,7 +19,8 @@ main{max-width:1240px;margin:0 auto;padding:8px 28px 60px}h1{font-size:30px;line
 .sub{color:var(--soft);margin:0 0 10px}section{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:6px 24px 22px;margin:20px 0}h2{font-size:20px;margin:16px 0 8px}h3{font-size:16px;margin:18px 0 6px}
 h4{font-size:15px;margin:16px 0 6px}
-p{max-width:78ch}.lead{font-size:18px}.note{color:var(--soft);font-size:13.5px}.warn{border-left:4px solid var(--s5);
+p{max-width:78ch}
+a{color:var(--accent)}.lead{font-size:18px}.note{color:var(--soft);font-size:13.5px}.warn{border-left:4px solid var(--s5);
 padding-left:10px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:14px;margin:16px 0}
 .card{border:1px solid var(--line);border-radius:8px;padding:12px 14px}.card .name{font-weight:600}
@@ -66,6 +67,7 @@ svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-
 font-size:13px;color:var(--soft)}
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(240px,1fr));gap:14px}
 .shots figcaption{overflow-wrap:anywhere}
+.thumb{height:84px;margin-right:4px;border-radius:4px;vertical-align:middle}
 .tabbar{display:flex;gap:6px;flex-wrap:wrap;margin:8px 0;border-bottom:1px solid var(--line)}
 .tabbar button{font:inherit;font-size:14px;
 border:0;background:none;color:var(--soft);padding:6px 10px;cursor:pointer;border-bottom:3px solid transparent}
