@@ -127,7 +127,7 @@ def last_line(text: str, progress: str = '') -> str:
         matches = re.findall(progress, text)
         if matches:
             return str(matches[-1])
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), '...')
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), 'still working')
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:

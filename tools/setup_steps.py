@@ -78,7 +78,7 @@ def full_plan(place: Place, runner: Runner) -> Plan:
     return [
         ('system', 'system libraries', lambda: setup_system.ensure(runner), lambda: ''),
         *_first_steps(place, runner),
-        ('requirements', 'requirements.txt (about 60 packages)',
+        ('requirements', 'requirements.txt (about 100 packages with what they need)',
          lambda: install_requirements(place, runner), lambda: place.requirements.read_text() + place.installed(*names)),
         ('mmcv', 'mmcv with its compiled ops (compiled once per machine: 7-15 minutes on two cores)',
          lambda: setup_mmcv.ensure(place, runner), lambda: place.installed(*mmcv)),
