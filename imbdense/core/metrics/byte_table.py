@@ -21,7 +21,10 @@ PADDED = 264
 
 
 def count_byte_pairs(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int64] | None:
-    """Return the int64 table (256, 256) of value pairs, rows = ``target``; ``None`` if a value is outside [0, 255].
+    """Return int64 part tables (S, 256, >= 256) that add up to the counts of value pairs, rows = ``target``.
+
+    The parts are not added here, because the caller needs only the rows and columns of its classes. ``None`` when a
+    value is outside [0, 255].
 
     Args:
         target, pred: integer arrays of equal size, any shape; contiguous uint8 is fastest.
@@ -29,14 +32,16 @@ def count_byte_pairs(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int
     The numba kernel is used where numba can be imported (decided once per process), otherwise one ``np.bincount``.
     Both give equal tables. Wider types than a byte need numba's kernel for speed; without it they are cast first.
     """
-    kernel = numba_kernel()
-    if kernel is None:
+    kernels = numba_kernels()
+    if kernels is None:
         return _count_with_numpy(target, pred)
     tables = np.zeros((4, SIDE, PADDED), dtype=np.int64)
-    seen_bits = kernel(np.ascontiguousarray(target).ravel(), np.ascontiguousarray(pred).ravel(), tables)
-    if seen_bits & ~0xFF:
+    flat_target, flat_pred = np.ascontiguousarray(target).ravel(), np.ascontiguousarray(pred).ravel()
+    if flat_target.dtype == flat_pred.dtype == np.uint8:
+        kernels[0](flat_target, flat_pred, tables)
+    elif kernels[1](flat_target, flat_pred, tables) & ~0xFF:
         return None
-    return np.ascontiguousarray(tables.sum(axis=0)[:, :SIDE])
+    return tables
 
 
 def _count_with_numpy(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int64] | None:
@@ -47,15 +52,15 @@ def _count_with_numpy(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.in
     pairs = target.astype(np.uint16).ravel()
     pairs <<= 8
     pairs |= pred.astype(np.uint8, copy=False).ravel()
-    return np.bincount(pairs, minlength=SIDE * SIDE).reshape(SIDE, SIDE).astype(np.int64, copy=False)
+    return np.bincount(pairs, minlength=SIDE * SIDE).reshape(1, SIDE, SIDE).astype(np.int64, copy=False)
 
 
 @functools.lru_cache(maxsize=1)
-def numba_kernel() -> Kernel | None:
-    """Return the compiled counting loop, or ``None`` where numba cannot be imported.
+def numba_kernels() -> tuple[Kernel, Kernel] | None:
+    """Return the compiled counting loops for bytes and for wider integers; ``None`` where numba cannot be imported.
 
-    The kernel adds into four tables in turn, so that a run of equal labels does not wait for its own last store. It
-    returns the bitwise or of all values: bits above the lowest eight (or the sign) say that a value was no byte.
+    Both add into four tables in turn, so that a run of equal labels does not wait for its own last store. The second
+    counts the lowest byte and returns the bitwise or of all values: higher bits (or the sign) mean "no byte".
     """
     try:
         import numba
@@ -63,7 +68,20 @@ def numba_kernel() -> Kernel | None:
         return None
 
     @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-    def kernel(target, pred, tables):  # type: ignore[no-untyped-def]
+    def count_bytes(target, pred, tables):  # type: ignore[no-untyped-def]
+        size = target.size
+        whole = size - size % 4
+        for i in range(0, whole, 4):
+            tables[0, target[i], pred[i]] += 1
+            tables[1, target[i + 1], pred[i + 1]] += 1
+            tables[2, target[i + 2], pred[i + 2]] += 1
+            tables[3, target[i + 3], pred[i + 3]] += 1
+        for i in range(whole, size):
+            tables[0, target[i], pred[i]] += 1
+        return 0
+
+    @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def count_wide(target, pred, tables):  # type: ignore[no-untyped-def]
         seen = 0
         size = target.size
         whole = size - size % 4
@@ -80,5 +98,4 @@ def numba_kernel() -> Kernel | None:
             tables[0, target[i] & 255, pred[i] & 255] += 1
         return seen
 
-    compiled: Kernel = kernel
-    return compiled
+    return count_bytes, count_wide

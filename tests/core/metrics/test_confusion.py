@@ -45,11 +45,11 @@ def test_numba_numpy_and_torch_give_equal_tables(dtype: type, monkeypatch: pytes
     pred, target = labels(19, 255, size=4001, dtype=dtype)
     fast = byte_table.count_byte_pairs(target, pred)
     torch_table = count_byte_pairs_torch(torch.from_numpy(target), torch.from_numpy(pred))
-    monkeypatch.setattr(byte_table, 'numba_kernel', lambda: None)
+    monkeypatch.setattr(byte_table, 'numba_kernels', lambda: None)
     plain = byte_table.count_byte_pairs(target, pred)
-    np.testing.assert_array_equal(fast, plain)
+    np.testing.assert_array_equal(fast.sum(axis=0)[:, :256], plain[0])
     np.testing.assert_array_equal(torch_table, plain)
-    assert plain.sum() == 4001
+    assert plain.sum() == fast.sum() == 4001
 
 
 def test_mixed_dtypes_and_shapes() -> None:
@@ -89,7 +89,7 @@ def test_empty_and_wholly_ignored() -> None:
 @pytest.mark.parametrize('use_numba', [True, False])
 def test_wrong_truth_is_named(wrong: int, use_numba: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not use_numba:
-        monkeypatch.setattr(byte_table, 'numba_kernel', lambda: None)
+        monkeypatch.setattr(byte_table, 'numba_kernels', lambda: None)
     target = np.array([0, 1, wrong, 255])
     with pytest.raises(LabelRangeError, match=rf'target holds the values \[{wrong}\]') as caught:
         confusion_table(np.zeros(4, dtype=np.int64), target, 7)
