@@ -87,8 +87,9 @@ def _unknown_argument(match: re.Match[str], error: Exception, config_path: str) 
 
 def _missing_argument(match: re.Match[str], error: Exception, config_path: str) -> str:
     """An argument the config must give."""
-    owner = re.search(r'(\w+)\.__init__\(\)', str(error))
-    return f'{config_path}: {owner[1] if owner else "a component"} needs the argument {match[1]}.'
+    owner = re.search(r'([\w.]+)\(\)', str(error))
+    name = owner[1].removesuffix('.__init__') if owner else 'a component'
+    return f'{config_path}: {name} needs the argument {match[1]} ({_place(error)}).'
 
 
 def _registered(kind: str) -> list[str]:

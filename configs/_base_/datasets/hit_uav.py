@@ -29,7 +29,7 @@ train_dataloader = dict(
         ann_file='annotations/train.json',
         data_prefix=dict(img='images/train'),
         metainfo=metainfo,
-        filter_cfg=dict(filter_empty_gt=True),
+        filter_empty=True,
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,

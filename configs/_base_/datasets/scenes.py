@@ -1,10 +1,5 @@
 # Generated aerial scenes, 10 classes. Make them with: imbdense generate scenes --preset demo --out data/scenes
 data_root = 'data/scenes'
-metainfo = dict(
-    classes=('ground', 'road', 'building', 'vegetation', 'vehicle', 'truck', 'two_wheeler', 'pole_sign', 'fence',
-             'clutter'),
-    palette=[[150, 150, 140], [90, 90, 100], [200, 90, 60], [40, 130, 50], [60, 110, 240], [20, 40, 150],
-             [255, 60, 200], [255, 230, 0], [140, 80, 200], [230, 30, 30]])
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -25,10 +20,9 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type='imbdense.SegFolderDataset',
+        type='imbdense.SceneDataset',
         data_root=data_root,
-        data_prefix=dict(img_path='images/train', seg_map_path='labels/train'),
-        metainfo=metainfo,
+        split='train',
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,
@@ -36,10 +30,9 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='imbdense.SegFolderDataset',
+        type='imbdense.SceneDataset',
         data_root=data_root,
-        data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
-        metainfo=metainfo,
+        split='val',
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='imbdense.ConfusionMetric')

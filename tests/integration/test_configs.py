@@ -1,0 +1,104 @@
+"""Every config of configs/ builds its model and data, and keeps the shape the project promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('mmseg')
+pytest.importorskip('mmdet')
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, VISUALIZERS, init_default_scope
+
+from imbdense.utils.paths import configs_dir
+from tests.integration.tiny_data import write_detection, write_segmentation
+
+CONFIGS = sorted(path for path in configs_dir().rglob('*.py') if '_base_' not in path.parts)
+BASES = sorted(path for path in configs_dir().rglob('*.py') if '_base_' in path.parts)
+
+
+def name_of(path: Path) -> str:
+    """``segmentation/unet_scenes_ce``."""
+    return str(path.relative_to(configs_dir()).with_suffix(''))
+
+
+@pytest.mark.parametrize('path', CONFIGS + BASES, ids=name_of)
+def test_shape(path: Path) -> None:
+    """At most 80 lines, a first comment, two levels, no ``_delete_``, nothing of ours without its prefix."""
+    text = path.read_text(encoding='utf-8')
+    assert len(text.splitlines()) <= 80
+    assert re.match(r'# \w.{20,}', text), 'the first comment says what the config shows'
+    assert '_delete_' not in text
+    bases = re.findall(r"'(\.\./[^']+)'", text)
+    if '_base_' in path.parts:
+        assert not bases, 'a base must not have bases: two levels'
+    else:
+        assert 'Shows' in text.splitlines()[0]
+        assert all('/_base_/' in base for base in bases)
+    for name in re.findall(r"type='([\w.]+)'", text):
+        assert not ours(name) or name.startswith('imbdense.'), f'{name} must be written imbdense.{name}'
+
+
+def ours(name: str) -> bool:
+    """Whether a registered name without prefix is one of imbdense."""
+    from imbdense.registry import REGISTRIES
+
+    if name.startswith('imbdense.'):
+        return True
+    for registry in REGISTRIES.values():
+        registry.import_from_location()
+    return any(name in registry.module_dict for registry in REGISTRIES.values())
+
+
+def on_tiny_data(config: Config, root: Path) -> Config:
+    """Point all loaders to a generated data set of the same classes."""
+    if config.default_scope == 'mmdet':
+        write_detection(root, config.metainfo['classes'])
+    elif 'metainfo' in config:
+        write_segmentation(root, len(config.metainfo['classes']), size=96)
+    else:
+        write_scenes(root)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.dataset.data_root = str(root)
+    for evaluator in (config.val_evaluator, config.test_evaluator):
+        if 'ann_file' in evaluator:
+            evaluator.ann_file = str(root / 'annotations' / 'val.json')
+    return config
+
+
+def write_scenes(root: Path) -> None:
+    """Images, labels and the record the scene generator writes."""
+    import json
+
+    from imbdense.data.scene.classes import MAPPINGS
+
+    mapping = MAPPINGS['aerial']
+    write_segmentation(root, len(mapping.classes), size=96)
+    record = {'classes': mapping.classes, 'palette': mapping.palette, 'ignore_index': 255,
+              'splits': {split: {'images': 4} for split in ('train', 'val')}}
+    (root / 'dataset.json').write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=name_of)
+def test_builds(path: Path, tmp_path: Path) -> None:
+    """Model, hooks, metrics, visualiser, and the first sample of each loader through its real pipeline."""
+    config = on_tiny_data(Config.fromfile(str(path)), tmp_path / 'data')
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
+    for hook in config.default_hooks.values():
+        HOOKS.build(hook)
+    METRICS.build(config.val_evaluator)
+    VISUALIZERS.build({**config.visualizer, 'name': name_of(path), 'vis_backends': None})
+    classes = set()
+    for loader in (config.train_dataloader, config.val_dataloader):
+        dataset = DATASETS.build(loader.dataset)
+        sample = dataset[0]
+        assert sample['inputs'].ndim == 3
+        classes.add(len(dataset.metainfo['classes']))
+    heads = [config.model.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if config.model.get(key)]
+    heads += [config.model.roi_head.bbox_head] if 'roi_head' in config.model else []
+    assert {head.num_classes for head in heads} == classes
