@@ -20,7 +20,8 @@ main{max-width:1240px;margin:0 auto;padding:8px 28px 60px}h1{font-size:30px;line
 padding:6px 24px 22px;margin:20px 0}h2{font-size:20px;margin:16px 0 8px}h3{font-size:16px;margin:18px 0 6px}
 h4{font-size:15px;margin:16px 0 6px}
 p{max-width:78ch}
-a{color:var(--accent)}.lead{font-size:18px}.note{color:var(--soft);font-size:13.5px}.warn{border-left:4px solid var(--s5);
+a{color:var(--accent)}
+.lead{font-size:18px}.note{color:var(--soft);font-size:13.5px}.warn{border-left:4px solid var(--s5);
 padding-left:10px}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:14px;margin:16px 0}
 .card{border:1px solid var(--line);border-radius:8px;padding:12px 14px}.card .name{font-weight:600}
