@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.stats import ClassCounts, ImageClassTable, PriorLedger, class_prior
+from imbdense.core.stats import ClassCounts, ImageClassTable, PriorLedger
 from imbdense.mm.class_counts import default_unit
+from imbdense.mm.datasets.wrappers import children, leaves, own_indices
 
 HUB_COUNTS = 'imbdense_class_counts'
 HUB_LEDGER = 'imbdense_prior_ledger'
@@ -52,7 +53,7 @@ def build_ledger(
         prior <- prior * amounts after / amounts before
 
     Args:
-        counts: of the training labels.
+        counts: of the training labels, as often as wrappers repeat them.
         table: the same labels per image; its index is the index the sampler draws.
         dataset: its transforms (also inside wrappers) with ``prior_effect(context) -> (C,)`` are asked in order.
         sampler: asked for ``prior_effect(table) -> (C,)`` and ``draw_rates() -> (I,)`` when it has them.
@@ -63,9 +64,6 @@ def build_ledger(
     ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
     before = np.asarray(table.totals, dtype=np.float64)
     unknown: list[str] = []
-    wrapped = _amounts_of_unit(counts, table)
-    if wrapped is not None and not np.allclose(_share(before), _share(wrapped), rtol=1e-3, atol=1e-9):
-        _declare(ledger, type(dataset).__name__, wrapped, before)
     draws = np.ones(len(table))
     if hasattr(sampler, 'prior_effect'):
         draws = np.asarray(sampler.draw_rates(), dtype=np.float64)
@@ -86,20 +84,10 @@ UNIFORM_SAMPLERS = ('DefaultSampler', 'InfiniteSampler', 'SequentialSampler', 'R
 def prior_transforms(dataset: Any) -> Iterator[Any]:
     """Yield the transforms that declare an effect, in the order they act, also inside wrappers and sub-pipelines."""
     # Of joined data sets only the first is asked: they share one purpose, and each asked would count it once more.
-    base = next(base_datasets(dataset))
+    base = next(leaves(dataset))
     yield from _walk(getattr(base, 'pipeline', None))
     if base is not dataset:
         yield from _walk(getattr(dataset, 'pipeline', None))
-
-
-def base_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the innermost data sets of mmengine's wrappers (Concat, Repeat, ClassBalanced, MultiImageMix)."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    children = [child for child in inner if child is not None]
-    if not children:
-        yield dataset
-    for child in children:
-        yield from base_datasets(child)
 
 
 def load_label(dataset: Any, index: int) -> NDArray[Any]:
@@ -138,16 +126,17 @@ def _walk(pipeline: Any) -> Iterator[Any]:
 
 def _locate(dataset: Any, index: int) -> tuple[Any, int]:
     """The innermost data set that holds image ``index`` of a wrapped one, and its index there."""
-    while True:
-        if hasattr(dataset, 'datasets') and hasattr(dataset, '_get_ori_dataset_idx'):
-            which, index = dataset._get_ori_dataset_idx(index)
-            dataset = dataset.datasets[which]
-        elif hasattr(dataset, 'repeat_indices'):
-            dataset, index = dataset.dataset, dataset.repeat_indices[index]
-        elif getattr(dataset, 'dataset', None) is not None:
-            dataset, index = dataset.dataset, index % len(dataset.dataset)
-        else:
-            return dataset, index
+    inner = children(dataset)
+    while inner:
+        own = own_indices(dataset)
+        index = index if own is None else int(own[index])
+        for child in inner:
+            if index < len(child):
+                dataset = child
+                break
+            index -= len(child)
+        inner = children(dataset)
+    return dataset, index
 
 
 def _declare(ledger: PriorLedger, source: str, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
@@ -156,18 +145,3 @@ def _declare(ledger: PriorLedger, source: str, before: NDArray[np.float64], afte
         raise ValueError(f'{source}.prior_effect returned shape {after.shape}, expected {before.shape}.')
     ratio = np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0)
     ledger.declare(source, ledger.seen_prior * ratio)
-
-
-def _amounts_of_unit(counts: ClassCounts, table: ImageClassTable) -> NDArray[np.float64] | None:
-    """The counts in the unit of the table: pixels for segmentation, instances for detection (which has no pixels)."""
-    for unit in ('pixels', 'instances'):
-        if unit in counts.units and counts.num_classes == table.num_classes and table.totals.sum() > 0:
-            amounts = counts.of(unit).astype(np.float64)
-            if amounts.sum() > 0:
-                return amounts
-    return None
-
-
-def _share(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Amounts as a distribution."""
-    return class_prior(amounts, empty_class=1e-12)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_choice
+from imbdense.core.stats import fill_empty_classes
 
 EMPTY_CLASS_POLICIES: tuple[str, ...] = ('one', 'mask')
 
@@ -36,7 +37,7 @@ def prior_shift(
     moved, only the one among the classes. With many classes the uncentred forms raise every object score.
 
     Args:
-        counts: (C,) >= 0, any device; no value is read back from it.
+        counts: (C,) >= 0, or the distribution itself; any device, no value is read back from it.
         channels: channels of the logits: C, or C + 1 with the background last (softmax only).
         tau: strength, >= 0; 1 = full correction.
         empty_class: what to do with n_c = 0: 'one' = count it once; 'mask' = take the class out of the softmax
@@ -48,7 +49,7 @@ def prior_shift(
     check_choice('empty_class', empty_class, EMPTY_CLASS_POLICIES, owner=owner)
     background = has_background(counts.numel(), channels, use_sigmoid=use_sigmoid, owner=owner)
     raw = counts.to(torch.float64)
-    prior = raw.clamp_min(1.0)
+    prior = fill_empty_classes(raw)
     prior = prior / prior.sum()
     log_prior = prior.log()
     if (background or use_sigmoid) and center:
@@ -75,7 +76,7 @@ def foreground_weights(
     values = weights.to(torch.float64)
     if not background and not use_sigmoid:
         return values
-    prior = counts.to(values).clamp_min(1.0)
+    prior = fill_empty_classes(counts.to(values))
     values = values / ((prior / prior.sum()) * values).sum()
     return torch.cat([values, values.new_ones(1)]) if background else values
 

@@ -9,6 +9,7 @@
 """
 
 from imbdense.core.stats.counts import ClassCounts, CountUnit
+from imbdense.core.stats.empty import fill_empty_classes
 from imbdense.core.stats.image_table import ImageClassTable
 from imbdense.core.stats.indices import (
     class_prior,
@@ -35,6 +36,7 @@ __all__ = [
     'class_weight_tensor',
     'class_weights',
     'effective_number',
+    'fill_empty_classes',
     'gini',
     'imbalance_indices',
     'imbalance_ratio',

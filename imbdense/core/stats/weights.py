@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_counts, check_number
+from imbdense.core.stats.empty import fill_empty_classes
 
 WeightScheme = Literal['inverse', 'sqrt', 'log', 'median', 'effective', 'enet', 'randla']
 WEIGHT_SCHEMES: tuple[str, ...] = ('inverse', 'sqrt', 'log', 'median', 'effective', 'enet', 'randla')
@@ -80,7 +81,7 @@ def class_weight_tensor(
         ValueError: ``median`` without ``image_pixels``, or with another number of classes.
     """
     raw = counts.to(torch.float64)
-    values = raw.clamp_min(1.0)
+    values = fill_empty_classes(raw)
     shares = values / values.sum()
     if scheme in ('inverse', 'sqrt'):
         return (values.min() / values) ** (gamma if scheme == 'inverse' else gamma / 2)
@@ -124,7 +125,7 @@ def _median_of_present(values: Tensor, raw: Tensor) -> Tensor:
 
 def _warn_if_flat(raw: Tensor, weights: Tensor, beta: float) -> None:
     """Warn when a fixed beta has made all weights equal although the counts are not."""
-    values = raw.clamp_min(1.0)
+    values = fill_empty_classes(raw)
     if beta > 0 and float(values.max() / values.min()) > 2 and float(weights.max() / weights.min()) < 1.01:
         warnings.warn(
             f'class_weights: beta={beta} makes all weights equal, because every count is much larger than '

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from imbdense.core.checks import check_number
 from imbdense.core.losses import prior_shift
+from imbdense.core.stats import fill_empty_classes
 from imbdense.mm.class_counts import ClassCountsSource
 from imbdense.mm.losses.counted import CountedLoss
 from imbdense.registry import MODELS
@@ -67,4 +68,4 @@ class LogitAdjustLoss(CountedLoss):
 
     def log_change(self, counts: Tensor) -> Tensor:
         """Training with z + tau log n leaves a model whose prior is divided by n ** tau."""
-        return -self.tau * counts.clamp_min(1.0).log()
+        return -self.tau * fill_empty_classes(counts).log()

@@ -30,6 +30,12 @@ def test_sigmoid_forms() -> None:
     assert torch.allclose(odds, torch.log(PRIOR / (1 - PRIOR)))
 
 
+def test_a_distribution_does_as_well_as_counts() -> None:
+    assert torch.allclose(prior_shift(PRIOR, 3), PRIOR.log())
+    filled = torch.tensor([0.9, 0.1, 0.1], dtype=torch.float64)
+    assert torch.allclose(prior_shift(torch.tensor([0.9, 0.1, 0.0]), 3), (filled / filled.sum()).log())
+
+
 def test_class_without_a_sample_counts_once_or_is_removed() -> None:
     counts = torch.tensor([99.0, 0.0])
     assert torch.allclose(prior_shift(counts, 2), torch.log(torch.tensor([0.99, 0.01], dtype=torch.float64)))
