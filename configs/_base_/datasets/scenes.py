@@ -1,6 +1,6 @@
 # Generated aerial scenes, 10 classes. Make them with: imbdense generate scenes --preset demo --out data/scenes
 data_root = 'data/scenes'
-crop_size = (256, 256)
+crop_size = (128, 128)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='imbdense.LoadSegMask'),
