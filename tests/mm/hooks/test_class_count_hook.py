@@ -94,7 +94,7 @@ def test_unknown_unit_is_refused() -> None:
     assert isinstance(ClassCountHook(), Hook)
 
 
-# The ledger of the data components, with stand-ins ---------------------------------------------------------------------
+# The ledger of the data components, with stand-ins -------------------------------------------------
 
 COUNTS = ClassCounts(('a', 'b'), pixels=[900, 100], images=[4, 2])
 TABLE = ImageClassTable.from_dense([[300, 0], [300, 50], [200, 50], [100, 0]])
