@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ def validate_config(config: SceneConfig) -> None:
     from imbdense.core.checks import check_choice, check_integer, check_number
     from imbdense.data.scene.config import DENSITIES, FLIGHT_SETS
 
+    for field in dataclasses.fields(config):
+        if dataclasses.is_dataclass(field.default_factory) and not isinstance(getattr(config, field.name),
+                                                                              field.default_factory):
+            raise TypeError(f'SceneConfig: {field.name} must be a {field.default_factory.__name__}, but got '
+                            f'{getattr(config, field.name)!r}.')
     for name, (low, high) in _RANGES.items():
         check_number(name, _get(config, name), low=low, high=high, owner='SceneConfig')
     for name, (low, high) in _OPTIONAL_RANGES.items():
