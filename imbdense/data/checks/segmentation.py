@@ -146,7 +146,7 @@ def _shifted(split: SegmentationSplit, result: ScanResult) -> list[Finding]:
                 'error',
                 'reduce_zero_label',
                 '',
-                f'reduce_zero_label=True ignores the value 0 ({label_format.classes[0]!r} if counted from 0), and the last '
+                f'reduce_zero_label=True ignores the value 0 (is it {label_format.classes[0]!r}?), and the last '
                 f'class {label_format.classes[-1]!r} never occurs: the labels seem to begin with 0 already.',
                 'Set reduce_zero_label=False.',
             )

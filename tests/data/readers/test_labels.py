@@ -59,7 +59,7 @@ def test_sixteen_bit_values_do_not_wrap_round(tmp_path):
 def test_colours_need_a_palette_and_are_then_mapped(tmp_path):
     rgb = np.array([[[60, 16, 152], [132, 41, 246], [155, 155, 155]]], np.uint8)
     path = write_label(tmp_path / 'rgb.png', rgb)
-    with pytest.raises(LabelReadError, match='three channels.*palette'):
+    with pytest.raises(LabelReadError, match=r'three channels.*palette'):
         read_label(path, LabelFormat.of(('a', 'b')))
     table = colour_table([(60, 16, 152), (132, 41, 246)], ignored=[(155, 155, 155)])
     assert read_label(path, LabelFormat.of(('a', 'b'), palette=table)).tolist() == [[0, 1, 255]]

@@ -156,7 +156,7 @@ def test_a_full_disk_is_a_warning_that_names_the_file(tmp_path, monkeypatch, cap
     assert 'No space left on device' in caplog.text
     assert '.npz' in caplog.text
     assert not list(tmp_path.glob('.imbdense/*.npz'))
-    assert not [path for path in tmp_path.rglob('*.tmp-*')]
+    assert not list(tmp_path.rglob('*.tmp-*'))
 
 
 def test_records_survive_the_round_trip_and_unusual_names(tmp_path):
