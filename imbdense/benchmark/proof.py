@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
     parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/proof'), help='where the runs live')
+    parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
+                        help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
     parser.add_argument('--markdown', type=Path, help='write the tables to this file (docs/benchmarks/proof.md)')
 
 
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
         return 0
     for suite in suites:
-        prepare_data(suite)
+        prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir)
     failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
     page = proof_page(suites, runs)
@@ -53,15 +55,15 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def prepare_data(suite: Suite) -> None:
-    """Make the data of a suite when they are absent."""
+def prepare_data(suite: Suite, sources: str = '') -> None:
+    """Make the data of a suite when they are absent; ``sources`` replaces '{sources}' in the command."""
     from imbdense.cli.main import UserError, run_verb
 
     if not suite.data_root or Path(suite.data_root).exists():
         return
     if not suite.prepare:
         raise UserError(f'suite {suite.name}: {suite.data_root} is absent; see datasets/README.md.')
-    verb, *arguments = suite.prepare
+    verb, *arguments = (word.replace('{sources}', sources) for word in suite.prepare)
     if run_verb(verb, arguments) != 0:
         raise UserError(f'suite {suite.name}: `imbdense {" ".join(suite.prepare)}` failed.')
 

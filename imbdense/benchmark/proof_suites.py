@@ -1,4 +1,4 @@
-"""The suites of `imbdense benchmark proof` and the demo behind `make train`."""
+"""The suites of `imbdense benchmark proof`, and the one behind `make train`."""
 
 from __future__ import annotations
 
@@ -7,33 +7,126 @@ from typing import Any
 
 from imbdense.benchmark.suites import Method, Suite
 
-_SHORT_SEGMENTATION: Mapping[str, Any] = {
-    'model.backbone.frozen_stages': 2,
-    'train_dataloader.batch_size': 4,
-}
-"""CPU minutes instead of hours: the first stages of the pretrained backbone stay fixed, four crops a step."""
+LOSS = 'model.decode_head.loss_decode'
+CLS = 'model.bbox_head.loss_cls'
+SAMPLER = 'train_dataloader.sampler'
+CLASS_AWARE = dict(type='imbdense.BalancedClassSampler', infinite=True)
+REPEAT_FACTOR = dict(type='imbdense.RepeatFactorSampler', infinite=True)
 
-_COUNTED = dict(type='imbdense.ReweightedCELoss', loss_weight=1.0)
-_CLASS_AWARE = dict(type='imbdense.BalancedClassSampler', infinite=True)
-_REPEAT_FACTOR = dict(type='imbdense.RepeatFactorSampler', infinite=True)
-_LOSS = 'model.decode_head.loss_decode'
-_SAMPLER = 'train_dataloader.sampler'
-_RECIPE = [
-    dict(type='imbdense.LogitAdjustLoss', tau=0.5),
-    dict(type='imbdense.PerClassDiceLoss', loss_weight=1.0),
-]
-
-CE = Method('ce', why='plain cross-entropy of the host, the baseline')
-RECIPE = Method(
-    'logit_adjust_dice', {_LOSS: _RECIPE},
-    'half of the log prior is corrected (full correction trades precision for recall), and a Dice term per class '
-    'rewards overlap of every class alike, so that the rare one keeps its precision',
-)
 SEGMENTATION_METHODS = (
-    CE,
-    Method('weighted_ce', {_LOSS: dict(_COUNTED, scheme='inverse')}, 'inverse class frequency: every class counts alike'),
-    Method('sqrt_weighted_ce', {_LOSS: dict(_COUNTED, scheme='sqrt')}, 'square root of the inverse frequency'),
-    Method('balanced_softmax', {_LOSS: dict(type='imbdense.BalancedSoftmaxLoss')}, 'the whole log prior is corrected'),
-    Method('class_aware_sampling', {_SAMPLER: _CLASS_AWARE}, 'images of rare classes are drawn as often as others'),
-    RECIPE,
+    Method('ce', why='the host\'s cross-entropy: the baseline'),
+    Method(
+        'weighted_ce', {LOSS: dict(type='imbdense.ReweightedCELoss', scheme='inverse')},
+        'weights by inverse class frequency: every class counts alike, whatever its false alarms cost the others'),
+    Method('sqrt_weighted_ce', {LOSS: dict(type='imbdense.ReweightedCELoss', scheme='sqrt')}, 'the same, softened'),
+    Method(
+        'balanced_softmax', {LOSS: dict(type='imbdense.BalancedSoftmaxLoss')},
+        'the whole log prior is corrected: best recall of rare classes, many false alarms'),
+    Method(
+        'class_aware_sampling', {SAMPLER: CLASS_AWARE},
+        'images that hold a rare class are drawn as often as images of any other class'),
+    Method(
+        'logit_adjust_dice',
+        {LOSS: [dict(type='imbdense.LogitAdjustLoss', tau=0.5), dict(type='imbdense.PerClassDiceLoss')]},
+        'half of the log prior is corrected, which lifts the rare class without flooding the image with it, and a Dice '
+        'term per class rewards overlap, so false alarms of the rare class cost as much as misses'),
 )
+DETECTION_METHODS = (
+    Method('focal', why='the host\'s focal loss: the baseline'),
+    Method('repeat_factor', {SAMPLER: REPEAT_FACTOR}, 'images with a rare class are repeated (RFS)'),
+    Method('class_aware_sampling', {SAMPLER: CLASS_AWARE}, 'every class is drawn equally often'),
+    Method(
+        'logit_adjust',
+        {CLS: dict(type='imbdense.LogitAdjustLoss', tau=0.5, use_sigmoid=True, focal_gamma=2.0, focal_alpha=0.25)},
+        'focal loss whose logits know half of the log prior between the foreground classes'),
+    Method(
+        'logit_adjust_class_aware',
+        {SAMPLER: CLASS_AWARE,
+         CLS: dict(type='imbdense.LogitAdjustLoss', tau=0.5, use_sigmoid=True, focal_gamma=2.0, focal_alpha=0.25)},
+        'both: the ledger lets the loss correct only what the sampler leaves'),
+)
+
+
+def _short(iterations: int, frozen_stages: int) -> dict[str, Any]:
+    """CPU minutes: fewer iterations, small batches, fixed first stages of the pretrained backbone, one validation."""
+    lines: dict[str, Any] = {
+        'model.backbone.frozen_stages': frozen_stages,
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': iterations,
+        'param_scheduler.1.end': iterations,
+        'param_scheduler.1.T_max': iterations - 50,
+        'train_dataloader.batch_size': 4,
+        'default_hooks.checkpoint.interval': 100,
+    }
+    for loader in ('train_dataloader', 'val_dataloader'):
+        lines[f'{loader}.num_workers'] = 0
+        lines[f'{loader}.persistent_workers'] = False
+    return lines
+
+
+def _shared(name: str) -> dict[str, Any]:
+    """Where a small real data set is expected, and how it is made."""
+    return {'data_root': f'data/{name}', 'prepare': ('prepare', name, '{sources}/' + name, '--out', f'data/{name}')}
+
+
+def _segmentation(
+    name: str, config: str, rare: tuple[str, ...], note: str, data: Mapping[str, Any], lines: Mapping[str, Any]
+) -> Suite:
+    """A segmentation suite with the standard methods."""
+    keys = tuple(f'IoU/{label}' for label in rare)
+    groups = ('mIoU_head', 'mIoU_medium', 'mIoU_tail')
+    return Suite(name, config, SEGMENTATION_METHODS, 'mIoU', keys, groups, note=note, lines=lines, **data)
+
+
+def _detection(name: str, config: str, rare: tuple[str, ...], note: str) -> Suite:
+    """A detection suite with the standard methods; the score cut is low for every method, or it hides rare classes."""
+    keys = (*(f'coco/bbox_AP/{label}' for label in rare), *(f'coco/bbox_AP50/{label}' for label in rare))
+    groups = ('coco/bbox_mAP_50', 'coco/bbox_mAP_head', 'coco/bbox_mAP_medium', 'coco/bbox_mAP_tail')
+    lines = {**_short(300, 4), 'model.test_cfg.score_thr': 1e-3, 'model.test_cfg.max_per_img': 300}
+    return Suite(
+        name, config, DETECTION_METHODS, 'coco/bbox_mAP', keys, groups, note=note, lines=lines, **_shared(name))
+
+
+def _scenes(ratio: int) -> Suite:
+    """Generated scenes of one imbalance ratio, with the baseline, the full correction and the recipe."""
+    root = f'data/scenes_ir{ratio}'
+    making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1',
+              '--imbalance-ratio', str(ratio), '--out', root)
+    lines = {**_short(300, 2), 'train_dataloader.dataset.data_root': root, 'val_dataloader.dataset.data_root': root}
+    chosen = tuple(m for m in SEGMENTATION_METHODS if m.name in ('ce', 'balanced_softmax', 'logit_adjust_dice'))
+    rare = ('IoU/two_wheeler', 'IoU/pole_sign', 'IoU/clutter', 'IoU/truck')
+    return Suite(
+        f'scenes_ir{ratio}', 'benchmark/fpn_mobilenetv2_scenes_ce.py', chosen, 'mIoU', rare,
+        ('mIoU_head', 'mIoU_medium', 'mIoU_tail'), data_root=root, prepare=making, lines=lines,
+        note=f'Generated aerial scenes, imbalance ratio {ratio} between the raw object classes, 100 training and 50 '
+             'validation images, 10 classes; MobileNetV2 pyramid, 300 iterations of 4 crops of 128 px.')
+
+
+_PYRAMID = 'MobileNetV2 (ImageNet) with a feature pyramid to stride 2, 300 iterations of 4 crops of 192 px.'
+_RETINA = 'RetinaNet, MobileNetV2 (ImageNet, first four stages fixed), pyramid of 64 channels, 300 iterations of 4 images.'
+_ALL: tuple[Suite, ...] = (
+    _segmentation('dsb2018_nuclei', 'medical/fpn_mobilenetv2_nuclei_ce.py', ('touching_border', 'nucleus'),
+                  f'Nuclei in microscopy; the touching border is 0.58 % of the pixels. {_PYRAMID}',
+                  _shared('dsb2018_nuclei'), _short(300, 2)),
+    _segmentation('dubai_aerial', 'segmentation/fpn_mobilenetv2_dubai_ce.py', ('water', 'vegetation', 'road'),
+                  'Aerial images, 5 classes, imbalance ratio 13.9, with a strong label shift: water is 4.6 % of the '
+                  f'training and 48.5 % of the validation pixels. {_PYRAMID}',
+                  _shared('dubai_aerial'), _short(300, 2)),
+    _detection('bccd', 'detection/retinanet_mobilenetv2_bccd_focal.py', ('Platelets', 'WBC'),
+               f'Blood cells, imbalance ratio 11.5. {_RETINA}'),
+    _detection('hit_uav', 'detection/retinanet_mobilenetv2_hit_uav_focal.py', ('OtherVehicle', 'Bicycle'),
+               'Thermal images from a drone; OtherVehicle has 76 training and 12 validation boxes, so its AP moves in '
+               f'large steps. {_RETINA}'),
+    _scenes(10), _scenes(100), _scenes(1000),
+)
+SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
+"""Every suite of `imbdense benchmark proof` by name."""
+
+DEMO = Suite(
+    'demo', 'segmentation/unet_scenes_ce.py',
+    (Method('plain', why='cross-entropy'),
+     Method('rebalanced', config='segmentation/unet_scenes_balanced.py', why='rare-class crops and a rebalanced loss')),
+    'mIoU', ('IoU/vehicle', 'IoU/truck', 'IoU/fence', 'IoU/clutter', 'IoU/pole_sign', 'IoU/two_wheeler'),
+    ('mIoU_head', 'mIoU_medium', 'mIoU_tail'), data_root='data/scenes',
+    prepare=('generate', 'scenes', '--preset', 'demo', '--out', 'data/scenes'),
+    lines={'default_hooks.checkpoint.interval': 100})
