@@ -37,10 +37,11 @@ class RunningClassStats(nn.Module):
         if not self.training:
             return
         classes = self.counts.numel()
-        flat = target.reshape(-1).to(torch.int64)
-        # Ignored and foreign values go to one extra bin: no boolean indexing, so no device synchronisation.
-        outside = (flat < 0) | (flat >= classes) | (flat == ignore_index)
-        increment = torch.bincount(torch.where(outside, classes, flat), minlength=classes + 1)[:classes]
+        # Values outside [0, C) go to two extra bins: no boolean indexing, so no device synchronisation.
+        bins = target.reshape(-1).to(torch.int64).clamp(-1, classes) + 1
+        increment = torch.bincount(bins, minlength=classes + 2)[1 : classes + 1].contiguous()
+        if 0 <= ignore_index < classes:
+            increment[ignore_index] = 0
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(increment)
         self.counts += increment

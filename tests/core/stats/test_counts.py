@@ -52,7 +52,8 @@ def test_json_round_trip() -> None:
 
 @pytest.mark.parametrize(
     ('text', 'message'),
-    [('{', 'not valid JSON'), ('[]', 'must hold an object'), ('{"classes": ["a"]}', 'not a class_counts.json of format'),
+    [('{', 'not valid JSON'), ('[]', 'must hold an object'),
+     ('{"classes": ["a"]}', 'not a class_counts.json of format'),
      ('{"format": 1, "classes": ["a"], "pixel": [1]}', r"unknown keys \['pixel'\]")],
 )  # fmt: skip
 def test_broken_files_say_what_to_do(text: str, message: str) -> None:
