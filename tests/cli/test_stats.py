@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from imbdense.cli.main import main
@@ -68,7 +69,8 @@ def test_a_foreign_config_is_counted_without_its_model(tmp_path, capsys):
         "model = dict(type='NoSuchDetector')\n"
         "names = ('Person', 'Car', 'Bicycle', 'OtherVehicle')\n"
         "def_ = dict(type='CocoDataset', metainfo=dict(classes=names), pipeline=[dict(type='LoadImageFromFile')],\n"
-        f"            data_root={str(root)!r}, ann_file='annotations/train.json', data_prefix=dict(img='images/train'))\n"
+        f"            data_root={str(root)!r}, ann_file='annotations/train.json',\n"
+        "            data_prefix=dict(img='images/train'))\n"
         "train_dataloader = dict(batch_size=1, dataset=dict(type='RepeatDataset', times=3, dataset=def_))\n"
     )
     assert main(['stats', str(config), '--out', str(tmp_path / 'out')]) == 0
@@ -79,9 +81,12 @@ def test_a_foreign_config_is_counted_without_its_model(tmp_path, capsys):
 def test_a_segmentation_config(tmp_path, capsys):
     pytest.importorskip('mmseg')
     root = write_seg_folder(tmp_path / 'data')
-    write_label(root / 'labels' / 'train' / '003.png', __import__('numpy').zeros((40, 56), 'uint8'))
+    write_label(root / 'labels' / 'train' / '003.png', np.zeros((40, 56), np.uint8))
     config = tmp_path / 'seg.py'
-    part = "dict(type='imbdense.SegFolderDataset', metainfo=dict(classes={classes!r}), data_root={root!r}, data_prefix=dict(img_path='images/{split}', seg_map_path='labels/{split}'))"
+    part = (
+        "dict(type='imbdense.SegFolderDataset', metainfo=dict(classes={classes!r}), data_root={root!r}, "
+        "data_prefix=dict(img_path='images/{split}', seg_map_path='labels/{split}'))"
+    )
     lines = ["default_scope = 'mmseg'"]
     for split in ('train', 'val'):
         lines.append(f'{split}_dataloader = dict(dataset={part.format(classes=CLASSES, root=str(root), split=split)})')

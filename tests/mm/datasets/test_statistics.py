@@ -51,7 +51,17 @@ def test_a_host_data_set_in_its_own_order(root, options):
 
 def test_wrappers_are_seen_through(root):
     train, val = seg(root), seg(root, 'val')
-    joined = RepeatDataset(ConcatDataset([train, val]), 3)
+    part = {
+        'type': 'imbdense.SegFolderDataset',
+        'data_root': str(root),
+        'metainfo': {'classes': CLASSES},
+    }
+    parts = [
+        {**part, 'data_prefix': {'img_path': f'images/{split}', 'seg_map_path': f'labels/{split}'}}
+        for split in ('train', 'val')
+    ]
+    joined = RepeatDataset({'type': 'ConcatDataset', 'datasets': parts}, 3)
+    assert len(class_table(ConcatDataset([train, val]))) == 6
     table = class_table(joined)
     assert len(table) == len(joined) == 18
     assert (
