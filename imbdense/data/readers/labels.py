@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.data.readers.masks import read_mask
+from imbdense.data.readers.masks import mask_nodata, read_mask
 from imbdense.data.readers.palettes import Colour, colours_to_index
 
 IGNORED, INVALID = 255, 254
@@ -33,6 +33,7 @@ class LabelFormat:
         reduce_zero_label: the background 0 is not a class.
         label_map: pairs (old index, new index); unnamed indices stay.
         palette: rows (red, green, blue, index) for colour-coded masks; see ``palettes.colour_table``.
+        nodata_ignored: pixels that a GeoTIFF declares as nodata are ignored (as ``imbdense.LoadGeoTiffWindow`` does).
     """
 
     classes: tuple[str, ...]
@@ -40,6 +41,7 @@ class LabelFormat:
     reduce_zero_label: bool = False
     label_map: tuple[tuple[int, int], ...] = ()
     palette: tuple[Colour, ...] = ()
+    nodata_ignored: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.classes) <= MAX_CLASSES:
@@ -56,11 +58,12 @@ class LabelFormat:
         reduce_zero_label: bool = False,
         label_map: Mapping[int, int] | None = None,
         palette: Sequence[Colour] = (),
+        nodata_ignored: bool = False,
     ) -> LabelFormat:
         """Build from plain containers."""
         pairs = tuple(sorted((int(old), int(new)) for old, new in (label_map or {}).items()))
         rows = tuple((int(r), int(g), int(b), int(index)) for r, g, b, index in palette)
-        return cls(tuple(classes), int(ignore_index), bool(reduce_zero_label), pairs, rows)
+        return cls(tuple(classes), int(ignore_index), bool(reduce_zero_label), pairs, rows, bool(nodata_ignored))
 
     @cached_property
     def lookup(self) -> NDArray[np.uint8]:
@@ -92,7 +95,7 @@ def read_indices(path: str | Path, label_format: LabelFormat) -> NDArray[Any]:
     """
     mask = read_mask(path)
     if mask.ndim == 2:
-        return mask
+        return _without_nodata(mask, path, label_format) if label_format.nodata_ignored else mask
     if not label_format.palette:
         grey = bool((mask[..., 0] == mask[..., 1]).all() and (mask[..., 0] == mask[..., 2]).all())
         what = 'all three equal: save one channel only' if grey else 'a colour-coded mask'
@@ -103,6 +106,15 @@ def read_indices(path: str | Path, label_format: LabelFormat) -> NDArray[Any]:
             'Convert it once to an index PNG, or give the palette (colour of each class) to SegFolderDataset.',
         )
     return colours_to_index(mask, label_format.palette, path)
+
+
+def _without_nodata(mask: NDArray[Any], path: str | Path, label_format: LabelFormat) -> NDArray[Any]:
+    """Nodata pixels get a stored value that is ignored."""
+    nodata = mask_nodata(path)
+    ignored = np.flatnonzero(label_format.lookup == IGNORED)
+    if nodata is None or ignored.size == 0:
+        return mask
+    return np.where(mask == nodata, mask.dtype.type(ignored[-1]), mask)
 
 
 def read_label(path: str | Path, label_format: LabelFormat) -> NDArray[np.uint8]:

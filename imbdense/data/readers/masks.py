@@ -52,6 +52,15 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     return _as_label(array, path)
 
 
+def mask_nodata(path: str | Path) -> float | None:
+    """The value that a TIFF declares as "no data"; None for other files, without one, or without rasterio."""
+    path = Path(path)
+    if _head(path)[:4] not in _TIFF or not _has_rasterio():
+        return None
+    with gdal_session(), _open_quietly(path) as source:
+        return None if source.nodata is None else float(source.nodata)
+
+
 def mask_size(path: str | Path) -> tuple[int, int]:
     """(height, width) from the header alone, for any image; works for labels and images.
 

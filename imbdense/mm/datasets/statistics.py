@@ -112,7 +112,8 @@ def label_format(dataset: Any) -> LabelFormat:
     """How the label files of an (unwrapped) segmentation data set become class indices.
 
     From its class list, ``ignore_index``, the ``label_map`` and ``reduce_zero_label`` of its records, and the palette
-    of ``imbdense.LoadSegMask`` in its pipeline.
+    of ``imbdense.LoadSegMask`` in its pipeline. Where ``imbdense.LoadGeoTiffWindow`` loads, label nodata is ignored
+    (that of the image is not known to the count).
     """
     first = _info(dataset, 0) if len(dataset) else {}
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or ()
@@ -123,6 +124,7 @@ def label_format(dataset: Any) -> LabelFormat:
         reduce_zero_label=bool(first.get('reduce_zero_label', False)),
         label_map=first.get('label_map'),
         palette=palettes[0] if palettes else (),
+        nodata_ignored=any(type(t).__name__ == 'LoadGeoTiffWindow' for t in transforms),
     )
 
 

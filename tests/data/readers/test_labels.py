@@ -80,3 +80,13 @@ def test_a_palette_that_names_a_colour_twice_is_refused():
 def test_too_many_classes_are_refused():
     with pytest.raises(ValueError, match='1 to 254'):
         LabelFormat.of([str(i) for i in range(255)])
+
+
+def test_nodata_of_a_geotiff_is_ignored_where_asked(tmp_path):
+    rasterio = pytest.importorskip('rasterio')
+    path = tmp_path / 'n.tif'
+    options = {'driver': 'GTiff', 'height': 1, 'width': 3, 'count': 1, 'dtype': 'uint8', 'nodata': 0}
+    with rasterio.open(path, 'w', **options) as target:
+        target.write(np.array([[[0, 1, 2]]], np.uint8))
+    assert read_label(path, LabelFormat.of(CLASSES)).tolist() == [[0, 1, 2]]
+    assert read_label(path, LabelFormat.of(CLASSES, nodata_ignored=True)).tolist() == [[255, 1, 2]]
