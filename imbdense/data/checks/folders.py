@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from imbdense.data.checks.splits import DetectionSplit, SegmentationSplit, Split, detection_split
+from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.labels import LabelFormat
@@ -64,18 +65,31 @@ def _segmentation(root: Path, classes: Sequence[str] | None) -> list[Segmentatio
     splits = []
     for name, folder, chosen in parts:
         images, labels = root / 'images' / folder, root / 'labels' / folder
-        pairs = pair_files(images if images.is_dir() else root / 'images', labels, chosen)
-        splits.append(
-            SegmentationSplit(
-                name,
-                tuple(image for image, _ in pairs),
-                tuple(label or '' for _, label in pairs),
-                label_format,
-                str(labels),
-                name if chosen else '',
-            )
-        )
+        splits.append(_paired(name, images if images.is_dir() else root / 'images', labels, chosen, label_format))
     return splits
+
+
+def _paired(
+    name: str, images: Path, labels: Path, chosen: list[str] | None, label_format: LabelFormat
+) -> SegmentationSplit:
+    """The pairs of one split; missing partners become findings, so that all of them are listed."""
+    faults: list[LabelReadError] = []
+    pairs = pair_files(images, labels, chosen, faults=faults)
+    findings = [Finding('error', f.code, f.path, f.problem, f.cure) for f in faults]
+    if chosen is None:
+        used = {label for _, label in pairs}
+        orphans = sorted(set(list_files(labels, '', LABEL_SUFFIXES).values()) - used)
+        cure = 'Add the image, or remove the label; it is not used.'
+        findings += [Finding('warning', 'label_without_image', path, 'has no image.', cure) for path in orphans]
+    return SegmentationSplit(
+        name,
+        tuple(image for image, _ in pairs),
+        tuple(label or '' for _, label in pairs),
+        label_format,
+        str(labels),
+        name if chosen else '',
+        tuple(findings),
+    )
 
 
 def _coco(root: Path, file: Path, classes: Sequence[str] | None) -> DetectionSplit:

@@ -83,11 +83,10 @@ def _empty_labels(result: ScanResult) -> list[Finding]:
 
 def _class_findings(result: ScanResult) -> list[Finding]:
     """Absent classes and much ignored area, for the split as a whole."""
-    counts = result.counts
-    assert counts.pixels is not None
+    counts, pixels = result.counts, result.counts.of('pixels')
     found = []
-    absent = [name for name, value in zip(counts.classes, counts.pixels.tolist()) if value == 0]
-    if absent and counts.pixels.sum():
+    absent = [name for name, value in zip(counts.classes, pixels.tolist()) if value == 0]
+    if absent and pixels.sum():
         found.append(
             Finding(
                 'warning',
@@ -97,7 +96,7 @@ def _class_findings(result: ScanResult) -> list[Finding]:
                 'Check the class list and its order; an absent class has no score and no weight.',
             )
         )
-    total = int(counts.pixels.sum()) + counts.ignored_pixels
+    total = int(pixels.sum()) + counts.ignored_pixels
     if total and counts.ignored_pixels > MOSTLY * total:
         found.append(
             Finding(

@@ -44,6 +44,7 @@ def pair_files(
     *,
     image_suffix: str = '',
     label_suffix: str = '',
+    faults: list[LabelReadError] | None = None,
 ) -> list[tuple[str, str | None]]:
     """(image, label) paths, sorted by image, or in the order of ``names``.
 
@@ -53,6 +54,7 @@ def pair_files(
     Args:
         names: names without (or with) suffix, relative to both folders; default every image in the folder.
         label_dir: None = images without labels.
+        faults: a list to collect missing partners in instead of raising at the first one; such pairs are left out.
 
     Raises:
         LabelReadError: a folder is missing or empty; an image or label of the split is missing (it is named).
@@ -62,20 +64,26 @@ def pair_files(
     chosen = sorted(images) if names is None else [_bare(name, image_suffix) for name in names]
     pairs: list[tuple[str, str | None]] = []
     for stem in chosen:
+        fault = None
         if stem not in images:
-            raise LabelReadError(
+            fault = LabelReadError(
                 os.path.join(image_dir, stem + image_suffix),
                 'missing',
                 'is in the split, but there is no such image.',
                 'Correct the split file, the folder or img_suffix.',
             )
-        if labels is not None and stem not in labels:
-            raise LabelReadError(
+        elif labels is not None and stem not in labels:
+            fault = LabelReadError(
                 os.path.join(str(label_dir), stem + label_suffix),
                 'missing',
                 f'does not exist, but its image {images[stem]} does.',
                 'Add the label, or list the labelled images in a split file (ann_file).',
             )
+        if fault is not None and faults is None:
+            raise fault
+        if fault is not None and faults is not None:
+            faults.append(fault)
+            continue
         pairs.append((images[stem], None if labels is None else labels[stem]))
     return pairs
 

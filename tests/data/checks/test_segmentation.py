@@ -83,6 +83,14 @@ def test_each_fault_is_found_alone_with_its_file(root, damage, code, severity, f
     assert finding.cure
 
 
+def test_missing_partners_are_all_listed(root):
+    for path in ('labels/train/001.png', 'labels/train/002.png', 'images/val/100.png'):
+        (root / path).unlink()
+    findings = found_in(root)
+    assert [finding.file[-9:] for finding in findings['missing']] == ['train/001', 'train/002']
+    assert findings['label_without_image'][0].file.endswith('labels/val/100.png')
+
+
 def test_the_same_image_in_two_splits_is_an_error_and_twice_in_one_a_warning(root):
     shutil.copy(root / 'images/train/001.png', root / 'images/val/100.png')
     shutil.copy(root / 'images/train/002.png', root / 'images/train/003.png')

@@ -121,11 +121,13 @@ def test_everything_absent_leaves_streets_and_houses() -> None:
 
 
 def test_minimum_number_of_instances() -> None:
-    report = solve(BASE.changed(mix={'imbalance_ratio': 300.0, 'min_instances': 4}))
+    profile = {'high_vegetation': 300.0, 'truck': 3.0, 'bike': 1.0}
+    report = solve(BASE.changed(mix={'profile': profile, 'min_instances': 4}))
     assert min(report['instances'].values()) >= 4
 
 
 def test_smaller_objects_come_in_larger_numbers_at_the_same_shares() -> None:
-    full, half = (solve(BASE.changed(mix={'imbalance_ratio': 50.0, 'object_scale': scale})) for scale in (1.0, 0.5))
-    assert half['instances']['vehicle'] > 2 * full['instances']['vehicle']
+    profile = {'high_vegetation': 50.0, 'vehicle': 10.0, 'bike': 1.0}
+    full, half = (solve(BASE.changed(mix={'profile': profile, 'object_scale': scale})) for scale in (1.0, 0.6))
+    assert half['instances']['vehicle'] > 1.8 * full['instances']['vehicle']
     assert half['expected_ratio'] == pytest.approx(50, rel=0.25)
