@@ -48,7 +48,7 @@ class ReportHook(Hook):
     evaluation. A file that cannot be written is a warning, never the end of a training.
 
     Args:
-        rare: number of rarest classes to keep images for.
+        rare: keep images for at most this many of the rarest classes, and for at most a third of all.
         images: images per class.
         window: side in pixels of the kept part of large images, round the errors.
     """
@@ -112,7 +112,8 @@ class ReportHook(Hook):
         """Forget the images of the previous evaluation."""
         classes = dataset_meta(runner).get('classes') or ()
         counts = _counts(runner, classes)
-        watched = range(len(classes)) if counts is None else rarest(counts, self.rare)
+        limit = self._limit(len(classes))
+        watched = range(len(classes)) if counts is None else rarest(counts, limit)
         self._kept = (
             KeptImages(len(classes), list(watched), self.images, self.window) if classes and self.rare else None
         )
@@ -162,7 +163,11 @@ class ReportHook(Hook):
     def _shown(self, runner: Any, kept: KeptImages, names: list[str]) -> list[int]:
         """The classes whose pictures are written, rarest first."""
         counts = _counts(runner, names)
-        return rarest(kept.truth if counts is None else counts, self.rare)
+        return rarest(kept.truth if counts is None else counts, self._limit(len(names)))
+
+    def _limit(self, num_classes: int) -> int:
+        """At most a third of the classes are rare; at least one."""
+        return min(self.rare, max(round(num_classes / 3), 1))
 
     def _write_run(self, runner: Any, finished: bool = False) -> None:
         """Write or renew run.json on rank 0; a test run only adds to that of its training."""

@@ -19,6 +19,8 @@ from imbdense.report.page import swatch, table
 from imbdense.report.story import Story
 from imbdense.report.svg import number
 
+DRAWN_SEED = 100_000
+"""Seeds from here on were drawn by the runner, because the config had none; they say nothing to a reader."""
 RARE_COLUMNS = 3
 """With more rare classes the table would not fit; they are on the cards."""
 
@@ -135,7 +137,7 @@ def _first_value(story: Story, name: str) -> float:
 def _seeds(experiment: Experiment) -> str:
     """The seeds, or how many runs when they are unknown or many."""
     seeds = [run.seed for run in experiment.runs]
-    if None in seeds or len(seeds) > 5:
+    if None in seeds or len(seeds) > 5 or max(seeds) >= DRAWN_SEED:
         return str(len(seeds))
     return ', '.join(str(seed) for seed in seeds)
 
