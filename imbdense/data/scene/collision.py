@@ -10,7 +10,7 @@ class CollisionIndex:
     """A growing set of oriented rectangles in the plane."""
 
     def __init__(self) -> None:
-        self._rows = np.empty((256, 6))  # x, y, hx, hy, yaw, circumradius
+        self._rows: NDArray[np.float64] = np.empty((256, 6))  # x, y, hx, hy, yaw, circumradius
         self._count = 0
 
     def add(self, x: float, y: float, half: tuple[float, float], yaw: float) -> None:

@@ -60,7 +60,7 @@ def solve_mix(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Came
     total = sum(camera.width * camera.height for camera in cameras)
     scale = dry_run_scale(total)
     pool = _fill_pool(config, builder, cameras, weights, total, scale)
-    chosen = np.zeros(len(pool.objects), bool)
+    chosen: NDArray[np.bool_] = np.zeros(len(pool.objects), bool)
     best: tuple[float, World, list[SceneObject], dict[int, float]] | None = None
     rounds = 0
     while rounds <= config.mix.correction_rounds:
@@ -102,7 +102,7 @@ def visible_pixels(world: World, cameras: Sequence[Camera], scale: float) -> NDA
         counts += np.bincount(world.instance[face[face != NO_HIT]], minlength=len(counts))
         rays += math.prod(camera.directions(scale).shape[:2])
         pixels += camera.width * camera.height
-    return counts[1:] * (pixels / max(rays, 1))
+    return counts[1:].astype(np.float64) * (pixels / max(rays, 1))
 
 
 def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Camera], weights: Mapping[int, float],

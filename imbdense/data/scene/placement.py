@@ -100,6 +100,7 @@ class Placer:
         if class_id in _VEGETATION:
             crown = _CROWN_SHARE * max(half)
             half = (0.5, 0.5) if small else (crown, crown)
+        site: Site | None
         for attempt in range(60 if class_id in _VEGETATION else 40):
             if small:
                 site = _over(small[int(rng.integers(len(small)))], max(asset.half), rng)

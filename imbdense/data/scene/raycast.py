@@ -58,7 +58,8 @@ class RayCaster:
         facing = np.einsum('ij,ij->i', normal, direction)
         normal = np.where(facing[:, None] > 0, -normal, normal)
         reach = np.where(np.isfinite(depth), depth, np.float32(0))
-        return Hits(depth, face, normal, rays[:, :3] + reach[:, None] * rays[:, 3:])
+        point = (rays[:, :3] + reach[:, None] * rays[:, 3:]).astype(np.float32, copy=False)
+        return Hits(depth, face, normal, point)
 
     def faces(self, origin: NDArray[np.float32], direction: NDArray[np.float32]) -> NDArray[np.uint32]:
         """Return only the face met by each ray, ``NO_HIT`` where none."""

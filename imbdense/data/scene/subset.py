@@ -41,7 +41,8 @@ def _best_move(pixels: NDArray[np.float64], chosen: NDArray[np.bool_], residual:
                ) -> tuple[int, ...] | None:
     """The add, removal or swap that brings the sum nearest to the target; ``None`` when none brings it nearer."""
     inside, outside = np.flatnonzero(chosen), np.flatnonzero(~chosen & (pixels > 0))
-    best, move = abs(residual) * 0.98 - 1e-9, None
+    best = abs(residual) * 0.98 - 1e-9
+    move: tuple[int, ...] | None = None
     if len(outside):
         errors = np.abs(residual - pixels[outside])
         if float(errors.min()) < best:

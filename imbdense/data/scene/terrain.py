@@ -84,8 +84,9 @@ def _flatten_roads(terrain: Terrain, layout: Layout) -> NDArray[np.float64]:
     count = len(terrain.heights)
     axis = terrain.low + terrain.cell * np.arange(count)
     x, y = np.meshgrid(axis, axis)
-    edge = np.full((count, count), np.inf)
-    near_x, near_y = x.copy(), y.copy()
+    edge: NDArray[np.float64] = np.full((count, count), np.inf)
+    near_x: NDArray[np.float64] = x
+    near_y: NDArray[np.float64] = y
     for road in layout.roads:
         for start, end in pairwise(road.points):
             step = end - start

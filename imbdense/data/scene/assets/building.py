@@ -64,8 +64,8 @@ def _roof(kind: str, half: NDArray[np.float64], height: float, color: Color, fac
     if kind == 'flat':
         lid = quad([[-hx, -hy, height - 0.05], [hx, -hy, height - 0.05], [hx, hy, height - 0.05],
                     [-hx, hy, height - 0.05]], color, ROUGH)
-        rims = [((0, s * (hy - 0.1), height + 0.15), (2 * hx, 0.2, 0.7)) for s in (-1, 1)]
-        rims += [((s * (hx - 0.1), 0, height + 0.15), (0.2, 2 * hy - 0.4, 0.7)) for s in (-1, 1)]
+        rims = [((0.0, s * (hy - 0.1), height + 0.15), (2 * hx, 0.2, 0.7)) for s in (-1, 1)]
+        rims += [((s * (hx - 0.1), 0.0, height + 0.15), (0.2, 2 * hy - 0.4, 0.7)) for s in (-1, 1)]
         return [lid, *(box(place, size, facade, ROUGH) for place, size in rims)]
     if hx < hy:  # the ridge runs along the longer side
         turned = merge(_roof(kind, np.array([hy, hx]), height, color, facade))
@@ -104,8 +104,8 @@ def _details(kind: str, half: NDArray[np.float64], height: float, rng: np.random
     parts = []
     for _ in range(int(rng.integers(1, 5))):
         size = rng.uniform(0.8, 1.8, 3)
-        place = rng.uniform(-0.7, 0.7, 2) * [hx, hy]
-        parts.append(box((float(place[0]), float(place[1]), height + float(size[2]) / 2),
+        x, y = (float(share) * extent for share, extent in zip(rng.uniform(-0.7, 0.7, 2), (hx, hy)))
+        parts.append(box((x, y, height + float(size[2]) / 2),
                          (float(size[0]), float(size[1]), float(size[2])), (0.58, 0.6, 0.6)))
     if min(hx, hy) > 5 and rng.uniform() < 0.5:
         rectangle = (-0.4 * hx, -0.4 * hx + 3, -1.5, 1.5)

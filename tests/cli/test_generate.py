@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imbdense.cli.main import main
+
+FAST = ['--preset', 'tiny', '--cfg-options', 'mix.correction_rounds=0', 'flight.pattern=nadir',
+        'flight.overlap_side=0.2', 'flight.overlap_forward=0.2']
+
+
+def test_generate_scenes_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('open3d')
+    out = tmp_path / 'set'
+    assert main(['generate', 'scenes', '--out', str(out), '--num', '1', '--seed', '4', '--profile',
+                 'high_vegetation=20,vehicle=5,bike=1', '--imbalance-ratio', '30', '--mapping', 'full', *FAST]) == 0
+    record = json.loads((out / 'dataset.json').read_text())
+    assert record['seed'] == 4 and record['config']['mix']['imbalance_ratio'] == 30
+    assert record['plan'] == {'scenes': 1, 'val': 0, 'mapping': 'full', 'full': False}
+    text = capsys.readouterr().out
+    assert 'scene_000' in text and 'imbalance ratio' in text and 'vehicle' in text
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['--imbalance-ratio', '0.1'], 'mix.imbalance_ratio'),
+    (['--profile', 'balanced', '--imbalance-ratio', '10'], 'cannot be reached'),
+    (['--profile', 'vehicle=many'], 'class=number'),
+    (['--profile', 'cars=1,bike=2'], 'no object class'),
+    (['--num', '0'], 'scenes'),
+    (['--workers', '0'], '--workers'),
+    (['--num', '2', '--val', '2'], 'val=2'),
+    (['--cfg-options', 'flight.agll=40'], "did you mean 'agl'"),
+    (['--cfg-options', 'flight'], 'KEY=VALUE'),
+    (['--cfg-options', 'a.b.c=1'], 'a.b.c'),
+    (['--cfg-options', 'layout.geojson=/no/such.geojson'], '/no/such.geojson'),
+])
+def test_wrong_use_is_one_message_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                  arguments: list[str], words: str) -> None:
+    assert main(['generate', 'scenes', '--out', str(tmp_path / 'x'), '--preset', 'tiny', *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error and 'Traceback' not in error
+    assert not (tmp_path / 'x').exists()
+
+
+def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'file').write_text('')
+    assert main(['generate', 'scenes', '--out', str(tmp_path / 'file' / 'x'), '--num', '1', *FAST]) == 2
+    assert 'cannot use' in capsys.readouterr().err
