@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 
 class ImageClassTable:
@@ -97,7 +98,7 @@ class ImageClassTable:
     @cached_property
     def image_counts(self) -> NDArray[np.int64]:
         """(C,) number of images that contain the class."""
-        return np.bincount(self.classes, minlength=self.num_classes).astype(np.int64)
+        return np.diff(self._by_class[0])
 
     @cached_property
     def empty_images(self) -> NDArray[np.int64]:
@@ -124,8 +125,8 @@ class ImageClassTable:
 
     @cached_property
     def _by_class(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The same entries as compressed columns: (indptr, images, amounts)."""
-        narrow = self.classes.astype(np.uint16) if self.num_classes <= 65536 else self.classes  # 16 bits: radix sort
-        order = np.argsort(narrow, kind='stable')
-        indptr = np.concatenate([[0], np.cumsum(self.image_counts)])
-        return indptr, self.entry_images[order], self.amounts[order]
+        """The same entries as compressed columns: (indptr, images, amounts). One counting pass, no sort."""
+        narrow = np.int32 if self.classes.size < 2**31 else np.int64
+        rows = (self.amounts, self.classes.astype(narrow, copy=False), self.indptr.astype(narrow))
+        columns = csr_array(rows, shape=(len(self), self.num_classes)).tocsc()
+        return columns.indptr.astype(np.int64), columns.indices.astype(np.int64), columns.data

@@ -1,0 +1,130 @@
+"""Speed of the hot paths as ratios against named peers, with equality and n -> 4n checks.
+
+CPU time, one thread, both sides in turn in one process, least of the repetitions. Exit code 1 when a case is slower
+than 1.5 x its target, gives other results than the peer, or grows faster than it should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from imbdense.benchmark.speed_case import SLACK, SpeedResult
+from imbdense.benchmark.speed_cases import case_names, load_case
+from imbdense.utils.files import atomic_write_text
+
+PACKAGES = ('torch', 'numpy', 'scipy', 'numba', 'opencv-python', 'rasterio', 'scikit-learn', 'mmsegmentation',
+            'onedl-mmsegmentation', 'mmdet', 'onedl-mmdetection')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the sub-command."""
+    parser.add_argument('case', nargs='*', metavar='CASE', help=f'cases to run, default all: {", ".join(case_names())}')
+    parser.add_argument('--json', action='store_true', help='print the results as JSON')
+    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the table, docs/benchmarks/speed.md')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the cases, print the table; 1 when one fails."""
+    from imbdense.cli.main import UserError
+
+    names = args.case or case_names()
+    unknown = [name for name in names if name not in case_names()]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], case_names(), n=2)
+        hint = f'Did you mean {" or ".join(near)}?' if near else f'The cases are {", ".join(case_names())}.'
+        raise UserError(f'there is no speed case {unknown[0]!r}. {hint}')
+    results = [result for name in names for result in measure(name)]
+    if args.json:
+        print(json.dumps({'machine': machine(), 'results': [result.to_dict() for result in results]}, indent=1))
+    else:
+        print_table(results)
+    if args.markdown:
+        atomic_write_text(args.markdown, markdown(results))
+    return 0 if all(result.good for result in results) else 1
+
+
+def measure(name: str) -> list[SpeedResult]:
+    """Run one case; a peer or part that is not installed makes a failed line instead of a traceback."""
+    try:
+        return list(load_case(name).measure())
+    except ImportError as error:
+        return [SpeedResult(name, 'could not run', '', float('nan'), float('nan'), 'x', str(error), False)]
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
+    cpu = platform.processor() or platform.machine()
+    if Path('/proc/cpuinfo').exists():
+        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+        cpu = next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), cpu)
+    found = {'cpu': f'{cpu}, {os.cpu_count()} logical', 'system': platform.platform(terse=True),
+             'python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def print_table(results: Sequence[SpeedResult]) -> None:
+    """The results on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title='speed (CPU time, one thread; lower is better)', title_justify='left')
+    for column in ('case', 'what', 'peer', 'measured', 'target', 'n → 4n', 'check'):
+        table.add_column(column, overflow='fold')
+    for result in results:
+        colour = 'green' if result.good else 'red'
+        table.add_row(result.name, result.what, result.peer, f'[{colour}]{_number(result.value, result.unit)}[/]',
+                      _number(result.target, result.unit), _growth(result), result.note)
+    Console().print(table)
+
+
+def markdown(results: Sequence[SpeedResult]) -> str:
+    """The page of the docs."""
+    lines = [
+        '# Speed',
+        '',
+        'Written by `imbdense benchmark speed --markdown docs/benchmarks/speed.md`. CPU time, one thread, both sides',
+        'in turn in one process, least of at least five repetitions (one for the peer of `sampler-start`). "×" is ours',
+        'divided by the peer. Results are checked for equality in the same process. "n → 4n" is how much four times',
+        'the work costs. The process keeps freed memory, so that page faults do not blur the times. The command fails',
+        f'above {SLACK} times a target.',
+        '',
+        '| case | what | peer | measured | target | n → 4n | ours ms | peer ms | check |',
+        '|---|---|---|---:|---:|---:|---:|---:|---|',
+    ]
+    for r in results:
+        mark = '' if r.good else ' **fails**'
+        lines.append(
+            f'| `{r.name}` | {r.what} | {r.peer} | {_number(r.value, r.unit)}{mark} | {_number(r.target, r.unit)} | '
+            f'{_growth(r)} | {_ms(r.ours_ms)} | {_ms(r.peer_ms)} | {r.note} |'
+        )
+    lines += ['', '## Machine', ''] + [f'* {key}: {value}' for key, value in machine().items()]
+    return '\n'.join(lines) + '\n'
+
+
+def _number(value: float, unit: str) -> str:
+    """Three significant digits."""
+    if value != value:
+        return '–'
+    return f'{value:.3g} {"×" if unit == "x" else unit}'
+
+
+def _growth(result: SpeedResult) -> str:
+    """The n -> 4n factor."""
+    return '–' if result.growth is None else f'{result.growth:.2f}'
+
+
+def _ms(value: float) -> str:
+    """Milliseconds for the curious; the ratio is what counts."""
+    return '–' if value != value else f'{value:.3g}'

@@ -1,0 +1,28 @@
+"""The speed cases by name. Each room is a module with ``CASES``; its imports happen when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    'losses': ('balanced-softmax', 'reweighted-ce'),
+    'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
+    'scan': ('label-scan', 'label-scan-cached'),
+    'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
+    'sampling': ('sampler-start',),
+    'scene': ('scene',),
+}
+"""Module -> the names of its cases, so that the list is known without importing anything."""
+
+
+def case_names() -> list[str]:
+    """All names, in the order of the table."""
+    return [name for names in ROOMS.values() for name in names]
+
+
+def load_case(name: str) -> Any:
+    """Return one case (it has ``measure() -> list[SpeedResult]``); ``KeyError`` for an unknown name."""
+    room = next(room for room, names in ROOMS.items() if name in names)
+    module = importlib.import_module(f'imbdense.benchmark.speed_cases.{room}')
+    return next(case for case in module.CASES if case.name == name)

@@ -1,0 +1,84 @@
+"""Losses that correct the prior, against plain cross-entropy: forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imbdense.benchmark.speed_case import SpeedCase, Workload, require_close
+from imbdense.core.stats import class_weights
+
+CLASSES = 19
+COUNTS = [1e7 / (c + 1) ** 2 for c in range(CLASSES)]
+
+
+def _inputs(scale: float) -> tuple[Tensor, Tensor]:
+    """Logits (1, 19, H, W) that want a gradient, and labels with a tenth ignored."""
+    generator = torch.Generator().manual_seed(0)
+    side = int(512 * scale**0.5)
+    logits = torch.randn(1, CLASSES, side, side, generator=generator)
+    target = torch.randint(CLASSES, (1, side, side), generator=generator)
+    target[torch.rand(target.shape, generator=generator) < 0.1] = 255
+    return logits.requires_grad_(True), target
+
+
+def _step(
+    loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor
+) -> Callable[[], tuple[float, Tensor]]:
+    """One forward and backward pass."""
+
+    def step() -> tuple[float, Tensor]:
+        logits.grad = None
+        value = loss(logits, target)
+        value.backward()
+        return float(value.detach()), logits.grad[0, :, :4, :4].clone()
+
+    return step
+
+
+def _workload(
+    scale: float, ours: Callable[[Tensor, Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor]
+) -> Workload:
+    """Time against plain cross-entropy; check value and gradient against the ``formula`` written with torch."""
+    logits, target = _inputs(scale)
+    expected = _step(formula, logits, target)()
+
+    def check(result: tuple[float, Tensor], _plain: tuple[float, Tensor]) -> str:
+        require_close('gradients', result[1], expected[1], 1e-8)
+        return require_close('losses', result[0], expected[0], 1e-4)
+
+    plain = _step(lambda z, y: F.cross_entropy(z, y, ignore_index=255), logits, target)
+    return Workload(_step(ours, logits, target), plain, check)
+
+
+def balanced_softmax(scale: float) -> Workload:
+    """imbdense.BalancedSoftmaxLoss with known counts."""
+    from imbdense.registry import MODELS
+
+    loss = MODELS.build({'type': 'imbdense.BalancedSoftmaxLoss', 'class_counts': COUNTS})
+    shift = torch.log(torch.tensor(COUNTS)).view(1, -1, 1, 1)
+    return _workload(
+        scale, lambda z, y: loss(z, y, ignore_index=255), lambda z, y: F.cross_entropy(z + shift, y, ignore_index=255)
+    )
+
+
+def reweighted_ce(scale: float) -> Workload:
+    """imbdense.ReweightedCELoss with known counts."""
+    from imbdense.registry import MODELS
+
+    loss = MODELS.build({'type': 'imbdense.ReweightedCELoss', 'class_counts': COUNTS})
+    weight = torch.as_tensor(class_weights(COUNTS, 'inverse'), dtype=torch.float32)
+    return _workload(
+        scale, lambda z, y: loss(z, y, ignore_index=255), lambda z, y: F.cross_entropy(z, y, weight, ignore_index=255)
+    )
+
+
+CASES = (
+    SpeedCase('balanced-softmax', 'BalancedSoftmaxLoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
+              balanced_softmax, small=1.0, repeats=15, peer_repeats=15),
+    SpeedCase('reweighted-ce', 'ReweightedCELoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
+              reweighted_ce, small=1.0, repeats=15, peer_repeats=15),
+)

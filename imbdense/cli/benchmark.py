@@ -1,0 +1,38 @@
+"""Speed against named peers, the demo run, and the proof on real data.
+
+  imbdense benchmark speed [CASE ...]   ratios against the usual code, with equality and scaling checks
+  imbdense benchmark demo               generate data, train plain and rebalanced, report
+  imbdense benchmark proof              the comparison tables of the docs
+
+`imbdense benchmark NAME --help` tells the options of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+SUBCOMMANDS: dict[str, str] = {
+    'speed': 'imbdense.benchmark.speed',
+    'demo': 'imbdense.benchmark.demo',
+    'proof': 'imbdense.benchmark.proof',
+}
+"""Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The name of the sub-command; the rest is parsed by its module."""
+    parser.add_argument('name', choices=list(SUBCOMMANDS), help='what to run')
+    parser.add_argument('options', nargs=argparse.REMAINDER, help='options of the sub-command')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one sub-command and return its exit code."""
+    module = importlib.import_module(SUBCOMMANDS[args.name])
+    parser = argparse.ArgumentParser(
+        prog=f'imbdense benchmark {args.name}',
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(args.options)))
