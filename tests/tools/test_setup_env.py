@@ -60,7 +60,7 @@ class Bench:
         """Run the set-up to its end; the calls of the stand-in begin anew."""
         (self.fake / 'calls').unlink(missing_ok=True)
         process = self.start(*options, **variables)
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=240)
         return process.returncode, text
 
     def calls(self, word: str = '') -> list[str]:
@@ -112,7 +112,7 @@ def test_the_second_run_does_nothing_and_is_quick(bench: Bench) -> None:
     code, text = bench.run()
     assert code == 0 and 'up to date' in text
     assert bench.calls() == []
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15  # half a second on an idle machine
 
 
 def test_changed_requirements_run_only_what_depends_on_them(bench: Bench) -> None:
@@ -138,13 +138,13 @@ def test_an_interrupted_compile_goes_on_where_it_stopped(bench: Bench, number: s
     (bench.fake / 'hang').write_text('pip wheel ')
     process = bench.start()
     marker = bench.fake / 'hanging'
-    for _ in range(300):
+    for _ in range(1200):
         if marker.exists() and marker.read_text():
             break
         time.sleep(0.1)
     child = int(marker.read_text())
     process.send_signal(number)
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and 'run the same command again' in text
     with pytest.raises(ProcessLookupError):  # the compiler does not go on alone
         os.kill(child, 0)
@@ -251,6 +251,6 @@ def test_the_core_environment_holds_only_the_core(bench: Bench) -> None:
 
 def test_two_set_ups_at_once_wait_for_each_other(bench: Bench) -> None:
     first, second = bench.start(), bench.start()
-    texts = [process.communicate(timeout=60)[0] for process in (first, second)]
+    texts = [process.communicate(timeout=240)[0] for process in (first, second)]
     assert first.returncode == 0 and second.returncode == 0, texts
     assert len(bench.calls('-m venv')) == 1
