@@ -6,17 +6,17 @@ for a CPU (data paths, image size, length, no download) is given on the command 
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from pathlib import Path
 
-import pytest
-
-mmseg = pytest.importorskip('mmseg')
-mmdet = pytest.importorskip('mmdet')
-
 import numpy as np
+import pytest
 from PIL import Image
+
+pytest.importorskip('mmseg')
+pytest.importorskip('mmdet')
 
 from imbdense.cli.main import run_verb
 from imbdense.mm.checkpoints import load_checkpoint
@@ -27,9 +27,9 @@ DET_LINE = ("model = dict(bbox_head=dict(loss_cls=dict(_delete_=True, type='imbd
             'use_sigmoid=True, focal_gamma=2.0, focal_alpha=0.25)))')
 
 
-def installed(package: object, name: str) -> Path:
+def installed(package: str, name: str) -> Path:
     """A config file of an installed host; skips where the host ships none."""
-    path = Path(package.__path__[0]) / '.mim' / 'configs' / name  # type: ignore[attr-defined]
+    path = Path(importlib.import_module(package).__path__[0]) / '.mim' / 'configs' / name
     if not path.is_file():
         pytest.skip(f'{path} is not part of this installation')
     return path
@@ -62,7 +62,8 @@ def seg_options(root: Path) -> list[str]:
     loaders = [f'{loader}_dataloader.{key}' for loader in ('train', 'val', 'test')
                for key in (f'dataset.data_root={root}', 'num_workers=0', 'persistent_workers=False')]
     return [*loaders, 'model.pretrained=None', 'model.data_preprocessor.size=(64,64)',
-            'train_dataloader.dataset.pipeline.2.scale=(128,64)', 'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+            'train_dataloader.dataset.pipeline.2.scale=(128,64)',
+            'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
             'val_dataloader.dataset.pipeline.1.scale=(128,64)', 'test_dataloader.dataset.pipeline.1.scale=(128,64)',
             'train_cfg.max_iters=3', 'train_cfg.val_interval=3', 'default_hooks.checkpoint.interval=3',
             'default_hooks.logger.interval=1']
@@ -104,7 +105,7 @@ def losses_of(work_dir: Path) -> list[dict[str, float]]:
 def test_mmseg_config_with_one_line(tmp_path: Path, config: str, lines: list[str]) -> None:
     """Train, find our loss in the log and the counts in the checkpoint, evaluate with the host's metric, predict."""
     root = cityscapes(tmp_path / 'cityscapes')
-    path = child(tmp_path, installed(mmseg, config), SEG_LINE, *lines)
+    path = child(tmp_path, installed('mmseg', config), SEG_LINE, *lines)
     options = ['--cfg-options', *seg_options(root)]
     work_dir = tmp_path / 'run'
     assert run_verb('train', [str(path), '--work-dir', str(work_dir), '--seed', '0', *options]) == 0
@@ -134,7 +135,7 @@ def test_mmseg_config_with_one_line(tmp_path: Path, config: str, lines: list[str
 def test_mmdet_config_with_one_line(tmp_path: Path, lines: list[str]) -> None:
     """RetinaNet: the same, with boxes."""
     root = write_detection(tmp_path / 'coco', mmdet_classes())
-    path = child(tmp_path, installed(mmdet, 'retinanet/retinanet_r50_fpn_1x_coco.py'), DET_LINE, *lines)
+    path = child(tmp_path, installed('mmdet', 'retinanet/retinanet_r50_fpn_1x_coco.py'), DET_LINE, *lines)
     options = ['--cfg-options', *det_options(root)]
     work_dir = tmp_path / 'run'
     assert run_verb('train', [str(path), '--work-dir', str(work_dir), '--seed', '0', *options]) == 0
