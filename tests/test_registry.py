@@ -34,8 +34,7 @@ print(type(built).__module__, type(hook).__module__)
     return done.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize('custom_imports', [False, True])
-@pytest.mark.parametrize('scope', ['mmengine', 'mmseg', 'mmdet'])
+@pytest.mark.parametrize(('scope', 'custom_imports'), [('mmseg', False), ('mmseg', True), ('mmdet', False)])
 def test_prefixed_name_resolves_from_every_scope(scope: str, custom_imports: bool) -> None:
     pytest.importorskip(scope)
     expected = 'imbdense.mm.losses.balanced_softmax imbdense.mm.hooks.class_count_hook'

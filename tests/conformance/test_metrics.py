@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.walk import build, coco_file, evaluate, members, metric_samples
+from tests.conformance.walk import CLASSES, build, coco_file, evaluate, members, metric_samples
 from tests.helpers.two_ranks import run_two_ranks
 
 METRICS = members('metric')
@@ -47,21 +47,31 @@ def test_artefact_is_valid_json_and_says_what_it_is(cls: type, tmp_path: Path) -
     assert record['kind'] and len(record['classes']) == 5
 
 
-def _evaluate_on_rank(name: str, folder: str) -> dict[str, float]:
+def _evaluate_on_rank(folder: str) -> dict[str, dict[str, float]]:
+    """Every metric on every second sample."""
     import torch.distributed as dist
 
-    cls = members('metric')[name]
-    samples = metric_samples(cls, Path(folder))
-    metric = build(cls, Path(folder))
-    metric.dataset_meta = {'classes': ('road', 'roof', 'tree', 'car', 'mast')}
-    for sample in samples[dist.get_rank() :: 2]:
-        metric.process({}, [sample])
-    return metric.evaluate(len(samples))
+    found = {}
+    for name, cls in members('metric').items():
+        samples = metric_samples(cls, Path(folder))
+        metric = build(cls, Path(folder))
+        metric.dataset_meta = {'classes': CLASSES}
+        for sample in samples[dist.get_rank() :: 2]:
+            metric.process({}, [sample])
+        found[name] = metric.evaluate(len(samples))
+    return found
+
+
+@pytest.fixture(scope='module')
+def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, float]]]:
+    """The values of all metrics on both ranks; one start of two processes for all."""
+    folder = tmp_path_factory.mktemp('ranks')
+    coco_file(folder)
+    return run_two_ranks(_evaluate_on_rank, str(folder))
 
 
 @pytest.mark.parametrize('name', METRICS)
-def test_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
-    coco_file(tmp_path)
+def test_two_ranks_equal_one(name: str, on_two_ranks: list[dict[str, dict[str, float]]], tmp_path: Path) -> None:
     single = evaluate(build(METRICS[name], tmp_path), metric_samples(METRICS[name], tmp_path), 4)
-    first, second = run_two_ranks(_evaluate_on_rank, name, str(tmp_path))
-    assert first == pytest.approx(single) and second == pytest.approx(single)
+    for rank in on_two_ranks:
+        assert rank[name] == pytest.approx(single)

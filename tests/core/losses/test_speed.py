@@ -1,6 +1,6 @@
 """Not slower than the losses they replace: CPU-time ratio to F.cross_entropy, forward and backward.
 
-The targets are 1.10 (3 for Dice) at 1 x 19 x 512 x 512; a shared machine is noisy, so the gates here are 1.5 times that.
+The targets are 1.10 (3 for Dice) at 1 x 19 x 512 x 512; a shared machine is noisy, so the gates are 1.5 times that.
 ``imbdense benchmark`` measures the ratios themselves.
 """
 
