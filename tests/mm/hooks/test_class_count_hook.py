@@ -16,7 +16,6 @@ from mmengine.hooks import Hook
 from imbdense.core.stats import ClassCounts, DoubleCorrectionError, ImageClassTable, PriorLedger
 from imbdense.mm.hooks.class_count_hook import ClassCountHook
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, PriorContext, build_ledger, declared_ledger, load_label
-from tests.helpers.two_ranks import run_two_ranks
 from tests.mm.hooks.tiny_run import CLASSES, runner, write_dataset
 
 COUNTS = ClassCounts(('a', 'b'), pixels=[900, 100], images=[4, 2])
@@ -95,38 +94,6 @@ def test_unknown_unit_is_refused() -> None:
     with pytest.raises(ValueError, match='count must be one of'):
         ClassCountHook(count='boxes')
     assert isinstance(ClassCountHook(), Hook)
-
-
-class CannedCount(ClassCountHook):
-    """Counts only where it is rank 0; fails there when asked to."""
-
-    def __init__(self, fail: bool) -> None:
-        super().__init__()
-        self.fail = fail
-
-    def _count(self, loader: object) -> tuple[ClassCounts, PriorLedger, list[str]]:
-        import torch.distributed as dist
-
-        if dist.get_rank() != 0:
-            raise AssertionError('only rank 0 counts')
-        if self.fail:
-            raise ValueError('label 7.png is broken')
-        return COUNTS, PriorLedger(COUNTS.classes, COUNTS.pixels), ['Strange']
-
-
-def _count_on_rank(fail: bool) -> object:
-    try:
-        counts, ledger, unknown = CannedCount(fail)._on_rank_zero(None)
-    except (ValueError, RuntimeError) as error:
-        return str(error)
-    return counts.pixels.tolist(), ledger.prior.tolist(), unknown
-
-
-def test_rank_zero_counts_for_all_and_its_error_reaches_all() -> None:
-    one, other = run_two_ranks(_count_on_rank, False)
-    assert one == other == ([900, 100], [0.9, 0.1], ['Strange'])
-    one, other = run_two_ranks(_count_on_rank, True)
-    assert one == 'label 7.png is broken' and 'rank 0: ValueError: label 7.png is broken' in other
 
 
 # The ledger of the data components, with stand-ins -------------------------------------------------

@@ -93,7 +93,7 @@ def test_no_prior_anywhere_says_what_to_give(dataset: Path, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r'class_counts.*imbdense stats'):
         runner(dataset, tmp_path / 'test', load_from=path, hooks=[POST_HOC]).test()
     given = {**POST_HOC, 'class_counts': COUNTS, 'tau': 0.5}
-    assert runner(dataset, tmp_path / 'given', load_from=path, hooks=[given]).test()
+    assert runner(dataset, tmp_path / 'given', loss=CE, load_from=path, hooks=[given]).test()
 
 
 def test_a_target_prior_is_reached_from_a_balanced_model(dataset: Path, tmp_path: Path) -> None:
