@@ -15,7 +15,7 @@ HOSTS = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
 FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumentations')
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
 CORE_MAY_LAZILY = ('numba', 'faiss')
-SHARED_CORE = ('imbdense.core.stats', 'imbdense.core.reduction', 'imbdense.core.checks', 'imbdense.core.metrics.confusion')
+SHARED_CORE = tuple(f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'metrics.confusion'))
 SOURCES = sources()
 each = pytest.mark.parametrize('source', SOURCES, ids=[item.where for item in SOURCES])
 
