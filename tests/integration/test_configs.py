@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,3 +103,40 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     heads = [config.model.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if config.model.get(key)]
     heads += [config.model.roi_head.bbox_head] if 'roi_head' in config.model else []
     assert {head.num_classes for head in heads} == classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', CONFIGS, ids=name_of)
+def test_one_step(path: Path, tmp_path: Path) -> None:
+    """Forward and backward of two tiny samples with the counts of the data bound: finite losses, a gradient."""
+    import torch
+    from mmengine.dataset import pseudo_collate
+
+    from imbdense.mm.datasets.statistics import class_counts, class_table
+    from imbdense.mm.hooks.class_count_hook import bind_losses
+    from imbdense.mm.prior import build_ledger
+
+    config = on_tiny_data(Config.fromfile(str(path)), tmp_path / 'data')
+    init_default_scope(config.default_scope)
+    if 'size' in config.model.data_preprocessor:
+        config.model.data_preprocessor.size = (128, 128)
+    for step in config.train_dataloader.dataset.pipeline:
+        if 'crop_size' in step:
+            step.crop_size = (128, 128)
+    model = revert(MODELS.build(config.model)).train()
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    counts = class_counts(dataset)
+    ledger, _ = build_ledger(counts, class_table(dataset), dataset, None)
+    bind_losses(model, ledger, counts)
+    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
+    loss, values = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    assert all(bool(torch.isfinite(value).all()) for value in values.values()), values
+    assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.parameters())
+
+
+def revert(model: Any) -> Any:
+    """Batch norm of one process in place of SyncBN, as the runner does."""
+    from mmengine.model import revert_sync_batchnorm
+
+    return revert_sync_batchnorm(model)
