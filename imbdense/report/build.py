@@ -34,9 +34,8 @@ def load_story(work_dirs: Sequence[Path], *, group_by: str | None = None, baseli
 def render(story: Story, title: str | None = None) -> str:
     """The self-contained HTML of a story. Sections without content are left out. Equal stories give equal text."""
     names = ', '.join(experiment.name for experiment in story.experiments)
-    heading = title or (
-        'Report: ' + names if len(story.experiments) < 4 else f'Report on {len(story.experiments)} experiments'
-    )
+    subject = story.common.rstrip('-_. ') or 'Report'
+    heading = title or f'{subject}: {names if len(story.experiments) < 5 else f"{len(story.experiments)} experiments"}'
     size = f'{len(story.runs)} run' + ('s' if len(story.runs) > 1 else '')
     subtitle = escape(f'{size} · {len(story.classes)} classes · {story.scale.measure} as the leading measure')
     return page(

@@ -44,7 +44,7 @@ def numbers_of(record: dict[str, Any]) -> str:
     if record.get('kind') == 'detection':
         return f'{record.get("missed", 0)} of {record.get("objects", 0)} objects missed, {record.get("false", 0)} false'
     truth, found = int(record.get('truth_pixels') or 0), int(record.get('predicted_pixels') or 0)
-    return f'IoU {100 * float(record.get("iou") or 0):.1f} %; {truth:,} true, {found:,} predicted pixels'
+    return f'IoU {100 * float(record.get("iou") or 0):.1f} % ({found:,} pixels predicted, {truth:,} true)'
 
 
 def _draw(story: Story, image: Picture, boxes: list[list[float]], colours: list[Any], focus: int) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,14 @@ class Story:
     """What a report tells.
 
     Attributes:
+        common: what the names of all experiments began with; it is cut off them.
         runs, experiments: the first experiment is the baseline. best: the best one for the rare classes, if several.
         classes, colours: in label order. rare: rarest first. groups: head / medium / tail -> class names.
         counts: (C,) training counts or ``None``. record: the stored class counts. unit: what ``counts`` counts.
         scale: leading measure.
     """
 
+    common: str
     runs: list[Run]
     experiments: list[Experiment]
     best: Experiment | None
@@ -84,16 +87,20 @@ def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | 
                 f'lists cannot be compared in one report. Make one report for each.'
             )
     experiments = group_runs(runs, pattern)
+    common = common_start([experiment.name for experiment in experiments])
     if baseline is not None:
         names = [experiment.name for experiment in experiments]
+        baseline = baseline if baseline in names else f'{common}{baseline}'
         if baseline not in names:
             raise ValueError(f'--baseline {baseline!r} is not among the experiments {names}.')
         experiments.insert(0, experiments.pop(names.index(baseline)))
+    experiments = [Experiment(experiment.name[len(common) :], experiment.runs) for experiment in experiments]
     scale = choose_scale(runs, classes)
     rare = rare_classes(runs, classes)
     record = count_record(runs)
     unit = count_unit(record) or ('pixels' if scale.measure in ('IoU', 'Dice') else 'instances')
     return Story(
+        common,
         list(runs),
         experiments,
         best_for(experiments, scale, rare),
@@ -106,6 +113,17 @@ def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | 
         UNIT_WORDS[unit],
         scale,
     )
+
+
+def common_start(names: Sequence[str]) -> str:
+    """What all names begin with, up to a separator, so that something is left of each; '' for a single name."""
+    if len(names) < 2:
+        return ''
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names))
+    start = ''.join(letters[0] for letters in same)
+    while start and (start[-1] not in '-_. ' or any(name == start for name in names)):
+        start = start[:-1]
+    return start
 
 
 def class_colours(runs: Sequence[Run], classes: Sequence[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from scipy import stats
 from imbdense.report.build import load_story, render
 from imbdense.report.comparison import class_interval, group_runs, mean_of, paired_class
 from imbdense.report.measures import class_value, rare_classes
+from imbdense.report.story import common_start
 from imbdense.report.workdir import WorkDirError, read_run
 from tests.report.work_dirs import CLASSES, add_score_artifacts, detection_run, run_json, segmentation_run, write
 
@@ -226,6 +227,12 @@ def test_values_in_percent_are_not_scaled_again(tmp_path):
     story = load_story([path])
     assert story.scale.factor == 1.0
     assert 20 < mean_of(story.baseline, story.scale)[0] < 100
+
+
+def test_common_start_of_names_is_cut_off():
+    assert common_start(['net_a_ce', 'net_a_rare']) == 'net_a_'
+    assert common_start(['net', 'network']) == '' and common_start(['net_x']) == ''
+    assert common_start(['net_', 'net_b']) == ''
 
 
 def test_keys_with_prefix_and_host_names():

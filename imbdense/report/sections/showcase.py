@@ -39,7 +39,7 @@ def showcase_section(story: Story) -> str:
         rows = []
         for place in comparisons(story, name):
             pictures = (place.image, place.truth, place.before, place.after)
-            captions = (titles[0], titles[1], f'{titles[2]}: {place.words[0]}', f'{titles[3]}: {place.words[1]}')
+            captions = (titles[0], titles[1], *(f'{title}: {words}' for title, words in zip(titles[2:], place.words)))
             figures = ''.join(
                 f'<figure><img src="{data_uri(fit(picture, SIDE))}" alt="{title}"><figcaption>{caption}</figcaption>'
                 '</figure>'
