@@ -73,7 +73,7 @@ def _raster() -> tempfile.TemporaryDirectory[str]:
     rng = np.random.default_rng(0)
     with rasterio.open(
         f'{folder.name}/image.tif', 'w', driver='GTiff', height=4096, width=4096, count=4, dtype='uint16', tiled=True,
-        blockxsize=512, blockysize=512, compress='deflate', crs='EPSG:32616', transform=from_origin(0, 0, 1, 1),
+        blockxsize=512, blockysize=512, compress='deflate', crs='EPSG:32616', transform=from_origin(5e5, 4e6, 1, 1),
     ) as target:
         for band in range(1, 5):
             target.write(rng.integers(200, 1200, (4096, 4096), dtype=np.uint16), band)

@@ -18,8 +18,8 @@ from imbdense.registry import TRANSFORMS
 class LoadSegMask(BaseTransform):
     """Load the label of a segmentation sample: indexed or grey PNG, one-band TIFF or GeoTIFF, or a colour-coded mask.
 
-    Takes the place of mmseg's ``LoadAnnotations``, which reads a palette PNG as it happens to be decoded and takes the
-    first channel of a colour mask. Order as there: colours by ``palette``, ``reduce_zero_label``, ``label_map`` (both
+    Takes the place of mmseg's ``LoadAnnotations``, which hands on whatever the image decoder gives (colours of a
+    palette PNG with OpenCV, three channels of a colour mask). Order as there: colours by ``palette``, ``reduce_zero_label``, ``label_map`` (both
     as the data set put them into ``results``).
 
     Sets ``gt_seg_map`` (H, W) uint8 and adds it to ``seg_fields``.
@@ -30,7 +30,7 @@ class LoadSegMask(BaseTransform):
         ignore_index: label value of ignored pixels.
 
     Raises:
-        LabelReadError: the file is missing, truncated, of the wrong kind, or holds unknown colours or values; the
+        LabelReadError: the file is missing, truncated, of the wrong kind or size, or holds unknown colours or values; the
             message names it and the cure.
     """
 
@@ -57,6 +57,12 @@ class LoadSegMask(BaseTransform):
                     'Give the colour of each class: LoadSegMask(palette=[(r, g, b), ...]).',
                 )
             values = colours_to_index(values, self.palette, path)
+        image_shape = results.get('ori_shape')  # size of the image file: the label may be loaded after a resize
+        if image_shape is not None and tuple(image_shape[:2]) != values.shape:
+            raise LabelReadError(
+                path, 'shape', f'is {values.shape[0]} x {values.shape[1]} pixels (height x width), but its image is '
+                f'{image_shape[0]} x {image_shape[1]}.', 'Make the pair again; `imbdense check CONFIG` lists all such.',
+            )
         results['gt_seg_map'] = map_label_values(
             values, results.get('label_map'), bool(results.get('reduce_zero_label')), self.ignore_index, path
         )
