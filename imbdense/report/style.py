@@ -80,7 +80,8 @@ font-size:12.5px}
 @media(max-width:640px){main,nav{padding-left:14px;padding-right:14px}section{padding:4px 14px 16px}}
 @media print{nav,.tabbar{display:none}.js .pane,.js .pane h3{display:block}section{break-inside:auto;border:0;
 padding:0}body{background:#fff}
-svg,.card,.triple,tr{break-inside:avoid}}
+svg,.card,.triple,tr{break-inside:avoid}h2,h3,h4,.legend{break-after:avoid}.scroll{overflow:visible}
+table{font-size:11px}th,td{padding:3px 5px}main{max-width:none;padding:0}}
 """
 
 SCRIPT = """

@@ -229,6 +229,20 @@ def test_values_in_percent_are_not_scaled_again(tmp_path):
     assert 20 < mean_of(story.baseline, story.scale)[0] < 100
 
 
+def test_object_sizes_and_cooccurrence_are_shown_when_counted(tmp_path):
+    path = segmentation_run(tmp_path, 'plain', 0)
+    info = run_json('plain', 0)
+    info['class_counts'] |= {
+        'cooccurrence': [[120] * 10 for _ in range(10)],
+        'object_sizes': [[0, 0, 3, 1]] * 9 + [[0, 0, 0, 0]],
+    }
+    write(path / 'imbdense/run.json', info)
+    text = render(load_story([path]))
+    check_page(text)
+    assert '<th title="≥ 4">' in text and '<th title="≥ 8">' in text and '≥ 2<' not in text
+    assert 'Which classes occur together' in text
+
+
 def test_common_start_of_names_is_cut_off():
     assert common_start(['net_a_ce', 'net_a_rare']) == 'net_a_'
     assert common_start(['net', 'network']) == '' and common_start(['net_x']) == ''

@@ -8,6 +8,7 @@ import numpy as np
 
 from imbdense.core.stats.indices import imbalance_indices
 from imbdense.report.page import details, swatch, table
+from imbdense.report.sections.data_tables import cooccurrence_table, size_table
 from imbdense.report.story import Story
 from imbdense.report.svg import log_bars
 
@@ -44,7 +45,8 @@ def data_section(story: Story) -> str:
     chart = log_bars(bars, f'{story.unit} per class, logarithmic')
     return (
         f'<p>{sentence}{extra}</p>{chart}<p class="note">{escape(story.unit.capitalize())} per class in the training '
-        f'labels, logarithmic axis; the rarest classes in colour.</p>{_count_table(story, order)}{_ledger(story)}'
+        f'labels, logarithmic axis; the rarest classes in colour.</p>{_count_table(story, order)}'
+        f'{size_table(story, order)}{cooccurrence_table(story, order)}{_ledger(story)}'
     )
 
 

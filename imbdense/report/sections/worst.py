@@ -26,7 +26,7 @@ def worst_section(story: Story) -> str:
         return ''
     return body + (
         '<p class="note">The images of the last evaluation in which the rare class went most wrong; a window round the '
-        'errors where the image is large. The rare class is outlined in white.</p>'
+        'errors where the image is large. Masks: the rare class is outlined; boxes: it is named.</p>'
     )
 
 
