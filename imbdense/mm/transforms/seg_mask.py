@@ -30,7 +30,7 @@ class LoadSegMask(BaseTransform):
         ignore_index: label value of ignored pixels.
 
     Raises:
-        LabelReadError: the file is missing, truncated, of the wrong kind or size, or holds unknown colours or values; the
+        LabelReadError: the file is missing, truncated, of the wrong kind or size, or holds unknown values; the
             message names it and the cure.
     """
 
