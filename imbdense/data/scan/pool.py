@@ -42,10 +42,10 @@ def map_chunks(
     following = iter(chunks)
     try:
         while True:
-            while len(pending) < 3 * workers and (chunk := next(following, None)) is not None:
+            while len(pending) < 3 * workers and (following_chunk := next(following, None)) is not None:
                 with warnings.catch_warnings():
                     warnings.simplefilter('ignore', DeprecationWarning)  # fork beside torch's idle threads
-                    pending.add(pool.submit(function, chunk, *arguments))
+                    pending.add(pool.submit(function, following_chunk, *arguments))
             if not pending:
                 break
             done, pending = wait(pending, return_when=FIRST_COMPLETED)

@@ -99,13 +99,15 @@ def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
         return _leaf(dataset)
     parts = [dataset_statistics(child) for child in inner]
     indices = own_indices(dataset)
-    if all(isinstance(part, InstanceRecords) for part in parts):
-        joined = InstanceRecords.concat(parts)
+    objects = [part for part in parts if isinstance(part, InstanceRecords)]
+    scans = [part for part in parts if isinstance(part, ScanResult)]
+    if not scans:
+        joined = InstanceRecords.concat(objects)
         return joined if indices is None else joined.take(indices)
-    if not all(isinstance(part, ScanResult) for part in parts):
+    if objects:
         raise TypeError(f'{type(dataset).__name__} joins segmentation and detection data sets.')
     dataset_classes(dataset)
-    return _joined(parts, indices)
+    return _joined(scans, indices)
 
 
 def label_format(dataset: Any) -> LabelFormat:
