@@ -50,7 +50,8 @@ def test_the_broken_file_is_named(
     damage(root / folder / 'train' / '002.png')
     options = [f'{loader}_dataloader.{option}' for loader in ('train', 'val', 'test')
                for option in (f'dataset.data_root={root}', 'num_workers=0', 'persistent_workers=False')]
-    code = run_verb('train', ['medical/fpn_mobilenetv2_nuclei_ce.py', '--work-dir', str(tmp_path / 'run'), '--seed', '0',
+    work_dir = str(tmp_path / 'run')
+    code = run_verb('train', ['medical/fpn_mobilenetv2_nuclei_ce.py', '--work-dir', work_dir, '--seed', '0',
                               '--cfg-options', *options, 'train_dataloader.batch_size=4',
                               'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
                               'model.data_preprocessor.size=(64,64)', 'train_cfg.max_iters=4'])

@@ -19,8 +19,8 @@ class LoadSegMask(BaseTransform):
     """Load the label of a segmentation sample: indexed or grey PNG, one-band TIFF or GeoTIFF, or a colour-coded mask.
 
     Takes the place of mmseg's ``LoadAnnotations``, which hands on whatever the image decoder gives (colours of a
-    palette PNG with OpenCV, three channels of a colour mask). Order as there: colours by ``palette``, ``reduce_zero_label``, ``label_map`` (both
-    as the data set put them into ``results``).
+    palette PNG with OpenCV, three channels of a colour mask). Order as there: colours by ``palette``,
+    ``reduce_zero_label``, ``label_map`` (both as the data set put them into ``results``).
 
     Sets ``gt_seg_map`` (H, W) uint8 and adds it to ``seg_fields``.
 
