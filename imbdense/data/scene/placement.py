@@ -15,7 +15,7 @@ from imbdense.data.scene import polygon
 from imbdense.data.scene.assets import Asset, build_asset
 from imbdense.data.scene.collision import CollisionIndex
 from imbdense.data.scene.config import SceneConfig
-from imbdense.data.scene.ground import BUILT, STREET, GroundPlan
+from imbdense.data.scene.ground import APRON, BUILT, STREET, GroundPlan
 from imbdense.data.scene.layout import Layout
 from imbdense.data.scene.rng import stream
 from imbdense.data.scene.sites import Site, SiteFinder
@@ -125,7 +125,8 @@ class Placer:
         cosine, sine = math.cos(site.yaw), math.sin(site.yaw)
         zones = self.ground.zone_at(site.x + u * (hx * cosine) - v * (hy * sine),
                                     site.y + u * (hx * sine) + v * (hy * cosine))
-        return not bool(_zone_table(site.forbidden)[zones].any())
+        paved = (APRON,) if class_id in _VEGETATION else ()  # nothing grows on a parking lot or apron
+        return not bool(_zone_table(site.forbidden + paved)[zones].any())
 
 
 @functools.lru_cache(maxsize=4096)
