@@ -48,8 +48,8 @@ class SpeedCase:
         target: promised ratio of CPU times, ours / peer.
         make: builds the workload at a size; 1.0 is the full one, that of the ratio.
         growth: most that four times the work may cost (4.6 linear, 5.5 n log n); ``None`` when size does not matter.
-        small: size of the smaller work of that comparison; 1.0 where a quarter would fit a cache that the full work
-            does not.
+        small: size of the smaller work of that comparison; above 1 where smaller arrays would fit a cache that the
+            larger ones do not: leaving a cache is no growth of the work.
         repeats: timed repetitions of ours; peer_repeats: of the peer (fewer where it takes seconds).
     """
 
@@ -74,17 +74,17 @@ class SpeedCase:
             ours, peer = interleaved(work.ours, work.peer, self.repeats, self.peer_repeats)
             del work
             gc.collect()
-            growth = None if self.growth is None else self._measured_growth(ours)
+            growth = None if self.growth is None else self._measured_growth()
         fits = growth is None or growth <= self.growth
         note = equality if fits else f'{equality}; four times the work costs {growth:.1f} times, allowed {self.growth}'
         return [self._result(ours / peer, growth, note, ours / peer <= SLACK * self.target and fits, ours, peer)]
 
-    def _measured_growth(self, ours: float) -> float:
-        """What four times the work costs; ``ours`` is the time at full size."""
-        repeats = min(self.repeats, 5)
-        small = ours if self.small == 1.0 else least_time(self.make(self.small).ours, repeats)
-        large = ours if self.small == 0.25 else least_time(self.make(4 * self.small).ours, repeats)
-        return large / small
+    def _measured_growth(self) -> float:
+        """What four times the work costs; both sizes run in turn, so that a busy moment hits both."""
+        repeats = max(5, min(self.repeats, 7))
+        small, large = self.make(self.small).ours, self.make(4 * self.small).ours
+        large_time, small_time = interleaved(large, small, repeats, repeats)
+        return large_time / small_time
 
     def _result(
         self, ratio: float, growth: float | None, note: str, good: bool, ours: float = math.nan, peer: float = math.nan
@@ -117,18 +117,14 @@ class SpeedResult:
                 asdict(self).items()}
 
 
-def least_time(function: Callable[[], Any], repeats: int) -> float:
-    """Least CPU time of one call in seconds, after one call for warming up."""
-    return interleaved(function, None, repeats, 0)[0]
-
-
 def interleaved(
-    ours: Callable[[], Any], peer: Callable[[], Any] | None, repeats: int, peer_repeats: int
+    ours: Callable[[], Any], peer: Callable[[], Any], repeats: int, peer_repeats: int
 ) -> tuple[float, float]:
     """Least CPU time per call of both, run in turn so that a busy moment of the machine hits both."""
-    sides = [(ours, repeats, _group_size(ours))]
-    if peer is not None:
-        sides.append((peer, peer_repeats, 1 if peer_repeats < 3 else _group_size(peer)))
+    sides = (
+        (ours, repeats, _group_size(ours)),
+        (peer, peer_repeats, 1 if peer_repeats < 3 else _group_size(peer)),
+    )
     best = [math.inf, math.inf]
     for turn in range(max(repeats, peer_repeats)):
         for side, (function, count, group) in enumerate(sides):

@@ -83,7 +83,8 @@ def test_verb_prints_json_writes_markdown_and_returns_the_verdict(monkeypatch, c
     printed = json.loads(capsys.readouterr().out)
     assert printed['results'][0]['value'] == 0.1 and 'cpu' in printed['machine'] and 'torch' in printed['machine']
     text = page.read_text()
-    assert '| `toy` | a loop | a longer loop | 0.1 × | 0.2 × | 4.10 |' in text and '* cpu: ' in text
+    assert '| `toy` | a loop | a longer loop | 0.1 × | 0.2 × | 4.10 |' in text
+    assert '* cpu: ' in text and 'above target' not in text
     stub(monkeypatch, False)
     assert main(['benchmark', 'speed', 'rare-crop']) == 1
     assert 'toy' in capsys.readouterr().out

@@ -8,7 +8,7 @@ from typing import Any
 ROOMS: dict[str, tuple[str, ...]] = {
     'losses': ('balanced-softmax', 'reweighted-ce'),
     'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
-    'scan': ('label-scan', 'label-scan-cached'),
+    'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'sampling': ('sampler-start',),
     'scene': ('scene',),

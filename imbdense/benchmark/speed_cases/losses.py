@@ -78,7 +78,7 @@ def reweighted_ce(scale: float) -> Workload:
 
 CASES = (
     SpeedCase('balanced-softmax', 'BalancedSoftmaxLoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
-              balanced_softmax, small=1.0, repeats=15, peer_repeats=15),
+              balanced_softmax, small=2.0, repeats=15, peer_repeats=15),
     SpeedCase('reweighted-ce', 'ReweightedCELoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
-              reweighted_ce, small=1.0, repeats=15, peer_repeats=15),
+              reweighted_ce, small=2.0, repeats=15, peer_repeats=15),
 )

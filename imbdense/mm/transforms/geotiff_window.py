@@ -32,7 +32,7 @@ class LoadGeoTiffWindow(BaseTransform):
     Args:
         window_size: (height, width) or one number; ``None`` = whole raster. Clipped to the raster.
         bands: 1-based band numbers in the order of the model's input channels; ``None`` = all.
-        align: start random windows on block borders (about five times faster on tiled files).
+        align: start random windows on block borders (about three times faster on tiled files).
         value_range: (low, high), for all bands or one pair per band, mapped linearly to 0 … 255 without clipping, so
             that a data preprocessor's usual mean and std apply; ``None`` keeps the values.
         nodata_fill: image value where there are no data, in output units.
