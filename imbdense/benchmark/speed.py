@@ -25,6 +25,8 @@ PACKAGES = ('torch', 'numpy', 'scipy', 'numba', 'opencv-python', 'rasterio', 'sc
 NOTES = (
     '* Other processes on the same cores inflate CPU time as well (shared caches, hyper-threads), the absolute limits',
     '  of `scene` most of all; ratios hardly. The load average is stated below.',
+    '* `scene` runs with `OMP_NUM_THREADS=1`. With two OpenMP threads on two busy cores the same scene took 93 s of CPU',
+    '  instead of 57 s, and longer by the clock too (97 s instead of 61 s): the threads wait for each other.',
     '* `label-scan`: decoding rules, so the ratio depends on how the PNGs were written. Measured apart on the real',
     '  dubai_aerial labels (797×644): 0.26 as they are (palette; OpenCV expands them to colours, which no scan needs),',
     '  0.69 to 0.84 saved as grey PNGs. Files of a few kilobytes (256²) are ruled by the cost of opening them: 0.8 on',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,13 +32,14 @@ class SceneCase:
     """Has the interface of a :class:`~imbdense.benchmark.speed_case.SpeedCase`, with two absolute limits."""
 
     name = 'scene'
-    what = '120 m scene, 216 images 512×384 with masks, depth and ortho, one worker'
+    what = '120 m scene, 216 images 512×384 with masks, depth and ortho, one worker, one thread'
 
     def measure(self) -> list[SpeedResult]:
         """CPU seconds and peak memory of the process."""
         with tempfile.TemporaryDirectory(prefix='imbdense-speed-') as folder:
             done = subprocess.run(
-                [sys.executable, '-c', _CODE, f'{folder}/scene'], capture_output=True, text=True, check=False
+                [sys.executable, '-c', _CODE, f'{folder}/scene'], capture_output=True, text=True, check=False,
+                env={**os.environ, 'OMP_NUM_THREADS': '1'},  # as everywhere here; two threads spin and wait
             )
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f'exit {done.returncode}'
