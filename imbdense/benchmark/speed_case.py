@@ -17,6 +17,8 @@ from typing import Any
 
 SLACK = 1.5
 """A case fails above SLACK x its target: targets are what we promise, machines differ."""
+GROWTH_SLACK = 1.25
+"""The same for growth: on a busy machine one linear piece of code was seen between 3.7 and 4.8; quadratic is 16."""
 QUICK_SECONDS = 0.005
 """Calls shorter than this are timed in groups, so that the clock's resolution does not matter."""
 
@@ -75,8 +77,9 @@ class SpeedCase:
             del work
             gc.collect()
             growth = None if self.growth is None else self._measured_growth()
-        fits = growth is None or growth <= self.growth
-        note = equality if fits else f'{equality}; four times the work costs {growth:.1f} times, allowed {self.growth}'
+        fits = growth is None or growth <= GROWTH_SLACK * self.growth
+        within = growth is None or growth <= self.growth
+        note = equality if within else f'{equality}; four times the work costs {growth:.1f} times, wanted {self.growth}'
         return [self._result(ours / peer, growth, note, ours / peer <= SLACK * self.target and fits, ours, peer)]
 
     def _measured_growth(self) -> float:
