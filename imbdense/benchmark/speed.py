@@ -115,7 +115,7 @@ def markdown(results: Sequence[SpeedResult]) -> str:
         'in turn in one process, least of at least five repetitions (one for the peer of `sampler-start`). "×" is ours',
         'divided by the peer. Results are checked for equality in the same process. "n → 4n" is how much four times',
         'the work costs. The process keeps freed memory, so that page faults do not blur the times. The command fails',
-        f'above {SLACK} times a target, and where four times the work costs more than {GROWTH_SLACK} times what it should',
+        f'above {SLACK} times a target, and where four times the work costs over {GROWTH_SLACK} times what it should',
         '(4.6; 5.5 for n log n).',
         '',
         '| case | what | peer | measured | target | n → 4n | ours ms | peer ms | check |',
