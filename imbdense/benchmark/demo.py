@@ -1,8 +1,8 @@
 """imbdense benchmark demo: what `make train` runs.
 
 Generates the embedded aerial data set, trains a plain and a rebalanced segmentor with the same budget, evaluates both
-and writes one HTML report. Everything is kept in the work dir and nothing finished is done twice, so an interrupted demo
-goes on where it stopped.
+and writes one HTML report. Everything is kept in the work dir and nothing finished is done twice, so an interrupted
+demo goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -42,5 +42,6 @@ def run(args: argparse.Namespace) -> int:
     report = args.work_dir / 'report.html'
     folders = [str(run.folder) for run in runs]
     code = run_verb('report', [*folders, '--out', str(report), '--figure', str(args.work_dir / 'result.png')])
-    print(f'\n{markdown_table(DEMO, runs)}\n\nDone in {(time.monotonic() - start) / 60:.0f} min. Open {report.resolve()}')
+    print(f'\n{markdown_table(DEMO, runs)}')
+    print(f'\nDone in {(time.monotonic() - start) / 60:.0f} min. Open {report.resolve()}')
     return code

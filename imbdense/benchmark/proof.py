@@ -1,4 +1,4 @@
-"""imbdense benchmark proof: plain cross-entropy against rebalancing, equal budget, several seeds, on real and generated data.
+"""imbdense benchmark proof: plain losses against rebalancing, equal budget, several seeds, real and generated data.
 
 Every run is a normal ``imbdense train`` of a config written into its folder, so any row can be repeated by hand.
 Interrupted grids go on where they stopped. The result is a markdown page with the config lines of every method.
@@ -44,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
         for suite in suites:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
         return 0
+    weights = Path(args.sources) / 'weights'
+    if weights.is_dir():
+        os.environ.setdefault('IMBDENSE_WEIGHTS', str(weights))
     for suite in suites:
         prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir)
@@ -73,8 +76,8 @@ def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
     parts = [
         '# Proof: does the rare class get better?',
         '',
-        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md`. Same data, model, schedule and',
-        'number of iterations in every row of a table; only the config lines below it differ. Mean ± 95 % Student-t',
+        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md`. Same data, model, schedule',
+        'and number of iterations in every row of a table; only the config lines below it differ. Mean ± 95 % Student-t',
         'interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized models and',
         'schedules: compare rows, not with published numbers.',
         '',

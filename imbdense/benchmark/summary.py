@@ -55,7 +55,8 @@ def markdown_table(suite: Suite, runs: Sequence[Run]) -> str:
         if method.name == baseline:
             cells += ['–', '–']
         else:
-            cells += [_format(*paired_gain(mine, method.name, baseline, key), sign=True) for key in (suite.mean_key, rare)]
+            gains = (paired_gain(mine, method.name, baseline, key) for key in (suite.mean_key, rare))
+            cells += [_format(*gain, sign=True) for gain in gains]
         lines.append('| ' + ' | '.join([*cells, str(len(values[0]))]) + ' |')
     return '\n'.join(lines)
 
