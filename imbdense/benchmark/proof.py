@@ -76,10 +76,10 @@ def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
     parts = [
         '# Proof: does the rare class get better?',
         '',
-        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md`. Same data, model, schedule',
-        'and number of iterations in every row of a table; only the config lines below it differ. Mean ± 95 % Student-t',
-        'interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized models and',
-        'schedules: compare rows, not with published numbers.',
+        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md`. Data, model, schedule and',
+        'number of iterations are the same in every row of a table; only the config lines below it differ. Mean ± 95 %',
+        'Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized',
+        'models and schedules: compare rows, not with published numbers.',
         '',
         f'Machine: {platform.machine()}, {os.cpu_count()} cores, no GPU.',
     ]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imbdense.data.scene.classes import CLASS_IDS, OBJECT_CLASSES
+from imbdense.data.scene.classes import CLASS_IDS, CLASS_NAMES, OBJECT_CLASSES
 
 FLIGHT_SETS: dict[str, tuple[tuple[float, float], ...]] = {
     'nadir': ((0.0, 0.0),),
@@ -67,8 +67,9 @@ class MixConfig:
     clean masks over all images of the scene; ``None`` keeps the profile's own ratio. ``object_share``: fraction of all
     pixels that object classes should take (raised or lowered where the ratio demands it). ``min_instances``: per
     class. ``class_absent_prob``: probability that a class is left out of a scene. ``object_scale``: factor on the size
-    of vehicles, aircraft, cycles, poles, signs and clutter. ``occlusion``: fraction of high trees planted so that
-    their crowns reach over a vehicle, cycle or other small object. ``correction_rounds``: dry runs after the first.
+    of vehicles, aircraft, cycles, poles, signs and clutter, or a mapping class name → factor (others 1). ``occlusion``:
+    fraction of high trees planted so that their crowns reach over a vehicle, cycle or other small object.
+    ``correction_rounds``: dry runs after the first.
     """
 
     profile: str | Mapping[str, float] = 'stpls3d'
@@ -76,7 +77,7 @@ class MixConfig:
     object_share: float = 0.2
     min_instances: int = 1
     class_absent_prob: float = 0.0
-    object_scale: float = 1.0
+    object_scale: float | Mapping[str, float] = 1.0
     occlusion: float = 0.0
     correction_rounds: int = 5
     tolerance: float = 0.2
@@ -221,12 +222,19 @@ def _build(kind: type[Any], values: Mapping[str, Any], owner: str) -> Any:
     return kind(**arguments)
 
 
-def object_class_id(name: str) -> int:
+def object_scale(mix: MixConfig, class_id: int) -> float:
+    """Return the asked size factor of an object class."""
+    if isinstance(mix.object_scale, Mapping):
+        return float(mix.object_scale.get(CLASS_NAMES[class_id], 1.0))
+    return float(mix.object_scale)
+
+
+def object_class_id(name: str, owner: str = 'mix.profile') -> int:
     """Return the raw id of object class ``name``; ``ValueError`` with the nearest names otherwise."""
     number = CLASS_IDS.get(name)
     if number not in OBJECT_CLASSES:
         names = [label for label, value in CLASS_IDS.items() if value in OBJECT_CLASSES]
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f'did you mean {near[0]!r}?' if near else f'the object classes are {names}.'
-        raise ValueError(f'mix.profile: {name!r} is no object class; {hint}')
+        raise ValueError(f'{owner}: {name!r} is no object class; {hint}')
     return int(number)

@@ -14,7 +14,7 @@ import numpy as np
 
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.assets.catalogue import SCALED
-from imbdense.data.scene.config import SceneConfig, object_class_id
+from imbdense.data.scene.config import SceneConfig, object_class_id, object_scale
 from imbdense.data.scene.rng import stream
 
 STPLS3D_SHARES: dict[int, float] = {
@@ -75,8 +75,8 @@ def _profile_shares(config: SceneConfig) -> dict[int, float]:
 def first_guess(config: SceneConfig, weights: Mapping[int, float], total_pixels: int) -> dict[int, float]:
     """Return the visible pixels one instance of a class is expected to give, from its area and the images' coverage."""
     per_area = total_pixels / config.size**2
-    scale = config.mix.object_scale**2
-    return {number: _AREA[number] * per_area * (scale if number in SCALED else 1.0) for number in weights}
+    return {number: _AREA[number] * per_area * (object_scale(config.mix, number)**2 if number in SCALED else 1.0)
+            for number in weights}
 
 
 def choose_anchor(config: SceneConfig, weights: Mapping[int, float], least: Mapping[int, float],

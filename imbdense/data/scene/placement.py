@@ -14,7 +14,7 @@ from imbdense.data.scene import classes as c
 from imbdense.data.scene import polygon
 from imbdense.data.scene.assets import Asset, build_asset
 from imbdense.data.scene.collision import CollisionIndex
-from imbdense.data.scene.config import SceneConfig
+from imbdense.data.scene.config import SceneConfig, object_scale
 from imbdense.data.scene.ground import APRON, BUILT, STREET, GroundPlan
 from imbdense.data.scene.layout import Layout
 from imbdense.data.scene.rng import stream
@@ -86,7 +86,7 @@ class Placer:
         key = (class_id, number)
         if key not in self._assets:
             rng = stream(self.config.seed, 'asset', class_id, number)
-            self._assets[key] = build_asset(class_id, rng, self.config.mix.object_scale)
+            self._assets[key] = build_asset(class_id, rng, object_scale(self.config.mix, class_id))
         return self._assets[key]
 
     def _place_one(self, class_id: int, number: int, index: CollisionIndex, placed: list[SceneObject]

@@ -15,9 +15,10 @@ from imbdense.data.scene.config import (
     TerrainConfig,
 )
 
-_DEMO_PROFILE = {'high_vegetation': 100.0, 'medium_vegetation': 24.0, 'low_vegetation': 6.0, 'vehicle': 14.0,
-                 'truck': 4.0, 'fence': 3.0, 'clutter': 1.6, 'light_pole': 1.0, 'street_sign': 0.4, 'motorcycle': 0.4,
-                 'bike': 0.3}
+_DEMO_PROFILE = {'high_vegetation': 100.0, 'medium_vegetation': 24.0, 'low_vegetation': 6.0, 'vehicle': 15.0,
+                 'truck': 7.0, 'fence': 4.0, 'clutter': 2.5, 'light_pole': 1.6, 'street_sign': 0.8, 'motorcycle': 0.6,
+                 'bike': 0.4}
+_DEMO_SCALE = {'bike': 1.4, 'motorcycle': 1.3, 'light_pole': 1.2, 'street_sign': 1.6, 'clutter': 1.3}
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ PRESETS: dict[str, Preset] = {
     'demo': Preset(
         SceneConfig(
             size=120, terrain=TerrainConfig(relief=4.0, hurst=1.0), layout=LayoutConfig(building_share=0.75),
-            mix=MixConfig(profile=_DEMO_PROFILE, object_share=0.16, tolerance=0.25, correction_rounds=3),
-            flight=FlightConfig(pattern='nadir', agl=50, overlap_forward=0.2, overlap_side=0.2, width=256, height=256,
-                                fov_x=35, distortion=(0.0, 0.0, 0.0, 0.0)),
-            render=RenderConfig(supersample=1), output=OutputConfig(depth=False, ortho=False)),
-        9, 3, 'aerial', 'the embedded default: nine 120 m scenes, 225 nadir images of 256×256, GSD 0.12 m'),
+            mix=MixConfig(profile=_DEMO_PROFILE, object_share=0.16, object_scale=_DEMO_SCALE, correction_rounds=3),
+            flight=FlightConfig(pattern='nadir', agl=50, overlap_forward=0.04, overlap_side=0.04, width=256, height=256,
+                                fov_x=28.7, distortion=(0.0, 0.0, 0.0, 0.0)),
+            render=RenderConfig(sun_elevation=55.0, ambient=0.45), output=OutputConfig(depth=False, ortho=False)),
+        11, 3, 'aerial', 'the embedded default: eleven 120 m scenes, 275 nadir images of 256×256, GSD 0.10 m'),
     'small': Preset(
         SceneConfig(size=80, flight=FlightConfig(pattern='crosshatch', agl=50, overlap_forward=0.6, overlap_side=0.6,
                                                  width=320, height=240, fov_x=50)),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _RANGES: dict[str, tuple[float, float]] = {
     'size': (20, 2000), 'terrain.cell': (0.25, 10), 'terrain.dirt_share': (0, 1), 'terrain.unlabelled_ground': (0, 1),
     'layout.min_lot_area': (50, 1e5), 'layout.building_share': (0, 1), 'mix.object_share': (0.001, 0.6),
-    'mix.class_absent_prob': (0, 1), 'mix.object_scale': (0.25, 4), 'mix.occlusion': (0, 1), 'mix.tolerance': (0.01, 1),
+    'mix.class_absent_prob': (0, 1), 'mix.occlusion': (0, 1), 'mix.tolerance': (0.01, 1),
     'flight.agl': (10, 1000), 'flight.overlap_forward': (0, 0.95), 'flight.overlap_side': (0, 0.95),
     'flight.fov_x': (5, 120), 'flight.gps_sigma': (0, 10), 'flight.attitude_sigma': (0, 10),
     'render.ambient': (0, 1), 'render.shot_noise': (0, 1), 'render.read_noise': (0, 1), 'render.vignette': (0, 1),
@@ -104,7 +104,11 @@ def _check_mix(config: SceneConfig) -> None:
     from imbdense.core.checks import check_choice, check_number
     from imbdense.data.scene.config import PROFILES, object_class_id
 
-    profile, ratio = config.mix.profile, config.mix.imbalance_ratio
+    profile, ratio, scale = config.mix.profile, config.mix.imbalance_ratio, config.mix.object_scale
+    for name, factor in scale.items() if isinstance(scale, Mapping) else [(None, scale)]:
+        if name is not None:
+            object_class_id(name, 'mix.object_scale')
+        check_number('mix.object_scale', factor, low=0.25, high=4, owner='SceneConfig')
     if isinstance(profile, Mapping):
         shares = {object_class_id(name): check_number(f'mix.profile[{name!r}]', share, low=0, owner='SceneConfig')
                   for name, share in profile.items()}

@@ -14,8 +14,8 @@ from imbdense.data.scene.presets import PRESETS
 from imbdense.data.scene.subset import choose_subset
 from imbdense.data.scene.world import WorldBuilder
 
-BASE = PRESETS['small'].scene.changed(seed=1, size=64, flight={'pattern': 'nadir', 'overlap_forward': 0.3, 'overlap_side': 0.3,
-                                                      'width': 256, 'height': 192})
+BASE = PRESETS['small'].scene.changed(seed=1, size=64, flight={
+    'pattern': 'nadir', 'overlap_forward': 0.3, 'overlap_side': 0.3, 'width': 256, 'height': 192})
 
 
 def solve(config: SceneConfig) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from imbdense.data.scene.assets.palette import BINS, pick
 from imbdense.data.scene.mesh import ROUGH, Color, Mesh, box, merge, quad, tube
-
-_BINS: tuple[Color, ...] = ((0.05, 0.30, 0.10), (0.08, 0.12, 0.45), (0.70, 0.55, 0.05))
 
 
 def clutter(rng: np.random.Generator, scale: float) -> Mesh:
@@ -41,7 +40,7 @@ def _cones(rng: np.random.Generator, scale: float) -> Mesh:
 def _pipes(rng: np.random.Generator, scale: float) -> Mesh:
     """Three to six parallel pipes."""
     length, radius = float(rng.uniform(1.8, 3.0)) * scale, float(rng.uniform(0.12, 0.22)) * scale
-    color: Color = (0.62, 0.50, 0.40) if rng.uniform() < 0.5 else (0.16, 0.24, 0.42)
+    color: Color = (0.62, 0.50, 0.40) if rng.uniform() < 0.5 else (0.80, 0.30, 0.05)
     places = [(k, 0) for k in range(int(rng.integers(3, 5)))] + [(k + 0.5, 1) for k in range(2)]
     parts = []
     for column, row in places:
@@ -62,7 +61,7 @@ def _barricade(rng: np.random.Generator, scale: float) -> Mesh:
 
 def _skip(rng: np.random.Generator, scale: float) -> Mesh:
     """A refuse container with a lid or an open load."""
-    color = _BINS[int(rng.integers(len(_BINS)))]
+    color = pick(rng, BINS)
     length, width, height = (float(rng.uniform(*r)) * scale for r in ((1.4, 2.6), (1.0, 1.5), (1.0, 1.5)))
     hx, hy = 0.46 * length, 0.44 * width
     rubble: Color = (0.40, 0.37, 0.34)

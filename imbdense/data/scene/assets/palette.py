@@ -15,6 +15,10 @@ FACADES: tuple[Color, ...] = ((0.66, 0.60, 0.50), (0.55, 0.30, 0.22), (0.70, 0.7
 GLASS: Color = (0.05, 0.07, 0.09)
 RUBBER: Color = (0.03, 0.03, 0.03)
 METAL: Color = (0.42, 0.43, 0.45)
+CYCLES: tuple[Color, ...] = ((0.02, 0.60, 0.62), (0.75, 0.04, 0.42), (0.45, 0.10, 0.70))
+SIGNS: tuple[Color, ...] = ((0.90, 0.68, 0.02), (0.88, 0.80, 0.10), (0.92, 0.92, 0.90))
+POLES: tuple[Color, ...] = ((0.66, 0.67, 0.66), (0.78, 0.78, 0.74))
+BINS: tuple[Color, ...] = ((0.85, 0.30, 0.02), (0.70, 0.16, 0.02), (0.62, 0.44, 0.22))
 
 
 def pick(rng: np.random.Generator, colors: tuple[Color, ...], spread: float = 0.08) -> Color:
@@ -25,9 +29,9 @@ def pick(rng: np.random.Generator, colors: tuple[Color, ...], spread: float = 0.
 
 
 def paint(rng: np.random.Generator, saturated: float = 0.55) -> Color:
-    """Return a car paint: a random hue with probability ``saturated``, else white, silver, grey or black."""
+    """Return a vehicle paint: a random muted hue with probability ``saturated``, else white, silver, grey or black."""
     if float(rng.uniform()) < saturated:
-        return colorsys.hsv_to_rgb(float(rng.uniform()), float(rng.uniform(0.65, 0.95)), float(rng.uniform(0.25, 0.7)))
+        return colorsys.hsv_to_rgb(float(rng.uniform()), float(rng.uniform(0.5, 0.8)), float(rng.uniform(0.2, 0.5)))
     grey = float(rng.choice([0.85, 0.55, 0.25, 0.05])) * float(rng.uniform(0.9, 1.1))
     return (grey, grey, grey * 1.02)
 
