@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def build(cls: type, folder: Path | None = None, **given: Any) -> Any:
         if parameter.default is inspect.Parameter.empty and name not in arguments:
             if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 continue
-            available = pool(folder or Path('.'))
+            available = pool(folder or Path(tempfile.mkdtemp(prefix='imbdense-conformance-')))
             if name not in available:
                 raise TypeError(
                     f'{cls.__name__} needs {name!r}: give it a default, or a class attribute '
