@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from imbdense.data.scene.config import SceneConfig
+from imbdense.data.scene.classes import CLASS_IDS
+from imbdense.data.scene.config import SceneConfig, object_scale
 from imbdense.data.scene.presets import PRESETS
 
 
@@ -39,6 +40,9 @@ def test_changed_keeps_the_other_fields_of_a_part() -> None:
     ({'mix': {'class_absent_prob': 2}}, ValueError, 'class_absent_prob'),
     ({'mix': {'occlusoin': 0.1}}, TypeError, "did you mean 'occlusion'"),
     ({'mix': 3}, TypeError, 'MixConfig'),
+    ({'mix': {'object_scale': {'bke': 2.0}}}, ValueError, "did you mean 'bike'"),
+    ({'mix': {'object_scale': {'bike': 9.0}}}, ValueError, 'mix.object_scale'),
+    ({'mix': {'object_scale': 0.1}}, ValueError, 'mix.object_scale'),
     ({'label_noise': {'fraction': 0.2, 'mislabel': 0, 'drop': 0, 'erode': 0}}, ValueError, 'label_noise'),
     ({'render': {'supersample': 3}}, ValueError, 'supersample'),
     ({'layout': {'geojson': '/no/such/file.json'}}, FileNotFoundError, '/no/such/file.json'),
@@ -49,6 +53,12 @@ def test_bad_values_are_named(parts: dict[str, object], error: type[Exception], 
     with pytest.raises(error) as caught:
         SceneConfig().changed(**parts)
     assert words in str(caught.value)
+
+
+def test_size_factor_per_class() -> None:
+    config = SceneConfig().changed(mix={'object_scale': {'bike': 2.0}})
+    assert object_scale(config.mix, CLASS_IDS['bike']) == 2 and object_scale(config.mix, CLASS_IDS['truck']) == 1
+    assert object_scale(SceneConfig().changed(mix={'object_scale': 1.5}).mix, CLASS_IDS['truck']) == 1.5
 
 
 def test_unknown_top_level_key_of_a_mapping() -> None:
