@@ -132,7 +132,8 @@ def main() -> int:
     default = ROOT / ('.venv-core' if core else '.venv')
     venv = Path(os.environ.get('VENV') or default).expanduser()
     venv = venv if venv.is_absolute() else ROOT / venv
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with locked(venv):
             SetUp(venv, core).run()

@@ -35,7 +35,7 @@ model = dict(
         num_classes=3,
         norm_cfg=norm_cfg,
         align_corners=False,
-        # The host starts the classifier at std 0.01: so small that the first steps push rare classes down for all inputs.
+        # The host starts the classifier at std 0.01: so small that the first steps push rare classes down everywhere.
         init_cfg=dict(type='Normal', std=0.1, override=dict(name='conv_seg')),
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
     train_cfg=dict(),

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,12 +61,9 @@ class ScanCache:
         """Replace the cache and remove the parts; False when it could not be written."""
         if self.file is None or not self._save(self.file, records):
             return False
-        for path in self._written:
-            with contextlib.suppress(OSError):
-                path.unlink()
         if self.parts is not None:
-            with contextlib.suppress(OSError):
-                self.parts.rmdir()
+            # The whole folder: a killed scan can have left a temporary file beside its finished parts.
+            shutil.rmtree(self.parts, ignore_errors=True)
         return True
 
     @contextlib.contextmanager

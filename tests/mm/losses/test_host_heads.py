@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +23,15 @@ from mmengine.structures import InstanceData, PixelData
 from mmseg.models.decode_heads import FCNHead
 from mmseg.structures import SegDataSample
 
-register_all_modules(init_default_scope=True)
+register_all_modules(init_default_scope=False)
+
+
+@pytest.fixture(autouse=True)
+def detection_scope() -> Iterator[None]:
+    """The heads build their parts in mmdet's scope, whatever scope an earlier test left."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
+
 
 CLASSES = 4
 COUNTS = [900.0, 90.0, 9.0, 1.0]
