@@ -74,7 +74,7 @@ def prepare_data(suite: Suite, sources: str = '') -> None:
 
 
 def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
-    """The markdown page: one section per suite with the table and the config lines of each method."""
+    """The markdown page: one section per suite with the table and config lines of the methods that have been run."""
     parts = [
         '# Proof: does the rare class get better?',
         '',
@@ -86,8 +86,13 @@ def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
         f'Machine: {platform.machine()}, {os.cpu_count()} cores, no GPU.',
     ]
     for suite in suites:
+        finished = {run.method.name for run in runs if run.suite is suite and run.result() is not None}
+        if not finished:
+            continue
         parts += ['', f'## {suite.name}', '', suite.note, '', markdown_table(suite, runs), '']
         for method in suite.methods:
+            if method.name not in finished:
+                continue
             parts.append(f'* **{method.name}** – {method.why}')
             parts += [f'  * `{path} = {value!r}`' for path, value in method.lines.items()]
     return '\n'.join(parts) + '\n'

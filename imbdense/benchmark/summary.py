@@ -42,7 +42,7 @@ def paired_gain(runs: Sequence[Run], method: str, baseline: str, key: str) -> tu
 def markdown_table(suite: Suite, runs: Sequence[Run]) -> str:
     """One table: a row per method, a column per key, mean ± 95 % interval; the first method is the baseline.
 
-    The last columns show the paired gain of the mean and of the rarest class over the baseline, seed by seed.
+    Methods without a finished run are left out. The last columns show the paired gain of the mean and of the rarest class over the baseline, seed by seed.
     """
     mine = [run for run in runs if run.suite is suite]
     keys = [suite.mean_key, *suite.rare_keys, *suite.group_keys]
@@ -51,6 +51,8 @@ def markdown_table(suite: Suite, runs: Sequence[Run]) -> str:
     lines = ['| ' + ' | '.join(header) + ' |', '|' + ' --- |' * len(header)]
     for method in suite.methods:
         values = [list(method_values(mine, method.name, key).values()) for key in keys]
+        if not values[0]:
+            continue  # no run of this method has ended
         cells = [method.name, *(_format(*mean_interval(column)) for column in values)]
         if method.name == baseline:
             cells += ['–', '–']
