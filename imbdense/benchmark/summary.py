@@ -42,7 +42,8 @@ def paired_gain(runs: Sequence[Run], method: str, baseline: str, key: str) -> tu
 def markdown_table(suite: Suite, runs: Sequence[Run]) -> str:
     """One table: a row per method, a column per key, mean ± 95 % interval; the first method is the baseline.
 
-    Methods without a finished run are left out. The last columns show the paired gain of the mean and of the rarest class over the baseline, seed by seed.
+    The last columns show the paired gain of the mean and of the rarest class over the baseline, seed by seed. Methods
+    without a finished run are left out.
     """
     mine = [run for run in runs if run.suite is suite]
     keys = [suite.mean_key, *suite.rare_keys, *suite.group_keys]
