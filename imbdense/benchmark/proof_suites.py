@@ -127,5 +127,5 @@ DEMO = Suite(
     'mIoU', ('IoU/vehicle', 'IoU/truck', 'IoU/fence', 'IoU/clutter', 'IoU/pole_sign', 'IoU/two_wheeler'),
     ('mIoU_head', 'mIoU_medium', 'mIoU_tail'), data_root='data/scenes',
     prepare=('generate', 'scenes', '--preset', 'demo', '--out', 'data/scenes'),
-    lines={'train_cfg.max_iters': 600, 'train_cfg.val_interval': 300, 'param_scheduler.1.end': 600,
-           'param_scheduler.1.T_max': 550, 'default_hooks.checkpoint.interval': 100})
+    lines={'optim_wrapper.optimizer.lr': 5e-3, 'train_cfg.max_iters': 600, 'train_cfg.val_interval': 600,
+           'param_scheduler.1.end': 600, 'param_scheduler.1.T_max': 550, 'default_hooks.checkpoint.interval': 100})

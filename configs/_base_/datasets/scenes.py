@@ -1,6 +1,6 @@
 # Generated aerial scenes, 10 classes. Make them with: imbdense generate scenes --preset demo --out data/scenes
 data_root = 'data/scenes'
-crop_size = (128, 128)
+crop_size = (64, 64)  # small: a crop around a rare object then holds a good share of it
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='imbdense.LoadSegMask'),
@@ -14,7 +14,7 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=16,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),

@@ -9,7 +9,7 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size=(128, 128),
+        size=(64, 64),
         test_cfg=dict(size_divisor=8)),
     backbone=dict(
         type='UNet',
