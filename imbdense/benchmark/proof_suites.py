@@ -96,7 +96,7 @@ def _scenes(ratio: int) -> Suite:
         f'scenes_ir{ratio}', 'benchmark/fpn_mobilenetv2_scenes_ce.py', chosen, 'mIoU', rare,
         ('mIoU_head', 'mIoU_medium', 'mIoU_tail'), data_root=root, prepare=making, lines=lines,
         note=f'Generated aerial scenes, imbalance ratio {ratio} between the raw object classes, 100 training and 50 '
-             'validation images, 10 classes; MobileNetV2 pyramid, 200 iterations of 4 crops of 128 px.')
+             'validation images, 10 classes; MobileNetV2 pyramid, 200 iterations of 4 crops of 64 px.')
 
 
 _PYRAMID = 'MobileNetV2 (ImageNet) with a feature pyramid to stride 2, 200 iterations of 4 crops of 192 px.'
