@@ -30,7 +30,7 @@ EXTRAS: dict[str, list[str]] = {
     'geo': ['rasterio>=1.3'],
     'points': ['open3d-cpu>=0.19; platform_machine == "x86_64"', 'laspy>=2.5'],
     'aug': ['albumentations>=2.0.8,<2.1'],  # the last release under the MIT licence
-    'fast': ['numba>=0.60', 'faster-coco-eval>=1.6', 'faiss-cpu>=1.8'],
+    'fast': ['numba>=0.60', 'deflate>=0.7', 'faster-coco-eval>=1.6', 'faiss-cpu>=1.8'],
     'medical': ['nibabel>=5'],
     'dash': ['panel>=1.4', 'bokeh>=3'],
     'dev': ['pytest>=8', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'scikit-learn>=1.4'],

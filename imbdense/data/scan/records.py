@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import BinaryIO
@@ -11,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from imbdense.data.scan.runs import SIZE_BINS, LabelCounts
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +151,19 @@ class LabelRecords:
         )
 
     def save(self, handle: BinaryIO) -> None:
-        """Write as npz; equal records give equal bytes."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != 'paths'}
+        """Write as npz of two members, the layout as JSON and all bytes; equal records give equal bytes.
+
+        One member per array would cost more to open than a cached scan may take in all.
+        """
         text = np.frombuffer('\0'.join(self.paths).encode('utf-8', 'surrogateescape'), np.uint8)
-        np.savez(handle, version=np.array([FORMAT_VERSION, len(self), SIZE_BINS]), path_text=text, **arrays)
+        arrays = {'path_text': text, **{name: getattr(self, name) for name in _array_names()}}
+        layout = {'version': _version(len(self)), 'arrays': {k: [v.dtype.str, v.shape] for k, v in arrays.items()}}
+        content = b''.join(array.tobytes().ljust(_aligned(array.nbytes), b'\0') for array in arrays.values())
+        np.savez(
+            handle,
+            layout=np.frombuffer(json.dumps(layout).encode(), np.uint8),
+            content=np.frombuffer(content, np.uint8),
+        )
 
     @classmethod
     def load(cls, handle: BinaryIO | str) -> LabelRecords:
@@ -163,15 +174,39 @@ class LabelRecords:
         """
         try:
             with np.load(handle, allow_pickle=False) as data:
-                version = data['version'].tolist()
-                text = data['path_text'].tobytes().decode('utf-8', 'surrogateescape')
-                arrays = {field.name: data[field.name] for field in fields(cls) if field.name != 'paths'}
+                layout = json.loads(data['layout'].tobytes())
+                content = data['content']
+            arrays: dict[str, NDArray] = {}
+            at = 0
+            for name, (dtype, shape) in layout['arrays'].items():
+                size = math.prod(shape) * np.dtype(dtype).itemsize
+                arrays[name] = content[at : at + size].view(dtype).reshape(shape)
+                at += _aligned(size)
+            text = arrays.pop('path_text').tobytes().decode('utf-8', 'surrogateescape')
+            version = layout['version']
         except Exception as error:  # zip, zlib, key and header errors all mean the same here
             raise ValueError(f'not a scan cache ({type(error).__name__}: {error})') from error
         paths = tuple(text.split('\0')) if text else ()
-        if version != [FORMAT_VERSION, len(paths), SIZE_BINS] or arrays['entry_ptr'].size != len(paths) + 1:
+        if version != _version(len(paths)) or set(arrays) != set(_array_names()):
             raise ValueError(f'a scan cache of another format ({version})')
+        if arrays['entry_ptr'].size != len(paths) + 1:
+            raise ValueError(f'a scan cache whose parts do not fit together ({len(paths)} files)')
         return cls(paths, **arrays)
+
+
+def _array_names() -> list[str]:
+    """The fields that are arrays, in order."""
+    return [field.name for field in fields(LabelRecords) if field.name != 'paths']
+
+
+def _version(files: int) -> list[int]:
+    """What a cache must begin with to be understood."""
+    return [FORMAT_VERSION, files, SIZE_BINS]
+
+
+def _aligned(size: int) -> int:
+    """The next multiple of eight, so that every array begins where its type may lie."""
+    return -(-size // 8) * 8
 
 
 def take_rows(pointer: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,10 +11,15 @@ from tests.data.label_files import random_label, write_label
 from tests.helpers.shared_data import shared_data_dir
 
 
-@pytest.fixture(params=['gdal', 'pil'])
+@pytest.fixture(params=['compiled', 'gdal', 'pil'])
 def decoder(request, monkeypatch):
-    """Both decoders."""
+    """All decoders; a file that one does not know goes to the next."""
     monkeypatch.setattr(masks, '_has_rasterio', lambda: request.param == 'gdal')
+    if request.param == 'compiled':
+        pytest.importorskip('numba')
+        pytest.importorskip('deflate')
+    else:
+        monkeypatch.setattr(masks, '_png_decoder', lambda: None)
     if request.param == 'gdal':
         pytest.importorskip('rasterio')
     return request.param
