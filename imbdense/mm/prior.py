@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from imbdense.core.stats import ClassCounts, ImageClassTable, PriorLedger
 from imbdense.mm.class_counts import default_unit
-from imbdense.mm.datasets.wrappers import children, leaves, own_indices
+from imbdense.mm.dataset_wrappers import children, leaves, own_indices
+from imbdense.mm.reproducible import seeded_generators
 
 HUB_COUNTS = 'imbdense_class_counts'
 HUB_LEDGER = 'imbdense_prior_ledger'
@@ -72,7 +73,7 @@ def build_ledger(
         unknown.append(type(sampler).__name__)
     given = table.expected_totals(draws)
     for transform in prior_transforms(dataset):
-        context = PriorContext(table, draws, lambda index: load_label(dataset, index), seed)
+        context = PriorContext(table, draws, lambda index: load_label(dataset, index, seed), seed)
         _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
     return ledger, unknown
 
@@ -90,20 +91,24 @@ def prior_transforms(dataset: Any) -> Iterator[Any]:
         yield from _walk(getattr(dataset, 'pipeline', None))
 
 
-def load_label(dataset: Any, index: int) -> NDArray[Any]:
+def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
     """Return the (H, W) index mask of image ``index``: the pipeline is run up to where it has one.
+
+    What that part of the pipeline draws (a random window of a raster) depends on (seed, index) alone, and the global
+    generators are left as they were: the estimate is the same on every rank and changes nothing of the training.
 
     Raises:
         TypeError: the pipeline never makes ``gt_seg_map`` (a detection data set).
     """
     base, local = _locate(dataset, index)
     results = base.get_data_info(local)
-    for transform in base.pipeline.transforms:
-        results = transform(results)
-        if results is None:
-            break
-        if 'gt_seg_map' in results:
-            return np.asarray(results['gt_seg_map'])
+    with seeded_generators(seed, index):
+        for transform in base.pipeline.transforms:
+            results = transform(results)
+            if results is None:
+                break
+            if 'gt_seg_map' in results:
+                return np.asarray(results['gt_seg_map'])
     raise TypeError(f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map for image {index}.')
 
 

@@ -7,6 +7,7 @@ killed and resumed draws the same numbers as one that was not, on any number of 
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,6 +28,19 @@ def seed_generators(*key: int) -> None:
     random.seed(int(state[0]))
     np.random.seed(int(state[1]))
     torch.manual_seed((int(state[2]) << 32) | int(state[3]))
+
+
+@contextlib.contextmanager
+def seeded_generators(*key: int) -> Iterator[None]:
+    """Run the body with the global generators seeded from ``key``, and give them back as they were."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed_generators(*key)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
 
 
 def seed_iteration(seed: int, rank: int, iteration: int) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.prepare.job import PrepareError
+from imbdense.data.readers import palettes
+from imbdense.data.readers.errors import LabelReadError
 
 RGB = tuple[int, int, int]
 
@@ -42,25 +44,11 @@ def colours_to_index(
     Raises:
         PrepareError: a colour that the data set does not define occurs; the message names file and colours.
     """
-    keys = np.array([(r << 16) | (g << 8) | b for r, g, b in colours], np.int32)
-    values = np.array(list(colours.values()), np.uint8)
-    order = np.argsort(keys)
-    keys, values = keys[order], values[order]
-    code = image[..., 0].astype(np.int32) << 16 | image[..., 1].astype(np.int32) << 8 | image[..., 2]
-    place = np.searchsorted(keys, code).clip(max=len(keys) - 1)
-    unknown = keys[place] != code
-    if unknown.any():
-        strange = np.unique(code[unknown])
-        nearest, far = _nearest_colours(strange, keys, tolerance)
-        place[unknown] = nearest[np.searchsorted(strange, code[unknown])]
-        if not far.any():
-            return values[place]
-        found = [tuple(colour) for colour in _split_channels(strange[far])[:5].tolist()]
-        raise PrepareError(
-            f'{path} has {int(np.isin(code, strange[far]).sum())} pixels of undefined colours, e.g. {found}. '
-            f'Was it saved with loss (JPEG) or resized with interpolation?'
-        )
-    return values[place]
+    table = tuple((*map(int, colour), int(index)) for colour, index in colours.items())
+    try:
+        return palettes.colours_to_index(image, table, path, tolerance=tolerance)
+    except LabelReadError as error:
+        raise PrepareError(str(error)) from error
 
 
 def ids_to_index(label: NDArray[Any], table: Mapping[int, int], *, path: Path) -> NDArray[np.uint8]:
@@ -95,19 +83,6 @@ def windows(height: int, width: int, tile: int, overlap: int) -> Iterator[tuple[
     for y in _starts(height, tile, overlap):
         for x in _starts(width, tile, overlap):
             yield y, x, min(y + (tile or height), height), min(x + (tile or width), width)
-
-
-def _split_channels(codes: NDArray[Any]) -> NDArray[np.int32]:
-    """24-bit codes (K,) to channels (K, 3)."""
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.int32)
-
-
-def _nearest_colours(
-    strange: NDArray[Any], keys: NDArray[Any], tolerance: int
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Position of the nearest defined colour of each strange one, and whether it is farther than the tolerance."""
-    distance = np.abs(_split_channels(strange)[:, None] - _split_channels(keys)[None]).max(axis=-1)
-    return distance.argmin(axis=1), distance.min(axis=1) > tolerance
 
 
 def _starts(size: int, tile: int, overlap: int) -> list[int]:

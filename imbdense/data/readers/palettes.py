@@ -35,8 +35,12 @@ def colour_table(
     return tuple(rows)
 
 
-def colours_to_index(mask: NDArray[np.uint8], table: tuple[Colour, ...], path: str | Path) -> NDArray[np.uint8]:
+def colours_to_index(
+    mask: NDArray[np.uint8], table: tuple[Colour, ...], path: str | Path, *, tolerance: int = 0
+) -> NDArray[np.uint8]:
     """Turn colours (H, W, 3) into indices (H, W) uint8 by ``table``.
+
+    ``tolerance`` > 0 takes a colour that is off by at most that much in every channel as the nearest one of the table.
 
     Raises:
         LabelReadError: a colour is not in the table; the message holds the first few and how many pixels.
@@ -49,14 +53,19 @@ def colours_to_index(mask: NDArray[np.uint8], table: tuple[Colour, ...], path: s
     np.minimum(place, keys.size - 1, out=place)
     unknown = keys[place] != code
     if unknown.any():
-        found = [(c >> 16, c >> 8 & 255, c & 255) for c in np.unique(code[unknown])[:5].tolist()]
-        raise LabelReadError(
-            path,
-            'colours',
-            f'has {int(unknown.sum())} pixels of colours that the palette lacks, for example {found}.',
-            'Add them to the palette or to the ignored colours; many almost equal colours mean that the mask was saved '
-            'with loss (JPEG) or resized with interpolation.',
-        )
+        strange = np.unique(code[unknown])
+        nearest, far = _nearest_colours(strange, keys, tolerance)
+        place[unknown] = nearest[np.searchsorted(strange, code[unknown])]
+        if far.any():
+            found = [tuple(colour) for colour in _channels(strange[far])[:5].tolist()]
+            raise LabelReadError(
+                path,
+                'colours',
+                f'has {int(np.isin(code, strange[far]).sum())} pixels of colours that the palette lacks, for example '
+                f'{found}.',
+                'Add them to the palette or to the ignored colours; many almost equal colours mean that the mask was '
+                'saved with loss (JPEG) or resized with interpolation.',
+            )
     return values[place]
 
 
@@ -66,3 +75,16 @@ def _sorted_table(table: tuple[Colour, ...]) -> tuple[NDArray[np.int32], NDArray
     keys = np.array([r << 16 | g << 8 | b for r, g, b, _ in table], np.int32)
     order = np.argsort(keys)
     return keys[order], np.array([row[3] for row in table], np.uint8)[order]
+
+
+def _channels(codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """24-bit codes (K,) to channels (K, 3)."""
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.int32)
+
+
+def _nearest_colours(
+    strange: NDArray[np.int32], keys: NDArray[np.int32], tolerance: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Place in the table of the nearest colour to each strange one, and whether it is farther than the tolerance."""
+    distance = np.abs(_channels(strange)[:, None] - _channels(keys)[None]).max(axis=-1)
+    return distance.argmin(axis=1), distance.min(axis=1) > tolerance

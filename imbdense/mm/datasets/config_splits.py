@@ -15,6 +15,7 @@ from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.voc import read_voc
+from imbdense.mm.dataset_wrappers import leaves
 from imbdense.mm.datasets.statistics import (
     dataset_classes,
     instance_records,
@@ -24,7 +25,6 @@ from imbdense.mm.datasets.statistics import (
     records_of,
     split_name,
 )
-from imbdense.mm.datasets.wrappers import leaves
 
 
 def config_splits(config: str | Path | Config, names: Sequence[str] | None = None) -> list[Split]:

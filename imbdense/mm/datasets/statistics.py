@@ -27,7 +27,7 @@ from imbdense.data.scan.instances import InstanceRecords
 from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
-from imbdense.mm.datasets.wrappers import children, own_indices
+from imbdense.mm.dataset_wrappers import children, own_indices
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 

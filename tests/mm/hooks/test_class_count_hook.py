@@ -166,3 +166,23 @@ def test_labels_are_loaded_through_wrappers(dataset: Path, tmp_path: Path) -> No
         for wrapped in (joined, repeated):
             assert (load_label(wrapped, index) == load_label(base, index % 8)).all()
     assert (load_label(base, 0) == 2).sum() == 4
+
+
+def test_labels_for_the_estimate_leave_the_random_numbers_alone():
+    class RandomWindow:
+        def __call__(self, results):
+            return {**results, 'gt_seg_map': np.random.randint(0, 9, (4, 4))}
+
+    class Images:
+        pipeline = type('Compose', (), {'transforms': [RandomWindow()]})
+
+        def get_data_info(self, index):
+            return {}
+
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    first = load_label(Images(), 5, seed=1)
+    assert np.array_equal(first, load_label(Images(), 5, seed=1))
+    assert not np.array_equal(first, load_label(Images(), 5, seed=2))
+    assert not np.array_equal(first, load_label(Images(), 6, seed=1))
+    assert np.array_equal(before, np.random.get_state()[1])
