@@ -144,7 +144,7 @@ def test_potsdam_tiles_cover_the_image_and_tolerate_near_colours(tmp_path):
         seen[y : y + 8, x : x + 8] = True
     assert seen.all()
     mask(tmp_path / 'source/5_Labels_all/top_potsdam_2_10_label.tif', [(120, 120, 120)], (20, 26))
-        with pytest.raises(PrepareError, match=r'2_10_label.tif: has 520 pixels of colours .* lacks.*\(120, 120, 120\)'):
+    with pytest.raises(PrepareError, match=r'2_10_label.tif: has 520 pixels of colours .* lacks.*\(120, 120, 120\)'):
         run('potsdam', tmp_path / 'source', tmp_path / 'other')
 
 
