@@ -3,7 +3,7 @@
 # class, which makes false alarms of a rare class cost as much as misses.
 _base_ = [
     '../_base_/models/unet_small.py', '../_base_/datasets/scenes.py',
-    '../_base_/schedules/adamw_400.py', '../_base_/runtime/segmentation.py'
+    '../_base_/schedules/adamw_600.py', '../_base_/runtime/segmentation.py'
 ]
 train_pipeline = [
     dict(type='LoadImageFromFile'),

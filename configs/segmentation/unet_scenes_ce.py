@@ -2,5 +2,5 @@
 # `make train` runs it next to unet_scenes_balanced.py; CPU minutes.
 _base_ = [
     '../_base_/models/unet_small.py', '../_base_/datasets/scenes.py',
-    '../_base_/schedules/adamw_400.py', '../_base_/runtime/segmentation.py'
+    '../_base_/schedules/adamw_600.py', '../_base_/runtime/segmentation.py'
 ]

@@ -21,6 +21,15 @@ META_KEY = 'imbdense'
 
 
 @dataclass(frozen=True)
+class ImageObjects:
+    """The annotated objects of one image: boxes (n, 4) pixels x1, y1, x2, y2; labels (n,); shape (height, width)."""
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class PriorContext:
     """What a transform's ``prior_effect(context)`` gets to estimate the class amounts it leaves.
 
@@ -28,12 +37,14 @@ class PriorContext:
         table: amounts per image and class of the training set (pixels or objects).
         draws: (I,) expected draws of each image per epoch, as the sampler says.
         load_label: index -> (H, W) index mask of that image, as the transforms before see it.
+        load_objects: index -> the objects of that image that are not ignored, as annotated.
         seed: for whatever is sampled, so that every rank and every run gets the same estimate.
     """
 
     table: ImageClassTable
     draws: NDArray[np.float64]
     load_label: Callable[[int], NDArray[Any]]
+    load_objects: Callable[[int], ImageObjects]
     seed: int
 
 
@@ -73,7 +84,13 @@ def build_ledger(
         unknown.append(type(sampler).__name__)
     given = table.expected_totals(draws)
     for transform in prior_transforms(dataset):
-        context = PriorContext(table, draws, lambda index: load_label(dataset, index, seed), seed)
+        context = PriorContext(
+            table,
+            draws,
+            load_label=lambda index: load_label(dataset, index, seed),
+            load_objects=lambda index: load_objects(dataset, index),
+            seed=seed,
+        )
         _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
     return ledger, unknown
 
@@ -110,6 +127,22 @@ def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
             if 'gt_seg_map' in results:
                 return np.asarray(results['gt_seg_map'])
     raise TypeError(f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map for image {index}.')
+
+
+def load_objects(dataset: Any, index: int) -> ImageObjects:
+    """Return the annotated objects of image ``index`` without the ignored ones.
+
+    Raises:
+        TypeError: the data set has no ``instances`` with boxes (a segmentation data set).
+    """
+    base, local = _locate(dataset, index)
+    info = base.get_data_info(local)
+    if 'instances' not in info:
+        raise TypeError(f'{type(base).__name__}: image {index} has no instances; this is no detection data set.')
+    real = [instance for instance in info['instances'] if not instance.get('ignore_flag')]
+    boxes = np.array([instance['bbox'] for instance in real], np.float32).reshape(-1, 4)
+    labels = np.array([instance['bbox_label'] for instance in real], np.int64)
+    return ImageObjects(boxes, labels, (int(info['height']), int(info['width'])))
 
 
 def declared_ledger(checkpoint: dict[str, Any]) -> PriorLedger | None:

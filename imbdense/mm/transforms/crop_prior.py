@@ -1,65 +1,74 @@
-"""What class distribution do crops leave? Estimated by cropping label files."""
+"""What class distribution do crops leave? Estimated by cropping annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.sampling import ClassAwareStream, class_histogram
+from imbdense.core.sampling import ClassAwareStream
 from imbdense.core.stats import ImageClassTable
 
-LABELS, CROPS = 200, 1600
-"""Most labels that are read and crops taken of all: some seconds of work, some percent of error for a rare class."""
+IMAGES, CROPS = 200, 1600
+"""Most images whose annotations are read, and crops of all: some seconds, some percent of error for a rare class."""
+
+Label = TypeVar('Label')
+Amounts = tuple[NDArray[np.int64], NDArray[Any]]
+"""(classes, how much of each)."""
 
 
-def expected_crop_pixels(
-    context: Any, crop: Callable[[NDArray[np.integer], np.random.Generator], NDArray[np.integer]]
+def expected_crop_amounts(
+    context: Any,
+    load: Callable[[int], Label],
+    crop: Callable[[Label, np.random.Generator], Label],
+    amounts: Callable[[Label], Amounts],
 ) -> NDArray[np.float64]:
     """Return (C,) expected amounts per class and epoch when every drawn image is cropped once.
 
-    E_c = given_c * (pixels of c in crops) / (pixels of c in the labels), over up to 200 labels: the totals ``given``
+    E_c = given_c * (amount of c in crops) / (amount of c in the images), over up to 200 images: the totals ``given``
     are known exactly from the table, so only the share that a crop keeps is estimated (a ratio estimator). Half of
-    the labels are chosen as the sampler draws images, half class by class, so that classes in few images are seen as
-    well; each is weighted by draws_i / its chance. A class that is never seen keeps the share of all pixels.
+    the images are chosen as the sampler draws images, half class by class, so that classes in few images are seen as
+    well; each is weighted by draws_i / its chance. A class that is never seen keeps the share of all.
 
-    The labels are those the crop's predecessors hand on, without a random resize between loading and crop.
+    The annotations are those the crop's predecessors hand on, without a random resize between loading and crop.
 
     Args:
-        context: an ``imbdense.mm.prior.PriorContext`` (table, draws, load_label, seed).
-        crop: cuts one crop from a label (H, W) with a generator.
+        context: an ``imbdense.mm.prior.PriorContext`` (table, draws, seed).
+        load: index -> annotation of that image.
+        crop: cuts one crop from an annotation with a generator.
+        amounts: pixels or objects per class in an annotation.
     """
     table, draws = context.table, np.asarray(context.draws, dtype=np.float64)
     rng = np.random.default_rng(np.random.SeedSequence([int(context.seed), 0xC20B]))
-    chosen, weights = _labels_to_read(table, draws, rng)
+    chosen, weights = _images_to_read(table, draws, rng)
     whole, cropped = np.zeros(table.num_classes), np.zeros(table.num_classes)
     crops = -(-CROPS // max(chosen.size, 1))
     for image, weight in zip(chosen.tolist(), weights):
-        label = context.load_label(image)
-        _add_pixels(whole, label, weight)
+        label = load(image)
+        _add(whole, amounts(label), weight)
         for _ in range(crops):
-            _add_pixels(cropped, crop(label, rng), weight / crops)
+            _add(cropped, amounts(crop(label, rng)), weight / crops)
     overall = cropped.sum() / max(whole.sum(), 1e-12)
     kept = np.where(whole > 0, cropped / np.where(whole > 0, whole, 1.0), overall)
     return table.expected_totals(draws) * kept
 
 
-def _labels_to_read(
+def _images_to_read(
     table: ImageClassTable, draws: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which labels to read, and the weight of each."""
-    if len(table) <= LABELS:
+    """Which images to read, and the weight of each."""
+    if len(table) <= IMAGES:
         return np.flatnonzero(draws), draws[draws > 0]
     by_class = ClassAwareStream(table).draw_rates()
     chance = 0.5 * draws / draws.sum() + 0.5 * by_class / by_class.sum()
-    chosen = rng.choice(len(table), size=LABELS, p=chance)
+    chosen = rng.choice(len(table), size=IMAGES, p=chance)
     return chosen, draws[chosen] / chance[chosen]
 
 
-def _add_pixels(amounts: NDArray[np.float64], label: NDArray[np.integer], weight: float) -> None:
-    """Add the weighted histogram of one label."""
-    classes, pixels = class_histogram(label, -1)
-    known = classes < amounts.size
-    np.add.at(amounts, classes[known], pixels[known] * weight)
+def _add(total: NDArray[np.float64], found: Amounts, weight: float) -> None:
+    """Add the weighted amounts of one annotation; classes outside the table (ignored values) count nothing."""
+    classes, amount = found
+    known = (classes >= 0) & (classes < total.size)
+    np.add.at(total, classes[known], amount[known] * weight)

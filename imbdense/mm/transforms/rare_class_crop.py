@@ -1,4 +1,4 @@
-"""Transform: crops centred on rare classes."""
+"""Transform: crops of a label image centred on rare classes."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
-from mmengine.logging import MessageHub
 from numpy.typing import NDArray
 
-from imbdense.core.checks import check_integer, check_number
-from imbdense.core.metrics.groups import FrequencyGroups
-from imbdense.core.sampling import class_histogram, draw_class, draw_pixel, map_position, place_window
-from imbdense.core.stats import ClassCounts
-from imbdense.mm.class_counts import load_class_counts
-from imbdense.mm.prior import HUB_COUNTS
-from imbdense.mm.transforms.crop_prior import expected_crop_pixels
+from imbdense.core.sampling import class_histogram, draw_pixel, map_position, place_window
+from imbdense.mm.transforms.crop_prior import expected_crop_amounts
 from imbdense.mm.transforms.host_rng import host_generator
+from imbdense.mm.transforms.rare_crop import RareCrop, Window
 from imbdense.mm.transforms.window import cut_window
 from imbdense.registry import TRANSFORMS
 
-Window = tuple[int, int, int, int]
-
 
 @TRANSFORMS.register_module()
-class RareClassCrop(BaseTransform):
+class RareClassCrop(RareCrop):
     """Crop so that, in a given share of the crops, a pixel of a rare class lies inside.
 
     With probability ``rate`` a class c is drawn among those present in the image, proportional to n_c ** -power, then
     one of its pixels, then a window uniformly among those that contain the pixel; the other crops (and images without
     a wanted class) are uniform. A targeted crop always contains its pixel, so the hit rate is ``rate`` plus what
-    uniform crops hit by chance.
+    uniform crops hit by chance. For boxes see :class:`RareBoxCrop`.
 
     The pixel comes from the index that :class:`imbdense.SegFolderDataset` hands on (``results['class_pixels']``: class
     -> (k, 2) rows and columns in the label file), followed through resize and flip and verified in the present label.
@@ -48,20 +40,15 @@ class RareClassCrop(BaseTransform):
     follow the host's seed.
 
     Args:
-        crop_size: window (height, width), or one number for both.
-        rate: share of targeted crops in [0, 1].
-        classes: indices that may be targeted; ``None`` = all; ``'tail'`` = the rarest third by n_c.
-        power: >= 0; 0 draws the present classes evenly, 1 inversely to their counts.
-        class_counts: one number per class, or the path of a ``class_counts.json``; ``None`` see above.
         ignore_index: label value that is never targeted.
-        pad_val: value for ``img`` outside the image.
+        others: see :class:`~imbdense.mm.transforms.rare_crop.RareCrop`.
 
     Raises:
         ValueError: argument out of range; ``'tail'`` without known counts; ``results`` with boxes or without a label.
     """
 
-    card = 'rare_class_crop'
     tasks = ('segmentation',)
+    unit = 'pixels'
 
     def __init__(
         self,
@@ -73,26 +60,15 @@ class RareClassCrop(BaseTransform):
         ignore_index: int = 255,
         pad_val: float = 0,
     ) -> None:
-        owner = type(self).__name__
-        sizes = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
-        if len(sizes) != 2:
-            raise ValueError(f'{owner}: crop_size must be one number or (height, width), but got {crop_size!r}.')
-        self.crop_size = tuple(check_integer('crop_size', size, low=1, owner=owner) for size in sizes)
-        self.rate = check_number('rate', rate, low=0, high=1, owner=owner)
-        self.power = check_number('power', power, low=0, owner=owner)
-        if isinstance(classes, str) and classes != 'tail':
-            raise ValueError(f"{owner}: classes must be None, 'tail' or class indices, but got {classes!r}.")
-        self.classes = classes if isinstance(classes, str) or classes is None else frozenset(map(int, classes))
-        self.class_counts = _read_counts(class_counts)
+        super().__init__(crop_size, rate, classes, power, class_counts, pad_val)
         self.ignore_index = int(ignore_index)
-        self.pad_val = pad_val
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Crop one sample in place and return it."""
+        if results.get('gt_bboxes') is not None:
+            raise ValueError('RareClassCrop: results hold gt_bboxes, which it does not crop. Use imbdense.RareBoxCrop.')
         if 'gt_seg_map' not in results:
             raise ValueError('RareClassCrop: no gt_seg_map in results. Put it after LoadAnnotations in the pipeline.')
-        if results.get('gt_bboxes') is not None:
-            raise ValueError("RareClassCrop: results hold gt_bboxes, which it does not crop. Use mmdet's RandomCrop.")
         window = self.crop_window(results)
         results['img'] = cut_window(results['img'], window, self.pad_val)
         for key in results.get('seg_fields', ()):
@@ -105,7 +81,7 @@ class RareClassCrop(BaseTransform):
     @cache_randomness
     def crop_window(self, results: dict[str, Any]) -> Window:
         """Return (top, left, height, width) of the crop for one sample."""
-        return self.window_in(results['gt_seg_map'], host_generator(), self._counts(), results)
+        return self.window_in(results['gt_seg_map'], host_generator(), self.known_counts(), results)
 
     def window_in(
         self,
@@ -131,7 +107,10 @@ class RareClassCrop(BaseTransform):
         def crop(label: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.integer]:
             return cut_window(label, self.window_in(label, rng, counts), self.ignore_index)
 
-        return expected_crop_pixels(context, crop)
+        def amounts(label: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            return class_histogram(label, self.ignore_index)
+
+        return expected_crop_amounts(context, context.load_label, crop, amounts)
 
     def _indexed_pixel(
         self,
@@ -144,7 +123,7 @@ class RareClassCrop(BaseTransform):
         index = results.get('class_pixels')
         if not index or counts is None:
             return None
-        klass = self._choose(np.fromiter(index, dtype=np.int64), None, counts, rng)
+        klass = self.choose_class(np.fromiter(index, dtype=np.int64), None, counts, rng)
         if klass is None:
             return None
         position = index[klass][rng.integers(len(index[klass]))]
@@ -156,48 +135,8 @@ class RareClassCrop(BaseTransform):
         self, label: NDArray[np.integer], rng: np.random.Generator, counts: NDArray[np.float64] | None
     ) -> tuple[int, int] | None:
         """A pixel found in the present label; ``None`` when no wanted class is there."""
-        klass = self._choose(*_histogram(label, self.ignore_index), counts, rng)
+        klass = self.choose_class(*_histogram(label, self.ignore_index), counts, rng)
         return None if klass is None else draw_pixel(label == klass, rng)
-
-    def _choose(
-        self,
-        present: NDArray[np.int64],
-        in_image: NDArray[np.int64] | None,
-        counts: NDArray[np.float64] | None,
-        rng: np.random.Generator,
-    ) -> int | None:
-        """Draw one of the wanted classes that are present."""
-        wanted = self._wanted(counts)
-        keep = [i for i, klass in enumerate(present.tolist()) if wanted is None or klass in wanted]
-        if not keep:
-            return None
-        known = in_image if counts is None else counts[present]
-        return int(present[keep[draw_class(known[keep], self.power, rng)]])
-
-    def _wanted(self, counts: NDArray[np.float64] | None) -> frozenset[int] | None:
-        """The classes that may be targeted; ``None`` for all."""
-        if self.classes != 'tail':
-            return self.classes
-        if counts is None:
-            raise ValueError(
-                "RareClassCrop: classes='tail' needs the class counts. Add custom_hooks=[dict(type="
-                "'imbdense.ClassCountHook')], or give class_counts='class_counts.json' from `imbdense stats CONFIG`."
-            )
-        return frozenset(FrequencyGroups.thirds(counts, source='pixels').members.get('tail', ()))
-
-    def _counts(self) -> NDArray[np.float64] | None:
-        """The data set's counts, if they were given or published."""
-        if self.class_counts is None:
-            record = MessageHub.get_current_instance().get_info(HUB_COUNTS)
-            if record is not None:
-                self.class_counts = _pixels(ClassCounts.from_dict(record))
-        return self.class_counts
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(crop_size={self.crop_size}, rate={self.rate}, classes={self.classes}, '
-            f'power={self.power})'
-        )
 
 
 def _histogram(label: NDArray[np.integer], ignore_index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -209,17 +148,3 @@ def _histogram(label: NDArray[np.integer], ignore_index: int) -> tuple[NDArray[n
         counts[ignore_index] = 0
     present = np.flatnonzero(counts)
     return present, counts[present]
-
-
-def _read_counts(value: Sequence[float] | str | None) -> NDArray[np.float64] | None:
-    """Counts from a list or a file."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return _pixels(load_class_counts(value, 'RareClassCrop'))
-    return np.asarray(value, dtype=np.float64)
-
-
-def _pixels(counts: ClassCounts) -> NDArray[np.float64]:
-    """Pixel counts as floats."""
-    return counts.of('pixels').astype(np.float64)

@@ -163,7 +163,7 @@ def test_declared_effect_is_what_crops_give():
     dense = np.array([[(label == c).sum() for c in range(3)] for label in labels])
     draws = np.where(dense[:, 2] > 0, 3.0, 1.0)
     crop = build(crop_size=30, rate=0.6, classes=[2])
-    context = PriorContext(ImageClassTable.from_dense(dense), draws, labels.__getitem__, 0)
+    context = PriorContext(ImageClassTable.from_dense(dense), draws, labels.__getitem__, None, 0)
     declared = crop.prior_effect(context)
     measured = np.zeros(3)
     for label, draw in zip(labels, draws):

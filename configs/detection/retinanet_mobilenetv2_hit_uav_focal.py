@@ -1,8 +1,0 @@
-# Shows the plain baseline on thermal drone images (small objects, few OtherVehicle): RetinaNet, focal loss.
-# The siblings change the loss or the sampler only. On the command line, for example:
-#   --cfg-options train_dataloader.sampler.type=imbdense.RepeatFactorSampler train_dataloader.sampler.infinite=True
-_base_ = [
-    '../_base_/models/retinanet_mobilenetv2.py', '../_base_/datasets/hit_uav.py',
-    '../_base_/schedules/adamw_400.py', '../_base_/runtime/detection.py'
-]
-model = dict(bbox_head=dict(num_classes=4))
