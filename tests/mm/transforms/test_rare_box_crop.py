@@ -113,7 +113,7 @@ def test_ignored_objects_are_no_target():
 def test_tail_comes_from_the_published_object_counts():
     crop = build(crop_size=20, rate=1.0, classes='tail')
     record = sample([[100, 100, 104, 104], [10, 10, 14, 14]], [0, 2])
-    with pytest.raises(ValueError, match='RareBoxCrop.*needs the class counts'):
+    with pytest.raises(ValueError, match=r'RareBoxCrop.*needs the class counts'):
         crop.crop_window(record)
     hub = MessageHub.get_current_instance()
     hub.update_info(HUB_COUNTS, ClassCounts(('a', 'b', 'c'), instances=np.array([900, 500, 3])).to_dict())
@@ -127,7 +127,10 @@ def test_tail_comes_from_the_published_object_counts():
 
 @pytest.mark.parametrize(
     ('record', 'message'),
-    [({'img': np.zeros((4, 4, 3))}, 'no gt_bboxes'), (sample([], []) | {'gt_bboxes': np.zeros((2, 5))}, 'axis-aligned')],
+    [
+        ({'img': np.zeros((4, 4, 3))}, 'no gt_bboxes'),
+        (sample([], []) | {'gt_bboxes': np.zeros((2, 5))}, 'axis-aligned'),
+    ],
 )
 def test_samples_it_cannot_crop_are_refused(record, message):
     with pytest.raises(ValueError, match=message):
