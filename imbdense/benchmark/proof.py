@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imbdense.benchmark.grid import Run, plan, run_all
+from imbdense.benchmark.proof_figure import draw_proof
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import markdown_table
 from imbdense.utils.files import atomic_write_text
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
                         help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
     parser.add_argument('--markdown', type=Path, help='write the tables to this file (docs/benchmarks/proof.md)')
+    parser.add_argument('--figure', type=Path, help='write a picture of them, PNG (docs/images/proof.png)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     print(page)
     if args.markdown:
         atomic_write_text(args.markdown, page)
+    if args.figure:
+        draw_proof(suites, runs, args.figure)
     return 1 if failed else 0
 
 
@@ -78,7 +82,8 @@ def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
     parts = [
         '# Proof: does the rare class get better?',
         '',
-        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md`. Data, model, schedule and',
+        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md --figure docs/images/proof.png`',
+        '(about two hours on two cores; it goes on where it was stopped). Data, model, schedule and',
         'number of iterations are the same in every row of a table; only the config lines below it differ. Mean ± 95 %',
         'Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized',
         'models and schedules: compare rows, not with published numbers.',

@@ -65,10 +65,8 @@ def markdown_table(suite: Suite, runs: Sequence[Run]) -> str:
 
 
 def _format(mean: float, half: float, *, sign: bool = False) -> str:
-    """'12.3 ± 0.4', or the mean alone for one seed."""
+    """'0.123 ± 0.004', or the mean alone for one seed; scores lie in [0, 1], so three decimals."""
     if math.isnan(mean):
         return '–'
-    text = f'{mean:+.3g}' if sign else f'{mean:.3g}'
-    if abs(mean) >= 100:
-        text = f'{mean:+.0f}' if sign else f'{mean:.0f}'
-    return text if math.isnan(half) else f'{text} ± {half:.2g}'
+    text = f'{mean:+.3f}' if sign else f'{mean:.3f}'
+    return text if math.isnan(half) else f'{text} ± {half:.3f}'

@@ -11,6 +11,7 @@ import pytest
 
 from imbdense.benchmark import grid
 from imbdense.benchmark.grid import plan, replace_line, run_all, write_config
+from imbdense.benchmark.proof_figure import draw_proof
 from imbdense.benchmark.proof_suites import DEMO, SUITES
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.benchmark.summary import markdown_table, mean_interval, paired_gain
@@ -81,6 +82,16 @@ def test_table_shows_paired_gains(tmp_path):
     assert mean == pytest.approx(0.2) and half == pytest.approx(0.0, abs=1e-9)
     table = markdown_table(SUITE, runs)
     assert '| better |' in table and '+0.2' in table and table.count('\n') == 3
+
+
+def test_figure_shows_the_suites_with_results(tmp_path):
+    runs = plan([SUITE], [0, 1, 2], tmp_path)
+    assert not draw_proof([SUITE], runs, tmp_path / 'proof.png')
+    assert not (tmp_path / 'proof.png').exists()
+    for run in runs[:3]:
+        store(run, **{'mIoU': 0.5 + 0.1 * run.seed, 'IoU/rare': 0.1})
+    assert draw_proof([SUITE], runs, tmp_path / 'proof.png')
+    assert (tmp_path / 'proof.png').read_bytes().startswith(b'\x89PNG')
 
 
 def test_every_suite_names_a_config_that_exists_and_lines_that_fit(tmp_path):
