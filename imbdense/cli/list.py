@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import inspect
+import io
 import json
 from dataclasses import asdict, dataclass
 
@@ -28,7 +30,7 @@ class Component:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('kind', nargs='?', help='only this kind of component')
-    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([asdict(component) for component in found], indent=1))
     else:
-        _print_tables(found)
+        _print_kinds(found)
     return 0
 
 
@@ -56,7 +58,8 @@ def components(kind: str | None = None) -> list[Component]:
     found = []
     for name in chosen:
         registry = REGISTRIES[name]
-        registry.import_from_location()
+        with contextlib.redirect_stdout(io.StringIO()):  # the hosts print what optional data sets they lack
+            registry.import_from_location()
         for registered, cls in sorted(registry.module_dict.items()):
             purpose = (inspect.getdoc(cls) or '').split('\n')[0]
             card = getattr(cls, 'card', '')
@@ -77,20 +80,19 @@ def _known_kind(kind: str, kinds: list[str]) -> str:
     raise UserError(f'there is no kind {kind!r}. {hint}')
 
 
-def _print_tables(found: list[Component]) -> None:
-    """One table per kind that has components."""
+def _print_kinds(found: list[Component]) -> None:
+    """Name, tasks and card of each component in one line, its purpose below; a table would break all of them."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     for kind in dict.fromkeys(component.kind for component in found):
-        table = Table(title=kind, title_justify='left', title_style='bold', expand=False)
-        table.add_column("type='…'", style='bold', no_wrap=True)
-        table.add_column('purpose')
-        table.add_column('tasks')
-        table.add_column('card')
+        console.print(Text(f'\n{kind}', style='bold underline'))
         for item in (component for component in found if component.kind == kind):
-            table.add_row(item.name, item.purpose, ', '.join(item.tasks), item.card)
-        console.print(table)
+            line = Text(f"  type='{item.name}'", style='bold')
+            line.append(f'  {", ".join(item.tasks)}', style='not bold cyan')
+            line.append(f'  {item.card}', style='not bold dim')
+            console.print(line)
+            console.print(Text(f'      {item.purpose}'))
     if not found:
         console.print('no component of this kind yet')

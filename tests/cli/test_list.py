@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -17,8 +19,7 @@ def test_one_kind_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert hook['card'] == 'docs/methods/prior_ledger.md' and 'segmentation' in hook['tasks']
 
 
-def test_table_names_every_component(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv('COLUMNS', '200')
+def test_every_component_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['list', 'models']) == 0
     printed = capsys.readouterr().out
     for name in ('imbdense.BalancedSoftmaxLoss', 'imbdense.PerClassDiceLoss'):
@@ -29,3 +30,10 @@ def test_table_names_every_component(capsys: pytest.CaptureFixture[str], monkeyp
 def test_unknown_kind_is_answered_with_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['list', 'sampel']) == 2
     assert 'sampler' in capsys.readouterr().err
+
+
+def test_json_of_a_fresh_process_is_json() -> None:
+    """The hosts print remarks while they are imported; they must not end up in the output."""
+    command = [sys.executable, '-m', 'imbdense', 'list', '--json']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert any(item['kind'] == 'transform' for item in json.loads(done.stdout))
