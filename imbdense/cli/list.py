@@ -8,10 +8,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
 import inspect
-import io
 import json
 from dataclasses import asdict, dataclass
 
@@ -58,8 +56,7 @@ def components(kind: str | None = None) -> list[Component]:
     found = []
     for name in chosen:
         registry = REGISTRIES[name]
-        with contextlib.redirect_stdout(io.StringIO()):  # the hosts print what optional data sets they lack
-            registry.import_from_location()
+        registry.import_from_location()
         for registered, cls in sorted(registry.module_dict.items()):
             purpose = (inspect.getdoc(cls) or '').split('\n')[0]
             card = getattr(cls, 'card', '')

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -68,6 +69,9 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
         print(f'\nimbdense {verb}: interrupted; what was finished is kept, run the same command again to go on.',
               file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough; without this line Python complains at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _usage() -> str:

@@ -37,3 +37,9 @@ def test_json_of_a_fresh_process_is_json() -> None:
     command = [sys.executable, '-m', 'imbdense', 'list', '--json']
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert any(item['kind'] == 'transform' for item in json.loads(done.stdout))
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = f'{sys.executable} -m imbdense list --json | head -c 10'
+    done = subprocess.run(['bash', '-o', 'pipefail', '-c', command], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == '' and len(done.stdout) == 10
