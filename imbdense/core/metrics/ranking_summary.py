@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from imbdense.core.metrics.ordered_key import key_to_score
@@ -34,11 +35,12 @@ def summarize_class(
     exact: bool = False,
     max_fpr: float | None = None,
     prevalence: float | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
     """Scores of one class; every value is NaN when it has no positives or no negatives.
 
     Args:
-        positives, negatives: int64 histograms (2**bits,) over :func:`ordered_key` of float32 scores.
+        positives, negatives: int64 histograms (2**bits,) over :func:`ordered_key` of scores of ``dtype``.
         bits: of the key. metrics: of :data:`METRICS`. exact: see :func:`auroc_ap_from_hist`.
         max_fpr: also the standardised partial AUROC up to this false-positive rate (``pauroc``).
         prevalence: also the AP as it would be at this prevalence (``ap_adjusted``).
@@ -57,7 +59,7 @@ def summarize_class(
     if 'best_f1' in metrics:
         value, place = best_f1(curve) if curve else (NAN, 0)
         out['best_f1'] = value
-        out['best_threshold'] = float(key_to_score(np.array([place]), bits)[0]) if curve else NAN
+        out['best_threshold'] = float(key_to_score(np.array([place]), bits, dtype)[0]) if curve else NAN
     if max_fpr is not None:
         out['pauroc'] = partial_auroc(curve, max_fpr) if curve else NAN
     if prevalence is not None:

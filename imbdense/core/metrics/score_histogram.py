@@ -14,7 +14,7 @@ CHUNK = 4_000_000
 
 
 def dense_scores(logits: Tensor, kind: str = 'prob') -> Tensor:
-    """One-vs-rest scores of raw logits (C, n), in float32.
+    """One-vs-rest scores of raw logits (C, n), in float32; ``'logit'`` in the dtype of the logits.
 
     Args:
         logits: (C, n). With C = 1 the channel is a sigmoid logit.
@@ -22,8 +22,10 @@ def dense_scores(logits: Tensor, kind: str = 'prob') -> Tensor:
             log-odds: the same order without saturation at 0 and 1, better for very rare classes. ``'logit'`` z_c.
     """
     check_choice('score', kind, SCORES, owner='dense_scores')
+    if kind == 'logit':
+        return logits
     values = logits.float()
-    if kind == 'logit' or (kind == 'margin' and values.shape[0] == 1):
+    if kind == 'margin' and values.shape[0] == 1:
         return values
     if values.shape[0] == 1:
         return values.sigmoid()

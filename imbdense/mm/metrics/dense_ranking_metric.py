@@ -20,6 +20,8 @@ from imbdense.mm.metrics.group_counts import CountsArg
 from imbdense.mm.metrics.table_metric import TableMetric, Tally, as_table
 from imbdense.registry import METRICS
 
+EXACT_BITS = {torch.bfloat16: 16, torch.float16: 19}
+"""Top bits of the float32 key that hold every value of a 16-bit float: sign, 8 of exponent, 7 or 10 of mantissa."""
 BLOCK_BITS = 12
 """Key bits of the jackknife's histograms; a standard error does not need more, and there are 20 blocks."""
 
@@ -29,8 +31,8 @@ class DenseRankingMetric(TableMetric):
     """AUROC, average precision and FPR at 95 % recall per class over all pixels, with bounds and standard errors.
 
     Per class two int64 histograms over an order-preserving key of the float score are kept (1 MiB per class at 16
-    bits), nothing pixel-sized. Exact for bfloat16 logits with ``score='logit'``; otherwise every value comes with
-    rigorous bounds ``*_lo`` and ``*_hi``. A class without positives (or without negatives) is undefined: left out of
+    bits), nothing pixel-sized. Exact for logits of 16 bits (float16, bfloat16) with ``score='logit'``; otherwise every
+    value comes with rigorous bounds ``*_lo`` and ``*_hi``. A class without positives (or without negatives) is undefined: left out of
     the macro means and of the returned values, named in the log.
 
     Returned: ``auroc/<class>, ap/<class>`` with ``_lo``/``_hi``, ``fpr95/<class>``, ``prevalence/<class>`` (the chance
@@ -128,13 +130,16 @@ class DenseRankingMetric(TableMetric):
         truth = row_of_class[labels.clamp(0, len(self.classes) - 1)]
         if len(rows) != scores.shape[0]:
             scores = scores[rows]
+        half_keys, exact = key_of(scores.dtype, self.bits)
+        if not half_keys:
+            scores = scores.float()
         hits, misses = score_histogram(scores, truth, valid & ~broken, bits=self.bits)
-        exact = self.score == 'logit' and logits.dtype == torch.bfloat16 and self.bits >= 16
         tables = {
             'pos': hits,
             'neg': misses,
             'nan_pixels': nan_pixels.reshape(1),
-            'inexact': torch.tensor([0 if exact else 1]),
+            'inexact': torch.tensor([int(not exact)]),
+            'half_keys': torch.tensor([int(half_keys), int(not half_keys)]),
         }
         return tables | self._by_block(hits, misses, index) | self._by_subgroup(hits, misses, sample), None
 
@@ -168,3 +173,12 @@ class DenseRankingMetric(TableMetric):
             )
         name = str(sample[self.subgroup_key])
         return {f'subgroup/{name}/pos': hits, f'subgroup/{name}/neg': misses}
+
+
+def key_of(dtype: torch.dtype, bits: int) -> tuple[bool, bool]:
+    """Return (whether the key is that of the 16 bits themselves, whether it is exact) for scores of ``dtype``.
+
+    float16 has three bits more of mantissa than 16 bits of a float32 key hold, so it gets its own key where that fits.
+    """
+    half_keys = dtype == torch.float16 and bits <= 16
+    return half_keys, bits >= (16 if half_keys else EXACT_BITS.get(dtype, 32))

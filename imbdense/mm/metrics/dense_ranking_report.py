@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from imbdense.core.metrics.groups import mean_present
 from imbdense.core.metrics.ranking import auroc_ap_from_hist
@@ -28,10 +29,16 @@ def report_ranking(metric: DenseRankingMetric, tally: Tally) -> dict[str, float]
     hits, misses = tables['pos'], tables['neg']
     names = _row_names(metric, hits.shape[0])
     exact = int(tables['inexact'][0]) == 0
+    halves, others = tables['half_keys'].tolist()
+    if halves and others:
+        raise ValueError(
+            f'{type(metric).__name__}: {halves} images have float16 logits and {others} have not; scores of both '
+            f'cannot be ranked in one table. Convert the logits to one dtype.'
+        )
     per_class = [
         summarize_class(
             hits[row], misses[row], bits=metric.bits, metrics=metric.metrics, exact=exact, max_fpr=metric.max_fpr,
-            prevalence=metric.prevalence,
+            prevalence=metric.prevalence, dtype=torch.float16 if halves else torch.float32,
         )
         | _errors(tables, row) | _image_means(tables, row)
         for row in range(len(names))

@@ -23,15 +23,31 @@ def pixels(samples: list[Any], softmax: bool) -> tuple[np.ndarray, np.ndarray]:
     return (logits.softmax(0) if softmax else logits)[:, keep].numpy(), labels[keep].numpy()
 
 
-def test_exact_for_bfloat16_logits() -> None:
-    samples = segmentation_samples(6, dtype=torch.bfloat16)
-    scalars, metric = evaluate({**CONFIG, 'score': 'logit'}, samples)
+@pytest.mark.parametrize(('dtype', 'bits'), [(torch.bfloat16, 16), (torch.float16, 16), (torch.float16, 19)])
+def test_exact_for_logits_of_sixteen_bits(dtype: torch.dtype, bits: int) -> None:
+    samples = segmentation_samples(6, dtype=dtype)
+    scalars, metric = evaluate({**CONFIG, 'score': 'logit', 'bits': bits}, samples)
     scores, labels = pixels(samples, softmax=False)
     for row, name in enumerate(CLASSES[:4]):
         assert abs(scalars[f'auroc/{name}'] - roc_auc_score(labels == row, scores[row])) < 1e-12
         assert abs(scalars[f'ap/{name}'] - average_precision_score(labels == row, scores[row])) < 1e-12
         assert scalars[f'auroc_lo/{name}'] == scalars[f'auroc_hi/{name}'] == scalars[f'auroc/{name}']
     assert metric.artifact['exact'] is True
+
+
+def test_float16_needs_its_own_key_and_one_dtype_only() -> None:
+    samples = segmentation_samples(2, dtype=torch.float16)
+    assert evaluate({**CONFIG, 'score': 'logit', 'bits': 17}, samples)[1].artifact['exact'] is False
+    with pytest.raises(ValueError, match='1 images have float16 logits and 1 have not'):
+        evaluate({**CONFIG, 'score': 'logit'}, [samples[0], segmentation_samples(2)[1]])
+
+
+def test_best_threshold_of_float16_logits_is_one_of_their_values() -> None:
+    samples = segmentation_samples(4, dtype=torch.float16)
+    scalars, _ = evaluate({**CONFIG, 'score': 'logit', 'metrics': ['best_f1']}, samples)
+    scores, _ = pixels(samples, softmax=False)
+    for row, name in enumerate(CLASSES[:4]):
+        assert scalars[f'best_threshold/{name}'] in scores[row]
 
 
 @pytest.mark.parametrize(('score', 'softmax'), [('prob', True), ('margin', True), ('logit', False)])
