@@ -32,8 +32,8 @@ class DenseRankingMetric(TableMetric):
 
     Per class two int64 histograms over an order-preserving key of the float score are kept (1 MiB per class at 16
     bits), nothing pixel-sized. Exact for logits of 16 bits (float16, bfloat16) with ``score='logit'``; otherwise every
-    value comes with rigorous bounds ``*_lo`` and ``*_hi``. A class without positives (or without negatives) is undefined: left out of
-    the macro means and of the returned values, named in the log.
+    value comes with rigorous bounds ``*_lo`` and ``*_hi``. A class without positives (or without negatives) is
+    undefined: left out of the macro means and of the returned values, named in the log.
 
     Returned: ``auroc/<class>, ap/<class>`` with ``_lo``/``_hi``, ``fpr95/<class>``, ``prevalence/<class>`` (the chance
     level of AP; that of AUROC is 0.5), ``auroc_se/<class>, ap_se/<class>``, ``macro_auroc, macro_ap, macro_fpr95`` and
