@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.benchmark.grid_progress import grid_progress
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.utils.files import atomic_write_json, atomic_write_text
 
@@ -32,6 +33,11 @@ class Run:
     def label(self) -> str:
         """Short name for progress lines."""
         return f'{self.suite.name} / {self.method.name} / seed {self.seed}'
+
+    @property
+    def log(self) -> Path:
+        """What the training prints."""
+        return self.folder / 'log.txt'
 
     def result(self) -> dict[str, float] | None:
         """The final metrics of a finished run, else ``None``."""
@@ -90,32 +96,37 @@ def run_all(runs: Sequence[Run], configs: Path, *, jobs: int, report: Callable[[
     """Train every run that has no result yet, ``jobs`` at a time; return the runs that failed.
 
     A killed grid goes on where it stopped: finished runs are kept, a half-done one resumes from its last checkpoint.
-    Ctrl-C stops the children and leaves everything resumable.
+    Ctrl-C stops the children and leaves everything resumable. What runs is shown on the way.
     """
     waiting = [run for run in runs if run.result() is None]
     report(f'{len(runs) - len(waiting)} of {len(runs)} runs are done; {len(waiting)} to go, {jobs} at a time')
     active: dict[Run, tuple[subprocess.Popen[bytes], float]] = {}
     failed: list[Run] = []
-    try:
-        while waiting or active:
-            while waiting and len(active) < jobs:
-                run = waiting.pop(0)
-                active[run] = (_start(run, configs), time.monotonic())
-            for run, (process, start) in list(active.items()):
-                if process.poll() is None:
-                    continue
-                del active[run]
-                minutes = (time.monotonic() - start) / 60
-                if process.returncode == 0 and _collect(run):
-                    report(f'done    {run.label} ({minutes:.1f} min)')
-                else:
-                    failed.append(run)
-                    report(f'FAILED  {run.label}: see {run.folder / "log.txt"}')
-            time.sleep(0.5)
-    finally:
-        for process, _ in active.values():
-            process.terminate()
+    with grid_progress(report) as show:
+        try:
+            while waiting or active:
+                while waiting and len(active) < jobs:
+                    run = waiting.pop(0)
+                    active[run] = (_start(run, configs), time.monotonic())
+                show(active)
+                for run, (process, start) in list(active.items()):
+                    if process.poll() is not None:
+                        del active[run]
+                        _finish(run, process.returncode, time.monotonic() - start, failed, report)
+                time.sleep(0.5)
+        finally:
+            for process, _ in active.values():
+                process.terminate()
     return failed
+
+
+def _finish(run: Run, code: int, seconds: float, failed: list[Run], report: Callable[[str], None]) -> None:
+    """Keep the result of a run that has ended, or note it among the failed ones."""
+    if code == 0 and _collect(run):
+        report(f'done    {run.label} ({seconds / 60:.1f} min)')
+    else:
+        failed.append(run)
+        report(f'FAILED  {run.label}: see {run.log}')
 
 
 def _start(run: Run, configs: Path) -> subprocess.Popen[bytes]:
@@ -123,7 +134,7 @@ def _start(run: Run, configs: Path) -> subprocess.Popen[bytes]:
     config = write_config(run, configs)
     environment = dict(os.environ, OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
     command = [sys.executable, '-m', 'imbdense', 'train', str(config), '--work-dir', str(run.folder), '--resume']
-    with open(run.folder / 'log.txt', 'ab') as log:
+    with open(run.log, 'ab') as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 

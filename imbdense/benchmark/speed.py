@@ -29,7 +29,7 @@ NOTES = (
     '  CPU instead of 57 s, and longer by the clock too (97 s instead of 61 s): the threads wait for each other.',
     '* `label-scan`: decoding rules, so ours decodes PNGs itself (libdeflate, compiled filters;',
     '  `data/readers/png.py`). Measured apart on real labels: dubai_aerial (797×644) 0.28 as they are (palette), 0.30',
-    '  saved as grey PNGs; files of two kilobytes (256²) are ruled by the cost of opening them: 0.48 on dsb2018_nuclei,',
+    '  saved as grey PNGs; files of two kilobytes (256²) are ruled by the cost of opening them: 0.48 on nuclei labels,',
     '  0.83 on the generated scenes. With regions and drawn positions, which the first scan counts too: 0.34 to 1.03.',
     '* `sampler-start`: ours begins with the class table that the statistics keep for the data set; making that table',
     '  from annotations for the first time is one pass over them, as the peer does. The peer reads records of seven',

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from imbdense.benchmark import grid
+from imbdense.benchmark import grid, grid_progress
 from imbdense.benchmark.grid import plan, replace_line, run_all, write_config
 from imbdense.benchmark.proof_figure import draw_proof
 from imbdense.benchmark.proof_suites import DEMO, SUITES
@@ -100,3 +100,26 @@ def test_every_suite_names_a_config_that_exists_and_lines_that_fit(tmp_path):
     for suite in (*SUITES.values(), DEMO):
         for run in plan([suite], [0], tmp_path):
             write_config(run, configs_dir())
+
+
+def test_progress_lines_tell_the_iteration(tmp_path, monkeypatch):
+    runs = plan([SUITE], [0], tmp_path)
+    for run in runs:
+        run.folder.mkdir(parents=True)
+    runs[0].log.write_text('noise\n - INFO - Iter(train) [ 80/400]  lr: 1\nx\n - INFO - Iter(train) [100/400]  lr: 1\n')
+    assert grid_progress.iterations(runs[0].log) == (100, 400)
+    assert grid_progress.iterations(runs[1].log) == (0, 0)
+    monkeypatch.setattr(grid_progress, 'LINE_SECONDS', 0.0)
+    lines = []
+    with grid_progress.grid_progress(lines.append) as show:
+        show(runs)
+    assert lines == ['running toy / plain / seed 0 (100/400), toy / better / seed 0 (0/?)']
+
+
+def test_bars_come_and_go_with_the_runs(tmp_path, monkeypatch):
+    runs = plan([SUITE], [0], tmp_path)
+    monkeypatch.setattr('sys.stdout.isatty', lambda: True)
+    with grid_progress.grid_progress(print) as show:
+        show(runs)
+        show(runs[1:])
+        show([])
