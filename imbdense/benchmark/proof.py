@@ -83,7 +83,7 @@ def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
         '# Proof: does the rare class get better?',
         '',
         'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md --figure docs/images/proof.png`',
-        '(about two hours on two cores; it goes on where it was stopped). Data, model, schedule and',
+        '(two and a half hours on two cores; it goes on where it was stopped). Data, model, schedule and',
         'number of iterations are the same in every row of a table; only the config lines below it differ. Mean ± 95 %',
         'Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized',
         'models and schedules: compare rows, not with published numbers.',

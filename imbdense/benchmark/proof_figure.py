@@ -62,7 +62,7 @@ def _panel(axis: Any, suite: Suite, runs: Sequence[Run]) -> None:
     axis.set_title(suite.name)
     axis.set_xlabel(_short(suite.mean_key))
     axis.set_ylabel(_short(suite.rare_keys[0]))
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, framealpha=0.6)
 
 
 def _short(key: str) -> str:
