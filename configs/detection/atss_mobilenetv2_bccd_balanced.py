@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/schedules/adamw_400.py', '../_base_/runtime/detection.py'
 ]
 model = dict(
-    backbone=dict(frozen_stages=4),
     bbox_head=dict(
         num_classes=3,
         loss_cls=dict(type='imbdense.LogitAdjustLoss', tau=0.5, focal_gamma=2.0, focal_alpha=0.25)))

@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/models/atss_mobilenetv2.py', '../_base_/datasets/bccd.py',
     '../_base_/schedules/adamw_400.py', '../_base_/runtime/detection.py'
 ]
-model = dict(backbone=dict(frozen_stages=4), bbox_head=dict(num_classes=3))
+model = dict(bbox_head=dict(num_classes=3))
 optim_wrapper = dict(optimizer=dict(lr=2e-3))

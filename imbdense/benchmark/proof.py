@@ -22,7 +22,6 @@ from imbdense.utils.files import atomic_write_text
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     parser.add_argument('--suite', nargs='+', help='suites to run (default: all; see --list)')
-    parser.add_argument('--method', nargs='+', help='only these methods (default: all of each suite)')
     parser.add_argument('--list', action='store_true', help='list the suites and methods and stop')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
     parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
@@ -53,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     for suite in suites:
         prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir)
-    chosen = [run for run in runs if not args.method or run.method.name in args.method]
-    failed = run_all(chosen, configs_dir(), jobs=args.jobs, report=print)
+    failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
     page = proof_page(suites, runs)
     print(page)
     if args.markdown:

@@ -18,7 +18,7 @@ model = dict(
     backbone=dict(
         type='MobileNetV2',
         out_indices=(2, 4, 6),
-        frozen_stages=1 if pretrained else -1,
+        frozen_stages=4 if pretrained else -1,  # the early features are general; steps get faster
         norm_eval=pretrained,  # batches of a few images would spoil the statistics of the weights
         init_cfg=dict(type='Pretrained', checkpoint=weights) if pretrained else None),
     neck=dict(

@@ -21,7 +21,7 @@ model = dict(
         type='MobileNetV2',
         out_indices=(0, 1, 2, 4, 6),
         norm_cfg=norm_cfg,
-        frozen_stages=1 if pretrained else -1,
+        frozen_stages=2 if pretrained else -1,
         norm_eval=pretrained,  # batches of a few crops would spoil the statistics of the weights
         init_cfg=dict(type='Pretrained', checkpoint=weights) if pretrained else None),
     neck=dict(type='FPN', in_channels=[16, 24, 32, 96, 320], out_channels=32, num_outs=5, norm_cfg=norm_cfg),

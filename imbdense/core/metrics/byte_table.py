@@ -68,7 +68,7 @@ def numba_kernels() -> tuple[Kernel, Kernel] | None:
         return None
 
     @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-    def count_bytes(target, pred, tables):  # type: ignore[no-untyped-def]
+    def count_bytes(target: NDArray[Any], pred: NDArray[Any], tables: NDArray[np.int64]) -> int:
         size = target.size
         whole = size - size % 4
         for i in range(0, whole, 4):
@@ -81,7 +81,7 @@ def numba_kernels() -> tuple[Kernel, Kernel] | None:
         return 0
 
     @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-    def count_wide(target, pred, tables):  # type: ignore[no-untyped-def]
+    def count_wide(target: NDArray[Any], pred: NDArray[Any], tables: NDArray[np.int64]) -> int:
         seen = 0
         size = target.size
         whole = size - size % 4

@@ -139,9 +139,7 @@ def _png_decoder() -> Callable[[bytes], NDArray[np.uint8] | None] | None:
 
 def _read_fast(path: Path, head: bytes) -> NDArray[Any] | None:
     """Pixels of a plain PNG; ``None`` for other and for faulty files, on which the libraries decide."""
-    if not head.startswith(_PNG) or not _wants_gdal(head):
-        return None
-    decode = _png_decoder()
+    decode = _png_decoder() if head.startswith(_PNG) else None
     return None if decode is None else decode(path.read_bytes())
 
 

@@ -146,7 +146,5 @@ def _area(boxes: Boxes) -> NDArray[np.float32]:
 
 def _cut_masks(masks: Any, window: Window) -> NDArray[np.uint8]:
     """(n, h, w) bitmaps of mmdet's masks inside the window."""
-    whole = masks.to_ndarray()
-    return np.stack([cut_window(mask, window, 0) for mask in whole]) if len(whole) else np.zeros(
-        (0, *window[2:]), np.uint8
-    )
+    parts = [cut_window(mask, window, 0) for mask in masks.to_ndarray()]
+    return np.array(parts, np.uint8).reshape(-1, *window[2:])
