@@ -1,4 +1,4 @@
-"""Grey and palette PNGs of eight bits, decoded two times faster than by the image libraries.
+"""Grey and palette PNGs of eight bits, decoded three to five times faster than by the image libraries.
 
 Counting labels is bound by their decoding, and the libraries spend most of it in zlib's inflate and in undoing the row
 filters pixel by pixel. libdeflate (package ``deflate``) inflates three times faster; the filters are compiled here.
