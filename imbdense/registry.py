@@ -55,13 +55,16 @@ def _child(name: str, parent: Registry | None, *rooms: str) -> SuggestingRegistr
     return SuggestingRegistry(name, parent=parent, scope=SCOPE, locations=[f'imbdense.{room}' for room in rooms])
 
 
-MODELS = _child('model', host.MODELS, 'mm.losses', 'mm.segmentors')
+MODELS = _child('model', host.MODELS, 'mm.losses', 'mm.heads', 'mm.segmentors')
 DATASETS = _child('dataset', host.DATASETS, 'mm.datasets')
 DATA_SAMPLERS = _child('sampler', host.DATA_SAMPLERS, 'mm.samplers')
 TRANSFORMS = _child('transform', host.TRANSFORMS, 'mm.transforms')
 METRICS = _child('metric', host.METRICS, 'mm.metrics')
 HOOKS = _child('hook', host.HOOKS, 'mm.hooks')
+TASK_UTILS = _child('task util', host.TASK_UTILS, 'mm.task_utils')
+OPTIMIZERS = _child('optimizer', host.OPTIMIZERS, 'mm.optim')
 OPTIM_WRAPPERS = _child('optim wrapper', host.OPTIM_WRAPPERS, 'mm.optim')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', host.OPTIM_WRAPPER_CONSTRUCTORS, 'mm.optim')
 VISUALIZERS = _child('visualizer', host.VISUALIZERS)
 SELECTORS = _child('selector', None)
 SCORERS = _child('scorer', None)
@@ -70,8 +73,8 @@ PSEUDO_LABELERS = _child('pseudo_labeler', None)
 REGISTRIES: dict[str, SuggestingRegistry] = {
     registry.name: registry
     for registry in (
-        MODELS, DATASETS, DATA_SAMPLERS, TRANSFORMS, METRICS, HOOKS, OPTIM_WRAPPERS, VISUALIZERS, SELECTORS, SCORERS,
-        PSEUDO_LABELERS,
+        MODELS, DATASETS, DATA_SAMPLERS, TRANSFORMS, METRICS, HOOKS, TASK_UTILS, OPTIMIZERS, OPTIM_WRAPPERS,
+        OPTIM_WRAPPER_CONSTRUCTORS, VISUALIZERS, SELECTORS, SCORERS, PSEUDO_LABELERS,
     )
 }
 """Every registry by its name, as ``imbdense list KIND`` spells it."""

@@ -1,7 +1,5 @@
-"""Optimiser wrappers."""
+"""Registered optimizers, their wrappers and constructors."""
 
-from __future__ import annotations
+from imbdense.mm.optional import import_members
 
-from imbdense.mm.optim.cpu_autocast import CpuAutocastOptimWrapper
-
-__all__ = ['CpuAutocastOptimWrapper']
+import_members(__name__, {'cpu_autocast': ()})
