@@ -1,0 +1,5 @@
+"""Registered assigners and samplers of detection heads."""
+
+from imbdense.mm.optional import import_members
+
+import_members(__name__, {})
