@@ -21,7 +21,7 @@ from imbdense.core.stats.indices import (
 )
 from imbdense.core.stats.ledger import DoubleCorrectionError, PriorEntry, PriorLedger
 from imbdense.core.stats.running import RunningClassStats
-from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, class_weights
+from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, class_weights, warn_of_large_weights
 
 __all__ = [
     'WEIGHT_SCHEMES',
@@ -41,4 +41,5 @@ __all__ = [
     'imbalance_indices',
     'imbalance_ratio',
     'shannon_evenness',
+    'warn_of_large_weights',
 ]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from imbdense.core.checks import check_choice, check_counts, check_number
+from imbdense.core.checks import check_choice, check_counts, check_number, reads_values
 from imbdense.core.stats.empty import fill_empty_classes
 
 WeightScheme = Literal['inverse', 'sqrt', 'log', 'median', 'effective', 'enet', 'randla']
@@ -92,6 +92,25 @@ def class_weight_tensor(
     if scheme == 'effective':
         return _effective(raw, values, beta)
     return 1.0 / torch.log(1.02 + shares) if scheme == 'enet' else 1.0 / (shares + 0.02)
+
+
+LARGEST_WEIGHT = 50.0
+"""Above this multiple of the mean weight a few elements of one class rule the gradient."""
+
+
+def warn_of_large_weights(weights: Tensor, counts: Tensor, owner: str = 'class_weights') -> None:
+    """Warn when a class that occurs weighs more than :data:`LARGEST_WEIGHT` times the average element."""
+    values = fill_empty_classes(counts.to(torch.float64))
+    relative = weights.to(values) / ((values / values.sum()) * weights.to(values)).sum()
+    relative = torch.where(counts == 0, 0.0, relative)
+    if reads_values(relative) and float(relative.max()) > LARGEST_WEIGHT:
+        worst = int(relative.argmax())
+        warnings.warn(
+            f'{owner}: class {worst} weighs {float(relative[worst]):.0f} times the average element; above '
+            f'{LARGEST_WEIGHT:.0f} a few elements rule the gradient and training becomes noisy. Soften it '
+            f"(scheme='sqrt' or 'effective'), or use LogitAdjustLoss or PerClassDiceLoss.",
+            stacklevel=3,
+        )
 
 
 def _median_frequency(raw: Tensor, values: Tensor, image_pixels: Tensor | None) -> Tensor:

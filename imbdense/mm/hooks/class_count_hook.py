@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 
 from imbdense.core.checks import check_choice
 from imbdense.core.stats import ClassCounts, PriorLedger
-from imbdense.mm.class_counts import UNITS
+from imbdense.mm.class_counts import UNITS, default_unit
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger
 from imbdense.registry import HOOKS
 
@@ -53,6 +53,13 @@ class ClassCountHook(Hook):
         runner.message_hub.update_info(HUB_LEDGER, ledger.to_dict())
         logger = MMLogger.get_current_instance()
         logger.info(f'ClassCountHook: the class prior along this run\n{ledger.describe()}')
+        amounts = counts.of(self.count or default_unit(counts))
+        empty = [name for name, amount in zip(counts.classes, amounts, strict=True) if amount == 0]
+        if empty:
+            logger.warning(
+                f'ClassCountHook: the training set has no sample of {", ".join(empty)}. Nothing can be learned there; '
+                f'losses count such a class once (empty_class="one") or leave it out ("mask").'
+            )
         if unknown:
             logger.warning(
                 f'ClassCountHook: {", ".join(unknown)} says nothing about its effect on the class prior (no '

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_number
 from imbdense.core.losses import per_class_dice_loss
 from imbdense.core.losses.per_class_dice import DICE_GROUPS
-from imbdense.mm.losses.base import DenseLoss
+from imbdense.mm.losses.base import DenseLoss, LossCall, loss_arguments
 from imbdense.registry import MODELS
 
 
 @MODELS.register_module()
+@loss_arguments
 class PerClassDiceLoss(DenseLoss):
     """Dice per class and then the mean over classes, with ignored pixels and absent classes left out.
 
@@ -30,47 +29,36 @@ class PerClassDiceLoss(DenseLoss):
         smooth: > 0.
         use_sigmoid: probabilities by sigmoid instead of softmax.
         class_weight: (C,) weights of the classes in the mean.
+        normalizer: must stay 'weight_sum', the mean over classes.
         others: see :class:`DenseLoss`.
     """
+
+    per: str = 'batch'
+    skip_absent: bool = True
+    include_background: bool = True
+    squared: bool = False
+    smooth: float = 1e-3
+    use_sigmoid: bool = False
+    loss_name: str = 'loss_dice'
 
     card = 'per_class_dice'
     tasks = ('segmentation', 'points', 'volumes')
 
-    def __init__(
-        self,
-        per: str = 'batch',
-        skip_absent: bool = True,
-        include_background: bool = True,
-        squared: bool = False,
-        smooth: float = 1e-3,
-        use_sigmoid: bool = False,
-        class_weight: Sequence[float] | Tensor | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_dice',
-        reduction: str = 'mean',
-        ignore_index: int | None = None,
-    ) -> None:
-        super().__init__(loss_weight, loss_name, reduction, 'weight_sum', ignore_index, class_weight)
-        self.per = check_choice('per', per, DICE_GROUPS, owner='PerClassDiceLoss')
-        self.skip_absent = bool(skip_absent)
-        self.include_background = bool(include_background)
-        self.squared = bool(squared)
-        self.smooth = check_number('smooth', smooth, low=0.0, low_open=True, owner='PerClassDiceLoss')
-        self.use_sigmoid = bool(use_sigmoid)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice('per', self.per, DICE_GROUPS, owner='PerClassDiceLoss')
+        check_choice('normalizer', self.normalizer, ('weight_sum',), owner='PerClassDiceLoss')
+        self.smooth = check_number('smooth', self.smooth, low=0.0, low_open=True, owner='PerClassDiceLoss')
 
-    def forward(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: str | None = None,
-        ignore_index: int | None = None,
-    ) -> Tensor:
-        """Compute the loss; arguments as mmseg decode heads pass them, see :class:`CountedLoss`."""
-        return self.loss_weight * per_class_dice_loss(
+    def rebalanced(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:
+        """One Dice per class."""
+        options = {name: value for name, value in call.options.items() if name != 'normalizer'}
+        return per_class_dice_loss(
             pred, target, per=self.per, skip_absent=self.skip_absent, include_background=self.include_background,
             squared=self.squared, smooth=self.smooth, use_sigmoid=self.use_sigmoid, class_weight=self.fixed_weight,
-            ignore_index=self.effective_ignore(pred, ignore_index), weight=weight, avg_factor=avg_factor,
-            reduction=self.effective_reduction(reduction_override),
+            **options,
         )
+
+    def plain(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:
+        """The same: this loss does not use class counts, there is nothing to defer."""
+        return self.rebalanced(pred, target, call)

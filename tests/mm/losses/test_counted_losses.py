@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,38 @@ def test_explicit_counts_equal_to_the_labels_are_fine_without_a_sampler(cls: typ
     cls(class_counts=COUNTS).bind_prior(ledger, CLASS_COUNTS)
     with pytest.raises(ValueError, match='3 entries, the data set has 4'):
         cls(class_counts=[1.0, 2.0, 3.0]).bind_prior(ledger, CLASS_COUNTS)
+
+
+# Deferral and warnings ------------------------------------------------------------------------------------------------
+
+
+@each
+def test_deferred_loss_is_plain_cross_entropy_and_goes_on_counting(cls: type) -> None:
+    torch.manual_seed(0)
+    pred, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    given, running = cls(class_counts=[100, 10, 1]), cls()
+    for loss in (given, running):
+        loss.set_rebalancing(False)
+        assert loss(pred, target).item() == pytest.approx(torch.nn.functional.cross_entropy(pred, target).item())
+        loss.set_rebalancing(True)
+    assert running.running.counts.tolist() == torch.bincount(target.flatten(), minlength=3).tolist()
+    assert given(pred, target).item() != pytest.approx(torch.nn.functional.cross_entropy(pred, target).item(), rel=1e-3)
+
+
+def test_a_loss_can_be_copied_with_its_arguments_and_state() -> None:
+    loss = LogitAdjustLoss(class_counts=[3, 1], tau=0.5, class_weight=[1.0, 2.0])
+    copy = deepcopy(loss)
+    pred, target = torch.randn(1, 2, 3, 3), torch.randint(0, 2, (1, 3, 3))
+    assert copy.tau == 0.5 and torch.equal(copy(pred, target), loss(pred, target))
+
+
+@each
+def test_a_class_without_samples_is_warned_about(cls: type) -> None:
+    with pytest.warns(UserWarning, match=r'classes \[1\] have zero samples'):
+        cls(class_counts=[10, 0, 5])
+
+
+def test_weights_above_fifty_times_the_mean_are_warned_about() -> None:
+    pred, target = torch.randn(1, 2, 3, 3), torch.randint(0, 2, (1, 3, 3))
+    with pytest.warns(UserWarning, match='class 1 weighs 250 times'):
+        ReweightedCELoss(class_counts=[499, 1])(pred, target)  # mean weight (499 * 1/499 + 1) / 500 = 1 / 250
