@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    'losses': ('balanced-softmax', 'reweighted-ce'),
+    'losses': ('balanced-softmax', 'reweighted-ce', 'binned-lovasz'),
     'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
     'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imbdense.benchmark.speed_case import SpeedCase, Workload, require_close
+from imbdense.benchmark.speed_case import SpeedCase, Unequal, Workload, require_close
 from imbdense.core.stats import class_weights
 
 CLASSES = 19
@@ -76,9 +76,33 @@ def reweighted_ce(scale: float) -> Workload:
     )
 
 
+def binned_lovasz(scale: float) -> Workload:
+    """imbdense.BinnedLovaszLoss against the usual sort per class (mmseg's LovaszLoss)."""
+    from mmseg.models.losses.lovasz_loss import lovasz_softmax
+
+    from imbdense.registry import MODELS
+
+    loss = MODELS.build({'type': 'imbdense.BinnedLovaszLoss'})
+    logits, target = _inputs(scale)
+
+    def check(ours: tuple[float, Tensor], peer: tuple[float, Tensor]) -> str:
+        error = ((ours[1] - peer[1]).norm() / peer[1].norm()).item()
+        if error > 2e-3:
+            raise Unequal(f'the gradients differ by {error:.1e} (relative, L2)')
+        return f'{require_close("losses", ours[0], peer[0], 1e-4)}; gradients differ by {error:.0e}'
+
+    def peer(z: Tensor, y: Tensor) -> Tensor:
+        return lovasz_softmax(z.softmax(1), y, classes='present', per_image=False, ignore_index=255)
+
+    return Workload(
+        _step(lambda z, y: loss(z, y, ignore_index=255), logits, target), _step(peer, logits, target), check)
+
+
 CASES = (
     SpeedCase('balanced-softmax', 'BalancedSoftmaxLoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
               balanced_softmax, small=2.0, repeats=15, peer_repeats=15),
     SpeedCase('reweighted-ce', 'ReweightedCELoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
               reweighted_ce, small=2.0, repeats=15, peer_repeats=15),
+    SpeedCase('binned-lovasz', 'BinnedLovaszLoss, forward + backward, 1×19×512²', 'mmseg Lovász-softmax (sorts)', 0.2,
+              binned_lovasz, small=0.5, repeats=7, peer_repeats=3),
 )

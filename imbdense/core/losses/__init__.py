@@ -6,20 +6,34 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 ``reduction`` mean what :func:`imbdense.core.reduction.reduce_loss` says.
 """
 
+from imbdense.core.losses.auc_square import auc_square_loss
+from imbdense.core.losses.bal_scl import bal_scl_loss
+from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
+from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
+from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
+from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
+from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.sigmoid import shifted_sigmoid_loss
 
 __all__ = [
+    'auc_square_loss',
+    'bal_scl_loss',
     'balanced_softmax_loss',
+    'binned_lovasz_loss',
     'foreground_weights',
     'logit_adjust_loss',
+    'paco_loss',
     'per_class_dice_loss',
+    'per_class_tversky_loss',
     'prior_shift',
+    'region_means',
     'reweighted_ce_loss',
+    'sample_elements',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
 ]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from imbdense.core.checks import check_choice, split_ignored
-from imbdense.core.reduction import REDUCTIONS, full_precision
-
-DICE_GROUPS: tuple[str, ...] = ('batch', 'image')
+from imbdense.core.losses.class_overlap import class_overlap, mean_over_classes
 
 
 def per_class_dice_loss(
@@ -56,54 +52,12 @@ def per_class_dice_loss(
 
     Source: Milletari et al., V-Net, 3DV 2016; Sudre et al., Generalised Dice, DLMIA 2017 (per class).
     """
-    check_choice('per', per, DICE_GROUPS, owner='per_class_dice_loss')
-    check_choice('reduction', reduction, REDUCTIONS, owner='per_class_dice_loss')
-    safe, valid = split_ignored(pred, target, ignore_index, owner='per_class_dice_loss')
-    logits = full_precision(pred)
-    probability = logits.sigmoid() if use_sigmoid else logits.softmax(1)
-    mass = valid.to(logits.dtype) if weight is None else valid * weight.to(logits.dtype)
-    if pred.ndim == 2:  # points: one image
-        probability, safe, mass = probability.t().unsqueeze(0), safe.unsqueeze(0), mass.unsqueeze(0)
-    overlap, predicted, labelled = _class_sums(probability.flatten(2), safe.flatten(1), mass.flatten(1), squared)
-    if per == 'batch':
-        overlap, predicted, labelled = (value.sum(0) for value in (overlap, predicted, labelled))
-    dice = (2 * overlap + smooth) / (predicted + labelled + smooth)
-    taken = _taken_weight(labelled, class_weight, skip_absent, include_background)
-    loss = taken * (1 - dice)
-    if reduction == 'none':
-        return loss
-    if avg_factor is not None:
-        if reduction == 'sum':
-            raise ValueError("avg_factor can not be used with reduction='sum'; use 'mean' or leave avg_factor out.")
-        return loss.sum() / torch.as_tensor(avg_factor, dtype=loss.dtype, device=loss.device).clamp_min(1e-12)
-    if reduction == 'sum':
-        return loss.sum()
-    means = loss.sum(-1) / taken.sum(-1).clamp_min(1e-12)
-    return means.sum() / (taken.sum(-1) > 0).sum().clamp_min(1) if per == 'image' else means
-
-
-def _class_sums(probability: Tensor, safe: Tensor, mass: Tensor, squared: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Overlap, predicted and labelled mass per image and class, (N, C) each, without a one-hot tensor."""
-    own = probability.gather(1, safe.unsqueeze(1)).squeeze(1) * mass
-    zeros = probability.new_zeros(probability.shape[:2])
-    overlap = zeros.scatter_add(1, safe, own)
-    labelled = zeros.scatter_add(1, safe, mass)
-    powered = probability.square() if squared else probability
-    predicted = torch.bmm(powered, mass.unsqueeze(2)).squeeze(2)
-    return overlap, predicted, labelled
-
-
-def _taken_weight(
-    labelled: Tensor, class_weight: Tensor | None, skip_absent: bool, include_background: bool
-) -> Tensor:
-    """The weight of each class in the mean: 0 when it is left out. An image without any valid element takes none."""
-    counted = labelled > 0
-    taken = counted if skip_absent else counted.any(-1, keepdim=True).expand_as(counted)
-    result = taken.to(labelled.dtype)
-    if class_weight is not None:
-        result = result * class_weight.to(labelled)
-    if not include_background:
-        keep = torch.ones_like(result)
-        keep[..., 0] = 0
-        result = result * keep
-    return result
+    sums = class_overlap(
+        pred, target, per=per, use_sigmoid=use_sigmoid, squared=squared, ignore_index=ignore_index, weight=weight,
+        owner='per_class_dice_loss',
+    )
+    dice = (2 * sums.overlap + smooth) / (sums.predicted + sums.labelled + smooth)
+    return mean_over_classes(
+        1 - dice, sums.labelled, skip_absent=skip_absent, include_background=include_background,
+        class_weight=class_weight, avg_factor=avg_factor, reduction=reduction,
+    )

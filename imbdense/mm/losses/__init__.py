@@ -9,5 +9,10 @@ import_members(
         'logit_adjust': (),
         'balanced_softmax': (),
         'per_class_dice': (),
+        'per_class_tversky': (),
+        'binned_lovasz': (),
+        'auc_square': (),
+        'paco': (),
+        'bal_scl': (),
     },
 )

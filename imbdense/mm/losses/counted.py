@@ -7,12 +7,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_counts
 from imbdense.core.losses.prior_shift import EMPTY_CLASS_POLICIES, has_background
-from imbdense.core.stats import ClassCounts, PriorLedger, RunningClassStats
+from imbdense.core.stats import ClassCounts, PriorLedger, RunningClassStats, class_prior
 from imbdense.mm.class_counts import UNITS, ClassCountsSource, default_unit, load_class_counts
 from imbdense.mm.losses.base import DenseLoss, LossCall, loss_arguments
 
@@ -88,10 +90,21 @@ class CountedLoss(DenseLoss):
             ValueError: the ledger holds another number of classes.
         """
         if self.class_counts is None:
-            total = float(counts.of(self.count or default_unit(counts)).sum())
-            self.set_counts(torch.as_tensor(ledger.seen_prior * total))
+            self.set_counts(torch.as_tensor(self._seen_counts(ledger, counts)))
             self.image_pixels = counts.image_pixels
         self.declare_correction(ledger)
+
+    def _seen_counts(self, ledger: PriorLedger, counts: ClassCounts) -> NDArray[np.float64]:
+        """(C,) amounts in the unit of this loss that sampler and transforms leave of the labels' amounts.
+
+        The ledger keeps one unit (pixels, say); what the data components do to a class in it, they do to the class in
+        every unit.
+        """
+        total = float(counts.of(self.count or default_unit(counts)).sum())
+        if self.count is None:
+            return ledger.seen_prior * total
+        left = class_prior(counts.of(self.count)) * ledger.seen_prior / np.asarray(ledger.entries[0].prior)
+        return left / left.sum() * total
 
     def declare_correction(self, ledger: PriorLedger) -> None:
         """Record in ``ledger`` what this loss corrects; the loss itself does not change. Errors as above."""

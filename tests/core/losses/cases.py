@@ -10,8 +10,10 @@ from torch import Tensor
 
 from imbdense.core.losses import (
     balanced_softmax_loss,
+    binned_lovasz_loss,
     logit_adjust_loss,
     per_class_dice_loss,
+    per_class_tversky_loss,
     reweighted_ce_loss,
 )
 
@@ -30,8 +32,13 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     ),
     'balanced_softmax': lambda pred, target, **options: balanced_softmax_loss(pred, target, COUNTS, **options),
     'dice_batch': per_class_dice_loss,
+    'tversky': partial(per_class_tversky_loss, gamma=0.75),
+    'lovasz': binned_lovasz_loss,
     'dice_image': partial(per_class_dice_loss, per='image', squared=True),
 }
+
+RATIOS = ('dice_batch', 'dice_image', 'tversky', 'lovasz')
+"""Ratios of sums over elements: no element has a term of its own."""
 
 SHAPES = {'pixels': (2, 6, 7), 'volumes': (2, 3, 4, 5), 'points': (40,)}
 

@@ -234,6 +234,15 @@ def test_bound_loss_corrects_only_what_the_sampler_left(cls: type) -> None:
         assert ledger.prior == pytest.approx([0.25] * 4)
 
 
+def test_a_loss_in_images_takes_the_image_counts_and_what_the_sampler_does_to_each_class() -> None:
+    counts = ClassCounts(('a', 'b', 'c', 'd'), pixels=[900, 90, 9, 1], images=[10, 10, 5, 5])
+    ledger = PriorLedger(counts.classes, counts.pixels)
+    ledger.declare('RepeatFactorSampler', [900, 90, 18, 2])  # c and d come twice as often
+    loss = BalancedSoftmaxLoss(count='images')
+    loss.bind_prior(ledger, counts)
+    assert loss.known_counts().tolist() == pytest.approx([7.5] * 4)  # 10 10 10 10, of the same sum as 10 10 5 5
+
+
 @each
 def test_explicit_counts_after_a_sampler_are_a_double_correction_that_names_it(cls: type) -> None:
     with pytest.raises(DoubleCorrectionError, match='RepeatFactorSampler already changed'):
