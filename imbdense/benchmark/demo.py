@@ -12,7 +12,8 @@ import os
 import time
 from pathlib import Path
 
-from imbdense.benchmark.grid import plan, run_all
+from imbdense.benchmark.grid import run_all
+from imbdense.benchmark.runs import plan
 from imbdense.benchmark.summary import markdown_table
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imbdense.benchmark.grid import Run
+    from imbdense.benchmark.runs import Run
 
 LINE_SECONDS = 60.0
 _ITERATION = re.compile(rb'\(train\)\s*\[\s*(\d+)/(\d+)\]')

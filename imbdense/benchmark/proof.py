@@ -12,8 +12,9 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from imbdense.benchmark.grid import Run, plan, run_all
+from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.proof_figure import draw_proof
+from imbdense.benchmark.runs import Run, plan
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import markdown_table
 from imbdense.utils.files import atomic_write_text

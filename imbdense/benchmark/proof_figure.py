@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imbdense.benchmark.grid import Run
+from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import mean_interval, method_values
 from imbdense.utils.files import atomic_open

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from imbdense.benchmark.grid import Run
+from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Suite
 
 

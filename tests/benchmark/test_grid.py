@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from imbdense.benchmark import grid, grid_progress
-from imbdense.benchmark.grid import plan, replace_line, run_all, write_config
+from imbdense.benchmark.grid import launched_rank, run_all
 from imbdense.benchmark.proof_figure import draw_proof
 from imbdense.benchmark.proof_suites import DEMO, SUITES
+from imbdense.benchmark.runs import plan, replace_line, write_config
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.benchmark.summary import markdown_table, mean_interval, paired_gain
 
@@ -56,7 +57,7 @@ def test_finished_runs_are_kept_and_failed_ones_are_named(tmp_path, monkeypatch)
     store(runs[0], mIoU=0.5)
     started = []
 
-    def start(run, configs):
+    def start(run, configs, slot):
         started.append(run)
         fails = run.seed == 1 and run.method.name == 'plain'
         if not fails:
@@ -71,6 +72,25 @@ def test_finished_runs_are_kept_and_failed_ones_are_named(tmp_path, monkeypatch)
     assert runs[0] not in started and len(started) == 3
     assert failed == [runs[2]] and any('FAILED' in line and 'seed 1' in line for line in lines)
     assert runs[1].result()['mIoU'] == 0.7
+
+
+def test_ranks_share_the_cells(tmp_path, monkeypatch):
+    runs = plan([SUITE], [0, 1], tmp_path)
+    assert launched_rank({}) == (0, 1) and launched_rank({'RANK': '2', 'WORLD_SIZE': '4'}) == (2, 4)
+    assert launched_rank({'SLURM_PROCID': '1', 'SLURM_NTASKS': '3'}) == (1, 3)
+    started = []
+
+    def start(run, configs, slot):
+        started.append(run)
+        store(run, mIoU=0.1)
+        store(runs[runs.index(run) ^ 1], mIoU=0.2)  # what the other rank does meanwhile
+        return subprocess.Popen([sys.executable, '-c', ''])
+
+    monkeypatch.setattr(grid, '_start', start)
+    monkeypatch.setattr(grid, '_finish', lambda *_: None)
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    assert run_all(runs, tmp_path, jobs=1, report=lambda _: None) == [] and started == runs[1::2]
 
 
 def test_table_shows_paired_gains(tmp_path):
