@@ -102,11 +102,11 @@ def _detection(
         lines=_short(iterations), **_shared(name))
 
 
-def _scenes(ratio: int) -> Suite:
-    """Generated scenes of one imbalance ratio."""
+def scenes_suite(ratio: int) -> Suite:
+    """Generated scenes of one imbalance ratio between the object classes; 1 = all alike."""
     root = f'data/scenes_ir{ratio}'
-    making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1',
-              '--imbalance-ratio', str(ratio), '--out', root)
+    dial = ('--profile', 'balanced') if ratio == 1 else ('--imbalance-ratio', str(ratio))
+    making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1', *dial, '--out', root)
     lines = {**_short(300), 'train_dataloader.batch_size': 8,
              'train_dataloader.dataset.data_root': root, 'val_dataloader.dataset.data_root': root}
     rare = ('IoU/two_wheeler', 'IoU/clutter', 'IoU/pole_sign', 'IoU/fence', 'IoU/truck')
@@ -135,7 +135,7 @@ _ALL: tuple[Suite, ...] = (
                'and 12 validation boxes, so its AP moves in large steps. '
                f'{_ATSS}, 400 iterations of 4 windows of 320×256.',
                400, _rare_box_crop(2, (256, 320))),
-    _scenes(10), _scenes(100), _scenes(1000),
+    scenes_suite(10), scenes_suite(100), scenes_suite(1000),
 )
 SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
 """Every suite of `imbdense benchmark proof` by name."""

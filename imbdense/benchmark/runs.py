@@ -14,6 +14,8 @@ from imbdense.utils.files import atomic_write_text
 
 RESULT_FILE = 'result.json'
 FAILURE_FILE = 'failed.txt'
+REFUSALS = ('nothing is left to correct', 'corrects for a class distribution that')
+"""What a DoubleCorrectionError says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +82,8 @@ class Evaluation(Run):
         path = self.folder / 'scores.json'
         if path.is_file():
             return {k: v for k, v in json.loads(path.read_text())['scores'].items() if v is not None}
-        refused = self.log.is_file() and 'DoubleCorrectionError' in self.log.read_text(errors='replace')
-        return {'refused': 1.0} if refused else {}
+        log = self.log.read_text(errors='replace') if self.log.is_file() else ''
+        return {'refused': 1.0} if any(phrase in log for phrase in REFUSALS) else {}
 
 
 def plan(suites: Sequence[Suite], seeds: Sequence[int], work_dir: Path) -> list[Run]:
