@@ -30,6 +30,9 @@ LOSSES: dict[str, Mapping[str, Any]] = {
     'logit_adjust_dice': {
         LOSS: [dict(type='imbdense.LogitAdjustLoss', tau=0.5), dict(type='imbdense.PerClassDiceLoss')]
     },
+    'logit_adjust_lovasz': {
+        LOSS: [dict(type='imbdense.LogitAdjustLoss', tau=0.5), dict(type='imbdense.BinnedLovaszLoss')]
+    },
 }
 CLS = 'model.bbox_head.loss_cls'
 _FOCAL = dict(use_sigmoid=True, focal_gamma=2.0, focal_alpha=0.25)
@@ -77,8 +80,9 @@ class Size:
 SIZES: dict[str, Size] = {
     'tiny': Size(('natural',), ('ce', 'balanced_softmax'), ('none', 'shift'), (100,), (), 20, 2),
     'laptop': Size(
-        ('natural', 'class_aware'), ('ce', 'weighted_ce', 'balanced_softmax', 'logit_adjust_dice'), ('none', 'shift'),
-        (100,), ('dsb2018_nuclei',), 150, 3,
+        ('natural', 'class_aware'),
+        ('ce', 'weighted_ce', 'balanced_softmax', 'logit_adjust_dice', 'logit_adjust_lovasz'),
+        ('none', 'shift'), (100,), ('dsb2018_nuclei',), 150, 3,
     ),
     'full': Size(
         tuple(SAMPLINGS), tuple(LOSSES), tuple(POST_HOCS), (10, 100, 1000), REAL, 2000, 5,

@@ -14,7 +14,7 @@ from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import mean_interval
 from imbdense.utils.files import atomic_open
 
-COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#e64980', '#2f9e44')
+COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#e64980', '#2f9e44', '#862e9c')
 MARKERS = ('o', '^', 's')
 FILLS = ('full', 'none', 'left')
 
