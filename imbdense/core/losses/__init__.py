@@ -11,6 +11,13 @@ from imbdense.core.losses.bal_scl import bal_scl_loss
 from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
 from imbdense.core.losses.element_sampling import sample_elements
+from imbdense.core.losses.center_collapse import center_collapse_loss
+from imbdense.core.losses.cross_entropy import shifted_cross_entropy
+from imbdense.core.losses.dot_regression import (
+    dot_regression_from_logits,
+    dot_regression_loss,
+    seen_feature_norm,
+)
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -25,6 +32,9 @@ __all__ = [
     'bal_scl_loss',
     'balanced_softmax_loss',
     'binned_lovasz_loss',
+    'center_collapse_loss',
+    'dot_regression_from_logits',
+    'dot_regression_loss',
     'foreground_weights',
     'logit_adjust_loss',
     'paco_loss',
@@ -34,6 +44,7 @@ __all__ = [
     'region_means',
     'reweighted_ce_loss',
     'sample_elements',
+    'seen_feature_norm',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
 ]
