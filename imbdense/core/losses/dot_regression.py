@@ -21,7 +21,8 @@ def dot_regression_loss(
     reg_lam: float = 0.0,
     ignore_index: int = 255,
     weight: Tensor | None = None,
-    normalizer: str = 'valid',
+    class_weight: Tensor | None = None,
+    normalizer: str = 'weight_sum',
     avg_factor: float | Tensor | None = None,
     reduction: str = 'mean',
     owner: str = '',
@@ -42,6 +43,7 @@ def dot_regression_loss(
         frame: (D, K) classifier vectors, see :mod:`imbdense.core.representation.frames`.
         lengths: (K,) factor of each vector, for example ``batch_balanced_lengths(target, K)``; ``None`` = 1.
         reg_lam: >= 0, of the mean feature length.
+        class_weight: (K,) weights; ``None`` = 1.
         ignore_index, weight, normalizer, avg_factor, reduction: see :func:`imbdense.core.reduction.reduce_loss`.
         owner: named in messages.
 
@@ -65,8 +67,8 @@ def dot_regression_loss(
         pred = torch.einsum('nd...,dk->nk...', features, vectors)
     return dot_regression_from_logits(
         pred, target, torch.linalg.vector_norm(features, dim=1), vector_norm=vectors.norm(dim=0), lengths=lengths,
-        reg_lam=reg_lam, ignore_index=ignore_index, weight=weight, normalizer=normalizer, avg_factor=avg_factor,
-        reduction=reduction, owner=owner,
+        reg_lam=reg_lam, ignore_index=ignore_index, weight=weight, class_weight=class_weight, normalizer=normalizer,
+        avg_factor=avg_factor, reduction=reduction, owner=owner,
     )  # fmt: skip
 
 
@@ -80,7 +82,8 @@ def dot_regression_from_logits(
     reg_lam: float = 0.0,
     ignore_index: int = 255,
     weight: Tensor | None = None,
-    normalizer: str = 'valid',
+    class_weight: Tensor | None = None,
+    normalizer: str = 'weight_sum',
     avg_factor: float | Tensor | None = None,
     reduction: str = 'mean',
     owner: str = '',
@@ -107,8 +110,9 @@ def dot_regression_from_logits(
     if lam > 0:
         loss = loss + lam * length
     return reduce_loss(
-        loss, valid=valid, weight=weight, normalizer=normalizer, avg_factor=avg_factor, reduction=reduction
-    )
+        loss, valid=valid, class_weight=None if class_weight is None else class_weight.to(logits)[safe],
+        weight=weight, normalizer=normalizer, avg_factor=avg_factor, reduction=reduction,
+    )  # fmt: skip
 
 
 def seen_feature_norm(pred: Tensor, *, vector_norm: Tensor | None = None, simplex: bool = True) -> Tensor:

@@ -1,8 +1,8 @@
 """Classifier vectors that are chosen, not learned: simplex ETF, orthogonal frame, orthogonal frame of given lengths.
 
-A frame is a (d, K) matrix M whose column m_c is the classifier vector of class c; logits are ``M^T h``. Frames are drawn
-once from their own seeded generator (the global one is not touched), so that every rank and every process gets the same.
-Sources: Yang et al., Inducing neural collapse in imbalanced learning (NeurIPS 2022) for the fixed simplex ETF and the
+A frame is a (d, K) matrix M whose column m_c is the classifier vector of class c; logits are ``M^T h``. Frames are
+drawn once from their own seeded generator (the global one is not touched), so that every rank and every process gets
+the same. Sources: Yang et al., Inducing neural collapse in imbalanced learning (NeurIPS 2022) for the fixed simplex ETF and the
 batch-balanced lengths; Dang et al., Neural collapse in deep linear networks (ICML 2023) for the general orthogonal
 frame, which is what squared error on imbalanced classes converges to.
 """
@@ -108,8 +108,8 @@ def general_orthogonal_frame(
 ) -> Tensor:
     """Return orthogonal columns of length ``l_c ~ n_c^gamma`` with ``sum_c l_c^2 = K``, float64 (d, K).
 
-    gamma = 1/4 is what training with squared error ends in, 0 an orthogonal frame, -1/4 gives the tail the long vectors.
-    A count of 0 counts as 1.
+    gamma = 1/4 is what training with squared error ends in, 0 an orthogonal frame, -1/4 gives the tail the long
+    vectors. A count of 0 counts as 1.
 
     Args:
         counts: (K,) samples per class.

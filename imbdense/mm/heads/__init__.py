@@ -8,5 +8,9 @@ import_members(
         'paco_head': (),
         'bal_scl_head': (),
         'region_rebalance_aux': (),
+        'etf_linear': ('mmcv',),
+        'etf_seg_head': ('mmcv',),
+        'normed_det_head': (),
+        'normed_seg_head': (),
     },
 )

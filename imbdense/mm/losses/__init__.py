@@ -14,5 +14,6 @@ import_members(
         'auc_square': (),
         'paco': (),
         'bal_scl': (),
+        'dot_regression': (),
     },
 )

@@ -19,7 +19,8 @@ def test_against_torch(smooth: float) -> None:
     target = torch.full((CLASSES, CLASSES), (1 - smooth) / (CLASSES - 1))
     target.fill_diagonal_(smooth)
     expected = F.cross_entropy((logits + (PRIOR + 1e-12).log())[present], target[present])
-    assert center_collapse_loss(logits, present, PRIOR, smooth=smooth).item() == pytest.approx(expected.item(), rel=1e-6)
+    value = center_collapse_loss(logits, present, PRIOR, smooth=smooth)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_one_class_gives_a_gradient_and_none_gives_zero() -> None:
@@ -35,7 +36,8 @@ def test_one_class_gives_a_gradient_and_none_gives_zero() -> None:
 def test_gradcheck_and_precision() -> None:
     logits = torch.randn(CLASSES, CLASSES, dtype=torch.float64, requires_grad=True)
     present = torch.tensor([True, True, False, True])
-    assert torch.autograd.gradcheck(lambda x: center_collapse_loss(x, present, PRIOR.double() + 0.1, smooth=0.7), (logits,))
+    prior = PRIOR.double() + 0.1
+    assert torch.autograd.gradcheck(lambda x: center_collapse_loss(x, present, prior, smooth=0.7), (logits,))
     with torch.autocast('cpu', torch.bfloat16):
         inside = center_collapse_loss(logits.detach().bfloat16(), present, PRIOR)
     assert inside.dtype == torch.float32 and torch.isfinite(inside)

@@ -12,7 +12,9 @@ from imbdense.core.representation import batch_balanced_lengths, fixed_frame, si
 CLASSES = 5
 
 
-def example(shape: tuple[int, ...] = (3, 4, 5), dim: int = 7, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def example(
+    shape: tuple[int, ...] = (3, 4, 5), dim: int = 7, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
     """Features (N, D, *spatial) and labels, some of them ignored."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(shape[0], dim, *shape[1:], generator=generator, dtype=dtype)

@@ -40,7 +40,8 @@ def test_features_and_products_follow_from_the_weights() -> None:
     scale = 72 * 1e-4
     assert target.product == pytest.approx(target.weight / (target.weight + scale))
     assert target.mean == pytest.approx(target.weight / (target.weight + scale) ** 2)
-    assert np.sqrt(target.weight) == pytest.approx(np.sqrt(np.array([40, 20, 8, 4]) * 1e-4 / 5e-3) * np.sqrt(target.mean))
+    ratio = np.sqrt(np.array([40, 20, 8, 4]) * 1e-4 / 5e-3)
+    assert np.sqrt(target.weight) == pytest.approx(ratio * np.sqrt(target.mean))
 
 
 @pytest.mark.parametrize('depth', [1, 2, 3, 5])

@@ -35,7 +35,8 @@ def test_hand_example_of_three_classes() -> None:
 
 
 def test_orthogonal_frames() -> None:
-    assert torch.allclose(*(m.T @ m for m in (orthogonal_frame(4, 9, 1), torch.eye(4, dtype=torch.float64))), atol=1e-12)
+    plain = orthogonal_frame(4, 9, 1)
+    assert torch.allclose(plain.T @ plain, torch.eye(4, dtype=torch.float64), atol=1e-12)
     counts = [10_000.0, 625.0, 16.0, 0.0]
     frame = general_orthogonal_frame(counts, 6, gamma=0.25, seed=1)
     gram = frame.T @ frame
