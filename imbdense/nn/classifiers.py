@@ -114,7 +114,8 @@ class CosineLinear(nn.Linear):
         """Logits (..., K) of (..., C)."""
         rows = F.normalize(full_precision(self.weight), dim=1, eps=TINY)
         unit = F.normalize(full_precision(x), dim=-1, eps=TINY)
-        return F.linear(self.temperature * unit, rows, self.bias)
+        bias = None if self.bias is None else full_precision(self.bias)
+        return F.linear(self.temperature * unit, rows, bias)
 
 
 class CosineConv2d(nn.Conv2d):
@@ -151,7 +152,8 @@ class CosineConv2d(nn.Conv2d):
         rows = F.normalize(full_precision(self.weight).flatten(1), dim=1, eps=TINY).reshape(self.weight.shape)
         maps = full_precision(x)
         if self.kernel_size == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0):
-            return F.conv2d(self.temperature * F.normalize(maps, dim=1, eps=TINY), rows, self.bias)
+            bias = None if self.bias is None else full_precision(self.bias)
+            return F.conv2d(self.temperature * F.normalize(maps, dim=1, eps=TINY), rows, bias)
         with torch.autocast(maps.device.type, enabled=False):
             square = F.conv2d(
                 maps.square().sum(1, keepdim=True), maps.new_ones(1, 1, *self.kernel_size),

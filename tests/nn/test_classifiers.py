@@ -84,7 +84,10 @@ def test_cosine_of_a_patch(bias: bool) -> None:
     assert torch.allclose(layer(maps()).flatten(2).transpose(1, 2), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize('layer', [CosineLinear(6, CLASSES), CosineConv2d(6, CLASSES), CosineConv2d(6, CLASSES, 3, 1, 1)])
+LAYERS = [CosineLinear(6, CLASSES), CosineConv2d(6, CLASSES), CosineConv2d(6, CLASSES, 3, 1, 1)]
+
+
+@pytest.mark.parametrize('layer', LAYERS)
 def test_features_of_length_zero_and_half_precision(layer: nn.Module) -> None:
     shape = (3, 6) if isinstance(layer, CosineLinear) else (2, 6, 5, 5)
     zero = torch.zeros(shape, requires_grad=True)

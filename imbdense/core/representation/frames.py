@@ -2,7 +2,9 @@
 
 A frame is a (d, K) matrix M whose column m_c is the classifier vector of class c; logits are ``M^T h``. Frames are
 drawn once from their own seeded generator (the global one is not touched), so that every rank and every process gets
-the same. Sources: Yang et al., Inducing neural collapse in imbalanced learning (NeurIPS 2022) for the fixed simplex ETF and the
+the same.
+
+Sources: Yang et al., Inducing neural collapse in imbalanced learning (NeurIPS 2022) for the fixed simplex ETF and the
 batch-balanced lengths; Dang et al., Neural collapse in deep linear networks (ICML 2023) for the general orthogonal
 frame, which is what squared error on imbalanced classes converges to.
 """

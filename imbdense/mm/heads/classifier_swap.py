@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mmengine.config import ConfigDict
 from torch import nn
 
 from imbdense.registry import MODELS
@@ -12,7 +13,9 @@ from imbdense.registry import MODELS
 Make = Callable[[nn.Module], nn.Module]
 
 
-def head_with_classifier(base: Mapping[str, Any], names: Sequence[str], make: Make, owner: str) -> nn.Module:
+def head_with_classifier(
+    base: Mapping[str, Any], names: Sequence[str], make: Make, owner: str, extra: Mapping[str, Any] | None = None
+) -> nn.Module:
     """Build ``base`` in the default scope of the run and replace its classifier by ``make(classifier)``.
 
     The result is the head of ``base`` itself: its class, attributes, methods and the names of its other parameters are
@@ -25,6 +28,7 @@ def head_with_classifier(base: Mapping[str, Any], names: Sequence[str], make: Ma
             layer or level) is replaced entry by entry; entries that are one shared module stay shared.
         make: gets the linear layer or convolution of the host and returns its replacement.
         owner: named in messages.
+        extra: further entries for ``base``.
 
     Raises:
         TypeError: ``base`` is not a config.
@@ -35,7 +39,7 @@ def head_with_classifier(base: Mapping[str, Any], names: Sequence[str], make: Ma
             f"{owner}: base must be the config of a head, base=dict(type='FCNHead', ...), but got "
             f'{type(base).__name__}.'
         )
-    head = MODELS.build(dict(base))
+    head = MODELS.build(ConfigDict({**base, **(extra or {})}))  # some heads read their config by attribute
     name = next((name for name in names if isinstance(getattr(head, name, None), nn.Module)), None)
     if name is None:
         raise ValueError(

@@ -31,6 +31,8 @@ class NormedDetHead:
         temperature: factor of the cosines, > 0.
         bias: keep the bias.
         classifier: attribute of the head to replace; ``None`` = looked up among those of mmdet's heads.
+        train_cfg, test_cfg, share_pred_layer, num_pred_layer, as_two_stage: what mmdet's detectors put into the config
+            of their head; handed on to ``base``.
 
     Raises:
         ValueError: a head without such a classifier.
@@ -40,11 +42,25 @@ class NormedDetHead:
     tasks = ('detection',)
 
     def __new__(  # type: ignore[misc]
-        cls, base: dict, temperature: float = 20.0, bias: bool = True, classifier: str | None = None
+        cls,
+        base: dict,
+        temperature: float = 20.0,
+        bias: bool = True,
+        classifier: str | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        share_pred_layer: bool | None = None,
+        num_pred_layer: int | None = None,
+        as_two_stage: bool | None = None,
     ) -> nn.Module:
         """Build the head."""
         factor = check_number('temperature', temperature, low=0.0, low_open=True, owner=cls.__name__)
         names = DET_CLASSIFIERS if classifier is None else (classifier,)
+        handed = dict(
+            train_cfg=train_cfg, test_cfg=test_cfg, share_pred_layer=share_pred_layer, num_pred_layer=num_pred_layer,
+            as_two_stage=as_two_stage,
+        )  # fmt: skip
         return head_with_classifier(
-            base, names, lambda module: cosine_like(module, factor, bool(bias)), cls.__name__
-        )
+            base, names, lambda module: cosine_like(module, factor, bool(bias)), cls.__name__,
+            extra={key: value for key, value in handed.items() if value is not None},
+        )  # fmt: skip
