@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+from torch import Tensor
+
+from imbdense.core.checks import check_counts
 from imbdense.core.stats import ClassCounts, CountUnit
 
 ClassCountsSource = Sequence[float] | str | Mapping[str, Any]
@@ -21,6 +25,14 @@ def default_unit(counts: ClassCounts) -> str:
     if not counts.units:
         raise ValueError('the class counts hold no unit at all; write them anew with `imbdense stats CONFIG`.')
     return counts.units[0]
+
+
+def class_counts_of(source: ClassCountsSource, count: str | None, owner: str) -> Tensor:
+    """Return (C,) float64 counts of a list, of a file, or of the content of a file, in unit ``count`` of the latter."""
+    if not isinstance(source, (str, Mapping)):
+        return check_counts(source, owner=owner)
+    stored = load_class_counts(source, owner)
+    return check_counts(torch.as_tensor(stored.of(count or default_unit(stored))), owner=owner)
 
 
 def load_class_counts(source: Any, owner: str) -> ClassCounts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from imbdense.report.page import page
 from imbdense.report.sections.calibration import calibration_section
 from imbdense.report.sections.coco import coco_section
+from imbdense.report.sections.collapse import collapse_section
 from imbdense.report.sections.confusion import confusion_section
 from imbdense.report.sections.curves import curve_section
 from imbdense.report.sections.data import data_section
@@ -49,6 +50,7 @@ def render(story: Story, title: str | None = None) -> str:
             ('Worst images', 'Worst images of the rare classes', worst_section(story)),
             ('Confusion', 'Confusion', confusion_section(story)),
             ('Curves', 'Over training', curve_section(story)),
+            ('Collapse', 'Neural collapse of the last layer', collapse_section(story)),
             ('Detection', 'Detection measures', coco_section(story)),
             ('Ranking', 'Ranking', ranking_section(story)),
             ('Calibration', 'Calibration', calibration_section(story)),

@@ -43,6 +43,7 @@ class Run:
         path: the folder. info: content of run.json ({} without one).
         evaluations: ascending by (step, split). curve: (step, training loss) points.
         worst: records of the worst images of the rare classes, with paths relative to ``worst_dir``.
+        collapse: records of ``imbdense/neural_collapse.json``, ascending by step.
         warnings: what could not be read, in words.
     """
 
@@ -52,6 +53,7 @@ class Run:
     curve: list[tuple[int, float]]
     worst: list[dict[str, Any]]
     warnings: list[str]
+    collapse: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def seed(self) -> int | None:
@@ -112,7 +114,8 @@ def read_run(path: Path) -> Run:
     if not isinstance(worst, list):
         warnings.append('imbdense/worst/index.json is not a list')
         worst = []
-    return Run(path, info if isinstance(info, dict) else {}, evaluations, loss, worst, warnings)
+    collapse = _read_collapse(path / FOLDER / 'neural_collapse.json', warnings)
+    return Run(path, info if isinstance(info, dict) else {}, evaluations, loss, worst, warnings, collapse)
 
 
 def _read_json(path: Path, warnings: list[str], default: Any = None) -> Any:
@@ -148,6 +151,14 @@ def _read_evaluations(folder: Path, warnings: list[str]) -> list[Evaluation]:
     return [found[key] for key in sorted(found) if found[key].scalars or found[key].artifacts]
 
 
+def _read_collapse(path: Path, warnings: list[str]) -> list[dict[str, Any]]:
+    """Measurements of NeuralCollapseHook; [] without a file."""
+    content = _read_json(path, warnings)
+    history = content.get('history') if isinstance(content, dict) else None
+    records = [item for item in history or [] if isinstance(item, dict) and isinstance(item.get('step'), int)]
+    return sorted(records, key=lambda item: item['step'])
+
+
 def _read_scalars(path: Path, warnings: list[str]) -> tuple[list[tuple[int, float]], list[Evaluation]]:
     """Training loss and logged evaluations from vis_data/scalars.json of every (re)start, oldest first."""
     loss: dict[int, float] = {}
@@ -167,11 +178,17 @@ def _read_scalars(path: Path, warnings: list[str]) -> tuple[list[tuple[int, floa
             if 'loss' in values:
                 loss[step] = values['loss']
             elif 'lr' not in values and values.keys() - NOT_MEASURED:
-                found = {key: value for key, value in values.items() if key not in NOT_MEASURED}
-                evaluations[step] = Evaluation('val', step, found)
+                found = {key: value for key, value in values.items() if _is_measured(key)}
+                if found:
+                    evaluations[step] = Evaluation('val', step, found)
         if broken:
             warnings.append(f'{file} has {broken} broken lines (a killed run); they are left out')
     return sorted(loss.items()), [evaluations[step] for step in sorted(evaluations)]
+
+
+def _is_measured(key: str) -> bool:
+    """Whether a logged number comes from a metric, and not from the loop or from a look at the training features."""
+    return key not in NOT_MEASURED and not key.startswith('collapse/')
 
 
 def _finite(values: Any) -> dict[str, float]:

@@ -9,7 +9,7 @@ from imbdense.core.representation.frames import (
     orthogonal_frame,
     simplex_etf,
 )
-from imbdense.core.representation.regions import cell_class_counts, class_means, region_means
+from imbdense.core.representation.regions import cell_class_counts, class_means, draw_per_group, region_means
 from imbdense.core.representation.tau_norm import tau_normalize
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     'cell_class_counts',
     'class_balanced_lengths',
     'class_means',
+    'draw_per_group',
     'fixed_frame',
     'general_orthogonal_frame',
     'orthogonal_frame',

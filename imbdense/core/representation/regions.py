@@ -75,3 +75,19 @@ def class_means(features: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         sums = torch.einsum('bkp,bdp->kd', weights, features.flatten(2).float())
     amount = weights.sum(dim=(0, 2))
     return sums / amount.clamp_min(1.0)[:, None], amount
+
+
+def draw_per_group(groups: Tensor, limit: int, generator: torch.Generator) -> Tensor:
+    """Return the indices of at most ``limit`` uniformly drawn elements of every group, ascending.
+
+    Args:
+        groups: (P,) integer group of each element, on the CPU; negative = not drawn.
+        limit: >= 1.
+        generator: source of the draw.
+    """
+    order = torch.randperm(groups.numel(), generator=generator)
+    order = order[torch.argsort(groups[order], stable=True)]
+    ordered = groups[order]
+    start = torch.searchsorted(ordered, ordered)  # where the group of each element begins
+    keep = (torch.arange(ordered.numel()) - start < limit) & (ordered >= 0)
+    return order[keep].sort().values

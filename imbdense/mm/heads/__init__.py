@@ -8,6 +8,7 @@ import_members(
         'paco_head': (),
         'bal_scl_head': (),
         'region_rebalance_aux': (),
+        'center_collapse_head': ('mmseg',),
         'etf_linear': ('mmcv',),
         'etf_seg_head': ('mmcv',),
         'normed_det_head': (),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from mmcv.cnn import build_norm_layer
-from torch import Tensor, nn
+from torch import nn
 
 from imbdense.core.representation import fixed_frame
-from imbdense.mm.class_counts import ClassCountsSource, default_unit, load_class_counts
+from imbdense.mm.class_counts import ClassCountsSource, class_counts_of
 from imbdense.nn.classifiers import FixedFrameClassifier
 
 
@@ -29,21 +28,13 @@ def frame_classifier(
     owner: str,
 ) -> FixedFrameClassifier:
     """Return the classifier; arguments as in :class:`ETFSegHead`."""
+    counts = None if class_counts is None else class_counts_of(class_counts, count, owner)
     try:
-        counts = None if class_counts is None else _counts(class_counts, count, owner)
         vectors = fixed_frame(frame, num_classes, dim, counts=counts, gamma=gamma, seed=seed)
     except ValueError as error:
         raise ValueError(f'{owner}: {error}') from error
     norm = _norm(dict(norm_cfg), vectors.shape[0], spatial, owner)
     return FixedFrameClassifier(in_channels, vectors, norm, spatial=spatial, scale=scale)
-
-
-def _counts(source: ClassCountsSource, count: str | None, owner: str) -> Tensor:
-    """(K,) counts of a list, a file, or the content of a file."""
-    if isinstance(source, (str, dict)):
-        stored = load_class_counts(source, owner)
-        return torch.as_tensor(stored.of(count or default_unit(stored)), dtype=torch.float64)
-    return torch.as_tensor(source, dtype=torch.float64)
 
 
 def _norm(config: dict[str, Any], dim: int, spatial: bool, owner: str) -> nn.Module:

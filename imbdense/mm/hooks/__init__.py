@@ -10,6 +10,7 @@ import_members(
         'exact_resume_hook': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
+        'neural_collapse_hook': (),
         'post_hoc_logit_adjust_hook': (),
         'report_hook': (),
         'rich_progress_hook': (),

@@ -26,7 +26,7 @@ from imbdense.registry import HOOKS
 from imbdense.utils.files import FileWriteError, atomic_write_json
 
 FOLDER = 'imbdense'
-OWN_FILES = re.compile(r'^(run\.json|worst|per_image_\w+\.json|(val|test)_\d+_\w+\.json)$')
+OWN_FILES = re.compile(r'^(run\.json|neural_collapse\.json|worst|per_image_\w+\.json|(val|test)_\d+_\w+\.json)$')
 
 
 @HOOKS.register_module()
