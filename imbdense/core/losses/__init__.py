@@ -9,8 +9,6 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 from imbdense.core.losses.auc_square import auc_square_loss
 from imbdense.core.losses.bal_scl import bal_scl_loss
 from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
-from imbdense.core.losses.cross_entropy import shifted_cross_entropy
-from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.center_collapse import center_collapse_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
 from imbdense.core.losses.dot_regression import (
@@ -18,6 +16,7 @@ from imbdense.core.losses.dot_regression import (
     dot_regression_loss,
     seen_feature_norm,
 )
+from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss

@@ -8,7 +8,7 @@ import_members(
         'paco_head': (),
         'bal_scl_head': (),
         'region_rebalance_aux': (),
-        'center_collapse_head': ('mmseg',),
+        'center_collapse_head': ('mmcv',),
         'etf_linear': ('mmcv',),
         'etf_seg_head': ('mmcv',),
         'normed_det_head': (),

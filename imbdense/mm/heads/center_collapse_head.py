@@ -8,12 +8,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
-from imbdense.core.losses import center_collapse_loss
-from imbdense.core.representation import cell_class_counts, class_means, simplex_etf
+from imbdense.core.losses import center_collapse_loss, region_means
+from imbdense.core.losses.region_means import class_pixels_per_cell
+from imbdense.core.representation import simplex_etf
 from imbdense.core.stats import ClassCounts, PriorLedger, RunningClassStats
 from imbdense.mm.class_counts import ClassCountsSource, class_counts_of
 from imbdense.registry import MODELS
@@ -23,7 +24,7 @@ VERSIONS = {'etf': dict(scale=5.0, smooth=1.0, loss_weight=0.8), 'linear': dict(
 
 
 @MODELS.register_module()
-class CenterCollapseHead(BaseDecodeHead):
+class CenterCollapseHead(BaseModule):
     """Auxiliary head that makes the mean features of all classes point apart, each class counting once.
 
     For every class in the batch: mean of a 128-channel projection over its pixels -> random two-layer network -> unit
@@ -36,8 +37,9 @@ class CenterCollapseHead(BaseDecodeHead):
     frozen in eval). The centres are those of the rank's own batch, as published.
 
     Args:
-        in_channels, in_index, input_transform, align_corners, ignore_index: as in every mmseg head.
+        in_channels: channels of the feature map.
         num_classes: K.
+        in_index: which feature map of the backbone or neck.
         frame: 'etf', or 'linear' = a frozen random classifier without the unit length.
         class_counts: image counts: list, path or content of a ``class_counts.json``; ``None`` = those of
             ``ClassCountHook``, or what was seen so far.
@@ -51,6 +53,8 @@ class CenterCollapseHead(BaseDecodeHead):
         frozen_proj: ``False`` lets projection and network learn.
         dropout_ratio: in front of the classifier.
         norm_cfg: of the projection.
+        align_corners: of the enlarging.
+        ignore_index: label value that counts nothing.
         loss_name: key in the loss dict; must contain 'loss'.
         seed: of the frame.
     """
@@ -60,10 +64,9 @@ class CenterCollapseHead(BaseDecodeHead):
 
     def __init__(
         self,
-        in_channels: int | Sequence[int],
+        in_channels: int,
         num_classes: int,
-        in_index: int | Sequence[int] = -1,
-        input_transform: str | None = None,
+        in_index: int = -1,
         frame: str = 'etf',
         class_counts: ClassCountsSource | None = None,
         count: str = 'images',
@@ -81,13 +84,12 @@ class CenterCollapseHead(BaseDecodeHead):
         loss_name: str = 'loss_center_collapse',
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            in_channels, channels, num_classes=num_classes, in_index=in_index, input_transform=input_transform,
-            dropout_ratio=0.0, norm_cfg=norm_cfg or dict(type='BN'), align_corners=align_corners,
-            ignore_index=ignore_index, loss_decode=[], init_cfg=None,
-        )  # fmt: skip
-        del self.conv_seg  # its gradient would never come, which stops distributed training
+        super().__init__()
         owner = type(self).__name__
+        self.num_classes = check_integer('num_classes', num_classes, low=2, owner=owner)
+        self.in_index = in_index
+        self.align_corners = align_corners
+        self.ignore_index = ignore_index
         settings = VERSIONS[check_choice('frame', frame, tuple(VERSIONS), owner=owner)]
         self.mode = check_choice('mode', mode, ('down', 'up'), owner=owner)
         self.scale = check_number('scale', settings['scale'] if scale is None else scale, low=0.0, owner=owner)
@@ -102,7 +104,7 @@ class CenterCollapseHead(BaseDecodeHead):
             raise ValueError(f"{owner}: loss_name must contain 'loss', or it is not trained, but is {loss_name!r}.")
         self.loss_name = loss_name
         self.count = count
-        self.projection = ConvModule(self.in_channels, channels, 1, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        self.projection = ConvModule(in_channels, channels, 1, norm_cfg=norm_cfg or dict(type='BN'))
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(dropout_ratio)
         self.unit_length = frame == 'etf'
@@ -132,30 +134,23 @@ class CenterCollapseHead(BaseDecodeHead):
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Projected features (N, channels, h, w)."""
-        return self.projection(self._transform_inputs(inputs))
+        return self.projection(inputs[self.in_index])
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: Any, train_cfg: Any) -> dict[str, Tensor]:
-        """The one term of this head; 0 with a graph when the batch has no labelled pixel."""
-        return self.loss_by_feat(self.forward(inputs), batch_data_samples)
-
-    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: Any) -> dict[str, Tensor]:
-        """The same from projected features."""
-        target = self._stack_batch_gt(batch_data_samples).squeeze(1)
-        centres, pixels = self._centres(seg_logits, target)
-        logits = self._classify(centres)
-        value = center_collapse_loss(logits, pixels > 0, self._prior(target), smooth=self.smooth)
-        return {self.loss_name: self.loss_weight * value}
-
-    def _centres(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean feature of every class (K, channels) and its pixels (K,)."""
+        """What mmseg calls: the one term of this head; 0 with a graph when the batch has no labelled pixel."""
+        target = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples]).squeeze(1)
+        features = self.forward(inputs)
         if self.mode == 'up':
             size = tuple(target.shape[-2:])
             features = F.interpolate(features.float(), size, mode='bilinear', align_corners=self.align_corners)
-        size = (features.shape[2], features.shape[3])
-        return class_means(features, cell_class_counts(target, size, self.num_classes, self.ignore_index))
+        centres, labels, _ = region_means(
+            features, target, self.num_classes, ignore_index=self.ignore_index, per='batch'
+        )
+        value = center_collapse_loss(self._classify(centres), labels, self._prior(target), smooth=self.smooth)
+        return {self.loss_name: self.loss_weight * value}
 
     def _classify(self, centres: Tensor) -> Tensor:
-        """(K, K) logits of the centres."""
+        """(R, K) logits of the centres (R, channels)."""
         with torch.autocast(centres.device.type, enabled=False):
             hidden = self.dropout(self.mlp(centres))
             if self.unit_length:
@@ -173,6 +168,7 @@ class CenterCollapseHead(BaseDecodeHead):
 
     def _count_images(self, target: Tensor) -> None:
         """Add the images of this batch that hold each class."""
-        present = cell_class_counts(target, (1, 1), self.num_classes, self.ignore_index).flatten(1) > 0
+        pixels = class_pixels_per_cell(target, self.num_classes, torch.Size((1, 1)), ignore_index=self.ignore_index)
+        present = pixels.flatten(1) > 0
         classes = torch.arange(self.num_classes, device=target.device)
         self.running.update(torch.where(present, classes, -1), ignore_index=-1)

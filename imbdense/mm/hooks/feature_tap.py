@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imbdense.core.representation import cell_class_counts, draw_per_group, region_means
+from imbdense.core.losses import region_means
 from imbdense.nn.classifiers import CosineConv2d, CosineLinear, FixedFrameClassifier
 
 HEADS = ('decode_head', 'roi_head.bbox_head', 'bbox_head', 'panoptic_head')
 CLASSIFIERS = ('conv_seg', 'fc_cls', 'cls_embed')
 PER_CLASS = 64
-"""Pixels or rows drawn per (image, class): neighbours say nearly the same, and frequent classes would take all places."""
+"""Pixels or rows drawn per (image, class): neighbours say nearly the same, and frequent classes would take it all."""
 
 Samples = tuple[Tensor, Tensor]
 """float32 features (P, d) and int64 labels (P,), on the CPU."""
@@ -82,11 +82,8 @@ class FeatureTap:
     ) -> Samples:
         """Samples of feature maps (B, d, h, w) under labels (B, H, W)."""
         if sample == 'region':
-            size = (features.shape[2], features.shape[3])
-            means, amount = region_means(features, cell_class_counts(target, size, self.num_classes, ignore))
-            seen = amount > 0
-            classes = torch.arange(self.num_classes, device=seen.device).expand_as(seen)
-            return means[seen].cpu(), classes[seen].cpu()
+            means, labels, _ = region_means(features, target, self.num_classes, ignore_index=ignore)
+            return means.cpu(), labels.cpu()
         height, width = features.shape[2:]
         y = (torch.arange(height, device=target.device) * 2 + 1) * target.shape[1] // (2 * height)
         x = (torch.arange(width, device=target.device) * 2 + 1) * target.shape[2] // (2 * width)
@@ -154,3 +151,19 @@ def effective_classifier(module: Any) -> tuple[Tensor, Tensor | None]:
     if isinstance(module, (CosineLinear, CosineConv2d)):
         rows = nn.functional.normalize(rows.float(), dim=1)
     return rows, None if module.bias is None else module.bias.detach()
+
+
+def draw_per_group(groups: Tensor, limit: int, generator: torch.Generator) -> Tensor:
+    """Return the indices of at most ``limit`` uniformly drawn elements of every group, ascending.
+
+    Args:
+        groups: (P,) integer group of each element, on the CPU; negative = not drawn.
+        limit: >= 1.
+        generator: source of the draw.
+    """
+    order = torch.randperm(groups.numel(), generator=generator)
+    order = order[torch.argsort(groups[order], stable=True)]
+    ordered = groups[order]
+    start = torch.searchsorted(ordered, ordered)  # where the group of each element begins
+    keep = (torch.arange(ordered.numel()) - start < limit) & (ordered >= 0)
+    return order[keep].sort().values

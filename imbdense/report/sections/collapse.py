@@ -26,9 +26,7 @@ Points = list[tuple[float, float]]
 
 def collapse_section(story: Story) -> str:
     """Small multiples over the iterations of the first run of each experiment, and lengths per class at the end."""
-    lines = {
-        key: [_line(experiment, key) for experiment in story.experiments] for key, _ in PANELS
-    }
+    lines = {key: [_line(experiment, key) for experiment in story.experiments] for key, _ in PANELS}
     panels = ''.join(
         line_panel(title, lines[key], story.series, high=None) for key, title in PANELS if any(lines[key])
     )
@@ -57,7 +55,7 @@ def _class_table(story: Story) -> str:
     last = [_last_classes(experiment) for experiment in story.experiments]
     rows = []
     for name in story.by_rarity():
-        cells = [f'{_number(found.get(name), "weight_norm")} / {_number(found.get(name), "mean_norm")}' for found in last]
+        cells = [' / '.join(_number(found.get(name), key) for key in ('weight_norm', 'mean_norm')) for found in last]
         rows.append([swatch(story.colours[name]) + escape(name), *cells])
     title = 'Length of classifier vector / class mean at the last measurement'
     return details(title, table(['class', *map(escape, story.series)], rows))

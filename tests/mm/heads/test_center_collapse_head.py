@@ -107,7 +107,7 @@ def test_published_settings_and_the_formula(frame: str, expected: tuple[float, f
     hidden = head.mlp(centres)
     hidden = hidden / hidden.norm(dim=1, keepdim=True) if frame == 'etf' else hidden
     prior = torch.tensor([8.0, 6, 3, 1]) / 18
-    slow = center_collapse_loss(head.scale * hidden @ head.vectors.T, torch.ones(4).bool(), prior, smooth=head.smooth)
+    slow = center_collapse_loss(head.scale * hidden @ head.vectors.T, torch.arange(4), prior, smooth=head.smooth)
     assert found.item() == pytest.approx(head.loss_weight * slow.item(), rel=1e-4)
 
 
@@ -169,6 +169,7 @@ def _running_on_rank() -> list[int]:
         return head.running.counts.tolist()
 
 
+@pytest.mark.slow
 def test_two_ranks_count_the_images_of_both() -> None:
     assert run_two_ranks(_running_on_rank) == [[2, 2, 2, 1]] * 2
 
