@@ -274,3 +274,24 @@ def test_figure_is_a_picture_with_and_without_pairs(tmp_path, runs):
     write_figure(load_story(runs[1:3]), tmp_path / 'without.png')
     sizes = [Image.open(tmp_path / f'{name}.png').size for name in ('with', 'without')]
     assert sizes[0][1] > sizes[1][1] > 300
+
+
+def test_neural_collapse_is_drawn_and_odd_files_are_left_out(tmp_path):
+    folder = segmentation_run(tmp_path, 'plain')
+    history = [
+        {
+            'step': step,
+            'scalars': {'tail_angle': 90.0 - step / 10, 'nc1': None if step == 100 else 0.5, 'nc4': 0.1},
+            'per_class': [{'class': name, 'weight_norm': 1.25, 'mean_norm': None} for name in CLASSES],
+        }
+        for step in (200, 100)
+    ]
+    write(folder / 'imbdense/neural_collapse.json', {'history': [*history, 'odd', {'step': 'x'}]})
+    assert [record['step'] for record in read_run(folder).collapse] == [100, 200]
+    text = render(load_story([folder]))
+    check_page(text)
+    assert 'smallest angle of tail vectors' in text and '1.25 / –' in text and 'NC2: classifier' not in text
+    (folder / 'imbdense/neural_collapse.json').write_text('{')
+    run = read_run(folder)
+    assert run.collapse == [] and any('neural_collapse.json' in line for line in run.warnings)
+    assert 'smallest angle' not in render(load_story([folder]))

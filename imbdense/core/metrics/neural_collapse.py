@@ -77,8 +77,7 @@ def neural_collapse(
         weight: (K, d) of the last linear layer (a 1 x 1 convolution flattened).
         weight_decay: (lambda_W, lambda_H) > 0 of the theory; ``None`` leaves out what needs it.
         center: subtract the global mean from the class means in NC1; ``False`` for squared error on imbalanced data.
-        tail, head: class indices; ``None`` = the rarest and the most frequent third by ``stats.counts`` (at least two
-            tail classes, at least one head class).
+        tail, head: class indices; ``None`` = :func:`tail_and_head` of ``stats.counts``.
         disagreement: (disagreeing, all) samples for NC4, from :func:`count_disagreements`.
 
     Raises:
@@ -102,7 +101,8 @@ def neural_collapse(
     }
     if disagreement is not None:
         scalars['nc4'] = disagreement[0] / disagreement[1] if disagreement[1] else NAN
-    rare, frequent = _tail_and_head(stats.counts, tail, head)
+    found_tail, found_head = tail_and_head(stats.counts.tolist())
+    rare, frequent = list(found_tail if tail is None else tail), list(found_head if head is None else head)
     weight_norm = vectors.norm(dim=1)
     mean_norm = torch.where(seen, stats.means.norm(dim=1), NAN)
     scalars['tail_angle'] = smallest_angle(vectors[rare])
@@ -164,6 +164,13 @@ def smallest_angle(vectors: Tensor) -> float:
     # atan2 of chord lengths: arccos loses half of the digits near 0 and 180 degrees.
     apart, along = (unit[i] - unit[j]).norm(dim=1), (unit[i] + unit[j]).norm(dim=1)
     return float(torch.rad2deg(2 * torch.atan2(apart, along)).min())
+
+
+def tail_and_head(counts: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Return the rarest third (at least two) and the most frequent third (at least one) of the classes that occur."""
+    order = [c for c in sorted(range(len(counts)), key=lambda c: counts[c]) if counts[c] > 0]
+    third = max(round(len(order) / 3), 1)
+    return sorted(order[: max(third, 2)]), sorted(order[-third:])
 
 
 @torch.no_grad()
@@ -232,20 +239,9 @@ def _simplex(classes: int) -> Tensor:
     return torch.eye(classes, dtype=torch.float64) - 1.0 / classes
 
 
-def _tail_and_head(
-    counts: Tensor, tail: Sequence[int] | None, head: Sequence[int] | None
-) -> tuple[list[int], list[int]]:
-    """The given classes, or the rarest (>= 2) and the most frequent (>= 1) third of the classes that were seen."""
-    order = [c for c in torch.argsort(counts, stable=True).tolist() if counts[c] > 0]
-    third = max(round(len(order) / 3), 1)
-    rare = sorted(order[: max(third, 2)]) if tail is None else list(tail)
-    frequent = sorted(order[-third:]) if head is None else list(head)
-    return rare, frequent
-
-
 def _ratio(lengths: Tensor, tail: Sequence[int], head: Sequence[int]) -> float:
-    """Mean length of the tail's vectors over that of the head's; NaN when there is none or the head's is 0."""
+    """Mean length of the tail's vectors over that of the head's, of those that are known; NaN without any."""
     if not tail or not head:
         return NAN
-    below = float(lengths[list(head)].mean())
-    return float(lengths[list(tail)].mean()) / below if below else NAN
+    below = float(lengths[list(head)].nanmean())
+    return float(lengths[list(tail)].nanmean()) / below if below else NAN

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,12 +13,21 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
-from imbdense.core.checks import check_choice, check_integer, check_number
+from imbdense.core.checks import check_choice, check_integer
 from imbdense.core.metrics.class_scatter import ClassScatter
-from imbdense.core.metrics.neural_collapse import CollapseMeasures, count_disagreements, neural_collapse
+from imbdense.core.metrics.neural_collapse import (
+    CollapseMeasures,
+    count_disagreements,
+    neural_collapse,
+    tail_and_head,
+)
+from imbdense.core.stats import ClassCounts
+from imbdense.mm.class_counts import default_unit
+from imbdense.mm.hooks.collapse_record import decay_of, decay_pair, explain, history_file, read_history, record_of
 from imbdense.mm.hooks.feature_tap import FeatureTap, Samples, effective_classifier
 from imbdense.mm.hooks.run_facts import dataset_meta, finite
 from imbdense.mm.metrics.output import log_table
+from imbdense.mm.prior import HUB_COUNTS
 from imbdense.registry import HOOKS
 from imbdense.utils.distributed import gather_objects, rank_and_world
 from imbdense.utils.files import FileWriteError, atomic_write_json
@@ -52,7 +59,8 @@ class NeuralCollapseHook(Hook):
         weight_decay: (of W, of the features) in the theory, or one for both; ``None`` = the optimiser's decay of W for
             both. 0 leaves out what needs it.
         center: see :func:`~imbdense.core.metrics.neural_collapse.within_class_variation`.
-        tail: names of the tail classes; ``None`` = the rarest third among the samples.
+        tail: names of the tail classes; ``None`` = the rarest third (at least two) by the counts of ``ClassCountHook``,
+            without it by the samples.
         seed: of draws and of the projection of features wider than 512.
     """
 
@@ -108,7 +116,7 @@ class NeuralCollapseHook(Hook):
         if self._tap is None or not self._tap.armed:
             return
         samples = self._tap.take(self.sample, self._generator)
-        if samples is not None and len(samples[1]):
+        if samples is not None:
             self._add(samples)
         if self._remaining(runner) == 1:
             self._measure(runner)
@@ -125,7 +133,12 @@ class NeuralCollapseHook(Hook):
         return min(self.interval - runner.iter % self.interval, runner.max_iters - runner.iter)
 
     def _add(self, samples: Samples) -> None:
-        """Append a chunk; the oldest leave when there are enough without them."""
+        """Append a chunk; the oldest leave when there are enough without them. What is not finite is left out: a
+        measurement does not end a training, ``NanGuardHook`` does."""
+        finite_rows = torch.isfinite(samples[0]).all(dim=1)
+        if not bool(finite_rows.any()):
+            return
+        samples = samples[0][finite_rows], samples[1][finite_rows]
         share = math.ceil(self.max_samples / rank_and_world()[1])
         self._chunks.append(samples)
         total = sum(len(labels) for _, labels in self._chunks)
@@ -149,13 +162,13 @@ class NeuralCollapseHook(Hook):
         ]
         totals = gather_objects((sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)))
         classes = self._classes(runner)
+        tail, head = self._tail_and_head(runner, classes)
         decay = self.weight_decay or decay_of(runner, tap.classifier)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             found = neural_collapse(
                 stats, weight, weight_decay=decay if decay and min(decay) > 0 else None, center=self.center,
-                tail=None if self.tail is None else [classes.index(name) for name in self.tail],
-                disagreement=(sum(pair[0] for pair in totals), sum(pair[1] for pair in totals)),
+                tail=tail, head=head, disagreement=(sum(pair[0] for pair in totals), sum(pair[1] for pair in totals)),
             )  # fmt: skip
         notes = [str(item.message) for item in caught]
         self._publish(runner, found, classes, notes)
@@ -163,22 +176,7 @@ class NeuralCollapseHook(Hook):
     def _publish(self, runner: Any, found: CollapseMeasures, classes: list[str], notes: list[str]) -> None:
         """Table, scalars, file."""
         step = int(runner.iter) + 1
-        record = {
-            'step': step,
-            'samples': sum(found.counts),
-            'scalars': found.scalars,
-            'projected': found.projected,
-            'excluded': [classes[index] for index in found.excluded],
-            'tail': [classes[index] for index in found.tail],
-            'head': [classes[index] for index in found.head],
-            'per_class': [
-                {'class': name, 'samples': found.counts[i], 'weight_norm': found.weight_norm[i],
-                 'mean_norm': found.mean_norm[i],
-                 'survival': None if found.survival is None else found.survival[i]}
-                for i, name in enumerate(classes)
-            ],
-        }  # fmt: skip
-        self.history.append(finite(record))
+        self.history.append(finite(record_of(found, classes, step)))
         runner.visualizer.add_scalars(
             {f'collapse/{name}': value for name, value in found.scalars.items() if math.isfinite(value)}, step=step
         )
@@ -195,56 +193,17 @@ class NeuralCollapseHook(Hook):
         except FileWriteError as error:
             MMLogger.get_current_instance().warning(f'NeuralCollapseHook: {error}')
 
+    def _tail_and_head(self, runner: Any, classes: list[str]) -> tuple[list[int] | None, list[int] | None]:
+        """By the counts of ClassCountHook, where they are of these classes; else ``None`` = by the samples."""
+        record = runner.message_hub.runtime_info.get(HUB_COUNTS)
+        tail, head = None, None
+        if record and list(record['classes']) == classes[: len(record['classes'])]:
+            counts = ClassCounts.from_dict(record)
+            tail, head = tail_and_head(counts.of(default_unit(counts)).tolist())
+        return (tail if self.tail is None else [classes.index(name) for name in self.tail]), head
+
     def _classes(self, runner: Any) -> list[str]:
         """One name per classifier vector; what comes after the classes of the data is the background."""
         names = [str(name) for name in dataset_meta(runner).get('classes') or ()][: self._tap.num_classes]
         rest = range(len(names), self._tap.num_classes)
         return names + ['background' if names and index == rest[-1] else f'class {index}' for index in rest]
-
-
-def explain(found: CollapseMeasures, classes: list[str]) -> list[str]:
-    """Lines under the table."""
-    lines = [f'tail: {", ".join(classes[i] for i in found.tail)}; head: {", ".join(classes[i] for i in found.head)}']
-    if found.excluded:
-        lines.append(f'fewer than two samples, not in NC1: {", ".join(classes[i] for i in found.excluded)}')
-    if found.survival is not None:
-        lost = [name for name, value in zip(classes, found.survival) if value <= 1]
-        lines.append(f'would vanish by the squared-error theory at this weight decay: {", ".join(lost) or "no class"}')
-    if found.projected:
-        lines.append('NC1 in a random projection of the features to 256 dimensions')
-    return lines
-
-
-def decay_pair(value: float | Sequence[float]) -> tuple[float, float]:
-    """(of W, of the features) from one number or two."""
-    pair = [value, value] if isinstance(value, (int, float)) else list(value)
-    if len(pair) != 2:
-        raise ValueError(f'NeuralCollapseHook: weight_decay must be one number or two, but is {value}.')
-    first, second = (check_number('weight_decay', item, low=0.0, owner='NeuralCollapseHook') for item in pair)
-    return first, second
-
-
-def decay_of(runner: Any, classifier: Any) -> tuple[float, float] | None:
-    """The optimiser's weight decay of a learned classifier, for both; ``None`` for a fixed one or when unknown."""
-    weight = getattr(classifier, 'weight', None)
-    for group in getattr(runner.optim_wrapper, 'param_groups', ()):
-        if any(parameter is weight for parameter in group['params']):
-            decay = float(group.get('weight_decay', 0.0))
-            return decay, decay
-    return None
-
-
-def history_file(runner: Any) -> Path:
-    """Where the measurements of a run lie."""
-    return Path(runner.work_dir) / 'imbdense' / 'neural_collapse.json'
-
-
-def read_history(runner: Any) -> list[dict[str, Any]]:
-    """Records of the file for a training that goes on; [] at the start, or when there is none that can be read."""
-    if int(runner.iter) == 0:
-        return []
-    try:
-        content = json.loads(history_file(runner).read_text('utf-8'))
-        return [record for record in content['history'] if isinstance(record['step'], int)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
