@@ -101,9 +101,10 @@ def test_features_of_length_zero_and_half_precision(layer: nn.Module) -> None:
     assert torch.isfinite(layer.half()(torch.full(shape, 6e4).half()).float()).all()  # the square overflows in half
 
 
-def test_fixed_frame_in_half_precision() -> None:
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_fixed_frame_in_half_precision(dtype: torch.dtype) -> None:
     layer = fixed(scale=2.0).eval()
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast('cpu', dtype):
         half = layer(maps())
     assert torch.isfinite(half).all() and torch.allclose(half.float(), layer(maps()), atol=0.15)
 
