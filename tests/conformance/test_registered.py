@@ -32,19 +32,23 @@ def test_card_tasks_and_purpose(kind: str, name: str, cls: type) -> None:
     assert first.endswith('.') and len(first) > 15, f'{name}: the first line of the docstring must say its purpose'
 
 
+def constructor_of(cls: type) -> Any:
+    """``__new__`` of the builders that return another object, else ``__init__``."""
+    return cls.__new__ if '__new__' in cls.__dict__ else cls.__init__
+
+
 @each
 def test_constructor_is_typed_and_swallows_nothing(kind: str, name: str, cls: type) -> None:
-    constructor = cls.__init__
-    if not getattr(constructor, '__module__', '').startswith('imbdense'):
+    if not getattr(constructor_of(cls), '__module__', '').startswith('imbdense'):
         pytest.skip('constructor of the host')
-    for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
+    for parameter in inspect.signature(cls).parameters.values():
         assert parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL), f'{name}: *{parameter.name}'
         assert parameter.annotation is not inspect.Parameter.empty, f'{name}: {parameter.name} has no type'
 
 
 @each
 def test_unknown_argument_is_named(kind: str, name: str, cls: type) -> None:
-    if not getattr(cls.__init__, '__module__', '').startswith('imbdense'):
+    if not getattr(constructor_of(cls), '__module__', '').startswith('imbdense'):
         pytest.skip('constructor of the host')
     with pytest.raises(TypeError, match='surely_no_such_argument'):
         cls(surely_no_such_argument=1)

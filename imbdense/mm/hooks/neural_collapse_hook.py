@@ -23,8 +23,8 @@ from imbdense.core.metrics.neural_collapse import (
 )
 from imbdense.core.stats import ClassCounts
 from imbdense.mm.class_counts import default_unit
+from imbdense.mm.hooks.classifier_watch import ClassifierWatch, Samples, effective_classifier
 from imbdense.mm.hooks.collapse_record import decay_of, decay_pair, explain, history_file, read_history, record_of
-from imbdense.mm.hooks.feature_tap import FeatureTap, Samples, effective_classifier
 from imbdense.mm.hooks.run_facts import dataset_meta, finite
 from imbdense.mm.metrics.output import log_table
 from imbdense.mm.prior import HUB_COUNTS
@@ -89,14 +89,14 @@ class NeuralCollapseHook(Hook):
         self.tail = tail
         self.seed = seed
         self.history: list[dict[str, Any]] = []
-        self._tap: FeatureTap | None = None
+        self._tap: ClassifierWatch | None = None
         self._chunks: deque[Samples] = deque()
         self._window = self.interval
         self._generator = torch.Generator()
 
     def before_train(self, runner: Any) -> None:
         """Find the head; read what an interrupted run measured."""
-        self._tap = FeatureTap(getattr(runner.model, 'module', runner.model), self.head)
+        self._tap = ClassifierWatch(getattr(runner.model, 'module', runner.model), self.head)
         self._chunks.clear()
         self._window = self.interval
         self._generator.manual_seed(self.seed + rank_and_world()[0])

@@ -20,7 +20,7 @@ from imbdense.core.losses import region_means
 from imbdense.core.metrics.class_scatter import ClassScatter
 from imbdense.core.metrics.neural_collapse import neural_collapse
 from imbdense.core.representation import fixed_frame
-from imbdense.mm.hooks.feature_tap import FeatureTap, draw_per_group
+from imbdense.mm.hooks.classifier_watch import ClassifierWatch, draw_per_group
 from imbdense.mm.hooks.neural_collapse_hook import NeuralCollapseHook
 from imbdense.nn.classifiers import CosineConv2d, FixedFrameClassifier
 from imbdense.report.build import load_story, render
@@ -58,10 +58,10 @@ class Head(nn.Module):
         return self.loss_decode(self.conv_seg(feat), target)
 
 
-def tap_of(head: nn.Module) -> FeatureTap:
+def tap_of(head: nn.Module) -> ClassifierWatch:
     model = nn.Module()
     model.decode_head = head
-    tap = FeatureTap(model)
+    tap = ClassifierWatch(model)
     tap.armed = True
     return tap
 
@@ -126,7 +126,7 @@ def test_fixed_frame_and_cosines_are_looked_at_where_the_product_is() -> None:
     head(x, target)
     features, _ = tap.take('region', torch.Generator())
     assert torch.allclose(features, region_means(fixed.features(x), target, 3)[0], atol=1e-6)
-    from imbdense.mm.hooks.feature_tap import effective_classifier
+    from imbdense.mm.hooks.classifier_watch import effective_classifier
 
     assert torch.equal(effective_classifier(fixed)[0], frame.T)
     rows, bias = effective_classifier(CosineConv2d(5, 3))
@@ -145,7 +145,7 @@ def test_roi_and_query_heads() -> None:
     model = nn.Module()
     model.roi_head = nn.Module()
     model.roi_head.bbox_head = nn.ModuleList([RoIHead(), RoIHead()])
-    tap = FeatureTap(model)
+    tap = ClassifierWatch(model)
     assert tap.head is model.roi_head.bbox_head[1] and tap.num_classes == 4
     tap.armed = True
     x = torch.randn(3, 2, 10, 5)  # layers, batch, queries
@@ -159,10 +159,10 @@ def test_roi_and_query_heads() -> None:
 def test_heads_that_can_not_be_watched_are_named() -> None:
     model = nn.Module()
     with pytest.raises(ValueError, match=r"name it with head='\.\.\.'"):
-        FeatureTap(model)
+        ClassifierWatch(model)
     model.bbox_head = nn.Module()
     with pytest.raises(ValueError, match='no last layer called conv_seg'):
-        FeatureTap(model)
+        ClassifierWatch(model)
     with pytest.raises(ValueError, match='1 x 1'):
         tap_of(Head(nn.Conv2d(5, 3, 3)))
 
@@ -193,8 +193,8 @@ def test_a_run_leaves_measurements_and_is_the_same_as_without(tmp_path: Path) ->
 def test_the_numbers_are_those_of_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / 'data')
     seen: list[Any] = []
-    take = FeatureTap.take
-    monkeypatch.setattr(FeatureTap, 'take', lambda self, *a: seen.append(take(self, *a)) or seen[-1])
+    take = ClassifierWatch.take
+    monkeypatch.setattr(ClassifierWatch, 'take', lambda self, *a: seen.append(take(self, *a)) or seen[-1])
     run = runner(tmp_path / 'data', tmp_path / 'run', hooks=[{**HOOK, 'interval': 4, 'weight_decay': [1e-4, 1e-3]}])
     run.train()
     stats = ClassScatter(3, 6)

@@ -20,7 +20,7 @@ Samples = tuple[Tensor, Tensor]
 """float32 features (P, d) and int64 labels (P,), on the CPU."""
 
 
-class FeatureTap:
+class ClassifierWatch:
     """Forward hooks on the classifier and the loss of one head; records only while ``armed``.
 
     Args:
