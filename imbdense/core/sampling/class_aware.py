@@ -1,7 +1,9 @@
-"""Class-aware sampling: every class gets equally many draws, however few images hold it.
+"""Class-aware sampling: every class gets a set share of the draws, however few images hold it.
 
-Shen, Lin, Huang: Relay Backpropagation for Effective Learning of Deep CNNs. ECCV 2016. Added here: a cap on how often
-one image may come per epoch, and a share of images without any class.
+Shen, Lin, Huang: Relay Backpropagation for Effective Learning of Deep CNNs. ECCV 2016 (equal shares). Kang et al.:
+Decoupling Representation and Classifier for Long-Tailed Recognition. ICLR 2020 (shares n_j ** power; 1/2 is
+square-root sampling). Added here: a cap on how often one image may come per epoch, and a share of images without any
+class.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ Indices = NDArray[np.int64]
 class ClassAwareStream(IndexStream):
     """Visit the classes in turn; at each visit draw an image of the class, cycling through them in random order.
 
-    One epoch of L draws: a share goes to images without classes; the rest is divided equally over the classes that
-    have images, rarest first. A class takes whole passes over its images (each pass in a new random order) until its
-    part is used up. No image is drawn more than ``max_repeat`` times: what a class cannot place then is divided over
-    the classes that follow. The draws of each class are spread evenly over the epoch, so that a batch sees many
-    classes. Cost: O(images + entries) numpy passes.
+    One epoch of L draws: a share goes to images without classes; the rest is divided over the classes that have images
+    in proportion to n_j ** power (n_j images of class j; power 0: equally), rarest first. A class takes whole passes
+    over its images (each pass in a new random order) until its part is used up. No image is drawn more than
+    ``max_repeat`` times: what a class cannot place then is divided over the classes that follow. The draws of each
+    class are spread evenly over the epoch, so that a batch sees many classes. Cost: O(images + entries) numpy passes.
 
     Args:
         table: which image holds which class.
@@ -31,6 +33,7 @@ class ClassAwareStream(IndexStream):
         max_repeat: most draws of one image per epoch, >= 1.
         background_share: share in [0, 1] of the draws for images without any class; ``None`` = their share of the
             data set. Without such images the draws go to the classes.
+        power: in [0, 1]; 0 = equal shares, 1/2 = square-root sampling, 1 = as often as the class has images.
 
     Attributes:
         absent_classes: indices of classes without an image; they cannot be drawn.
@@ -45,6 +48,7 @@ class ClassAwareStream(IndexStream):
         length: int | None = None,
         max_repeat: int = 10,
         background_share: float | None = None,
+        power: float = 0.0,
     ) -> None:
         self.table = table
         self.num_images = len(table)
@@ -65,6 +69,9 @@ class ClassAwareStream(IndexStream):
         self.absent_classes: Indices = np.flatnonzero(counts == 0)
         present = np.flatnonzero(counts)
         self._order: Indices = present[np.argsort(counts[present], kind='stable')]
+        weights = counts[self._order].astype(np.float64) ** check_number('power', power, low=0, high=1)
+        # Of what is left when its turn comes, class k takes weight k / weights of k and all that follow.
+        self._parts = (weights / np.cumsum(weights[::-1])[::-1]).tolist()
 
     def epoch(self, seed: int, epoch: int) -> Indices:
         """Return the (L,) image indices of one epoch."""
@@ -80,8 +87,8 @@ class ClassAwareStream(IndexStream):
 
         left = self.length
         left = draw(background, _round(left * self.background_share, rng))
-        for position, klass in enumerate(self._order.tolist()):
-            left = draw(self.table.images_of(klass), _round(left / (self._order.size - position), rng))
+        for klass, part in zip(self._order.tolist(), self._parts):
+            left = draw(self.table.images_of(klass), _round(left * part, rng))
         left = draw(background, left)  # every class is at its cap, or there is none
         draw(np.arange(self.num_images), left)  # so is the background; room elsewhere is ensured by the constructor
         return _interleave(parts, rng)
@@ -95,8 +102,8 @@ class ClassAwareStream(IndexStream):
         rates = np.zeros(self.num_images)
         background = self.table.empty_images
         left = self.length - self._fill(rates, background, self.length * self.background_share)
-        for position, klass in enumerate(self._order.tolist()):
-            left -= self._fill(rates, self.table.images_of(klass), left / (self._order.size - position))
+        for klass, part in zip(self._order.tolist(), self._parts):
+            left -= self._fill(rates, self.table.images_of(klass), left * part)
         left -= self._fill(rates, background, left)
         self._fill(rates, np.arange(self.num_images), left)
         return rates

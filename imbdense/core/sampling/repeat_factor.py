@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.checks import check_choice, check_number
-from imbdense.core.sampling.streams import IndexStream, epoch_generator
+from imbdense.core.sampling.rates import RateStream
 from imbdense.core.stats import ImageClassTable
 
 Frequency = Literal['image', 'instance', 'geometric']
@@ -61,25 +61,8 @@ def repeat_factors(
     return factors
 
 
-def round_stochastically(rates: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Round every rate up or down at random so that its mean is kept: E[result] = rates, |result - rates| < 1.
-
-    Systematic sampling in random order (Madow 1949): one uniform number decides for all, which keeps the sum within
-    one of ``rates.sum()`` — exactly equal when that is a whole number — while independent coin flips would let the
-    length of an epoch wander.
-    """
-    order = rng.permutation(rates.size)
-    whole = np.floor(rates).astype(np.int64)
-    steps = np.floor(np.cumsum((rates - whole)[order]) + rng.random()).astype(np.int64)
-    whole[order] += np.diff(steps, prepend=0)
-    return whole
-
-
-class RepeatFactorStream(IndexStream):
-    """Every image floor(r) or ceil(r) times per epoch, decided anew each epoch, in random order.
-
-    The epoch length is L = ceil(sum of r); the factors are scaled by L / sum(r) (less than 1 / I of change), so that
-    every epoch has exactly L draws and the expected draws are exactly :meth:`draw_rates`.
+class RepeatFactorStream(RateStream):
+    """Every image floor(r) or ceil(r) times per epoch, decided anew each epoch; see :class:`RateStream`.
 
     Args:
         factors: (I,) repeat factors >= 1, from :func:`repeat_factors`.
@@ -89,23 +72,4 @@ class RepeatFactorStream(IndexStream):
     """
 
     def __init__(self, factors: NDArray[np.float64]) -> None:
-        values = np.asarray(factors, dtype=np.float64)
-        if values.ndim != 1 or values.size == 0:
-            raise ValueError(f'factors must hold one number per image, but has shape {values.shape}: no image to draw.')
-        if not np.isfinite(values).all() or values.min() < 1:
-            raise ValueError(f'factors must be finite and >= 1, but range from {values.min()} to {values.max()}.')
-        self.num_images = values.size
-        self.length = int(np.ceil(values.sum() - 1e-6))
-        self._rates = values * (self.length / values.sum())
-
-    def draw_rates(self) -> NDArray[np.float64]:
-        """Return (I,) expected draws per epoch."""
-        return self._rates.copy()
-
-    def epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
-        """Return the (L,) image indices of one epoch."""
-        rng = epoch_generator(seed, epoch)
-        counts = round_stochastically(self._rates, rng)
-        drawn = np.repeat(np.arange(self.num_images, dtype=np.int64), counts)
-        rng.shuffle(drawn)
-        return np.resize(drawn, self.length)
+        super().__init__(factors, low=1.0)

@@ -47,8 +47,10 @@ class BalancedClassSampler(StreamSampler):
         infinite: bool = False,
     ) -> None:
         check_shuffle(shuffle, self.name)
-        stream = ClassAwareStream(dataset_table(dataset), length, max_repeat, background_share)
+        table = dataset_table(dataset)
+        stream = ClassAwareStream(table, length, max_repeat, background_share)
         super().__init__(dataset, stream, seed, round_up, infinite)
+        self.log_effect(table)
         if stream.absent_classes.size:
             absent = class_names(dataset, stream.absent_classes)
             print_log(

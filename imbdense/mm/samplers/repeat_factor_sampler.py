@@ -47,5 +47,7 @@ class RepeatFactorSampler(StreamSampler):
         infinite: bool = False,
     ) -> None:
         check_shuffle(shuffle, self.name)
-        stream = RepeatFactorStream(repeat_factors(dataset_table(dataset), threshold, frequency))
+        table = dataset_table(dataset)
+        stream = RepeatFactorStream(repeat_factors(table, threshold, frequency))
         super().__init__(dataset, stream, seed, round_up, infinite)
+        self.log_effect(table)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sized
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from imbdense.core.checks import check_integer
-from imbdense.core.sampling import IndexStream
+from imbdense.core.sampling import IndexStream, sampling_effect
 from imbdense.core.stats import ImageClassTable
+from imbdense.mm.samplers.dataset_table import class_names
 
 
 class StreamSampler(Sampler):
@@ -95,6 +97,12 @@ class StreamSampler(Sampler):
             ValueError: ``table`` has another number of images than the data set that is drawn from.
         """
         return table.expected_totals(self.draw_rates())
+
+    def log_effect(self, table: ImageClassTable) -> None:
+        """Write to the log how often images and classes of ``table`` come and what is left of the imbalance."""
+        effect = sampling_effect(table, self.draw_rates())
+        names = class_names(self.dataset, range(table.num_classes))
+        print_log(f'{self.name}: {effect.describe(names)}', logger='current')
 
 
 def check_shuffle(shuffle: bool, owner: str) -> None:
