@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,7 @@ def build_ledger(
     *,
     unit: str | None = None,
     seed: int = 0,
+    elements: Sequence[Any] = (),
 ) -> tuple[PriorLedger, list[str]]:
     """Return the ledger of the data components, and the names of components whose effect is unknown.
 
@@ -71,6 +72,7 @@ def build_ledger(
         sampler: asked for ``prior_effect(table) -> (C,)`` and ``draw_rates() -> (I,)`` when it has them.
         unit: unit of the ledger; default pixels if counted, else instances.
         seed: of the :class:`PriorContext`.
+        elements: samplers inside the model, see :func:`imbdense.mm.element_samplers.element_samplers`.
     """
     unit = unit or default_unit(counts)
     ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
@@ -92,6 +94,12 @@ def build_ledger(
             seed=seed,
         )
         _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
+    for element in elements:
+        factors = element.sampling_factors(table, draws, ledger.seen_prior)
+        if factors is None:
+            unknown.append(type(element).__name__)
+        else:
+            ledger.declare(type(element).__name__, ledger.seen_prior * factors)
     return ledger, unknown
 
 

@@ -90,6 +90,10 @@ class NumberedSampler:
     def __len__(self) -> int:
         return len(self.sampler)
 
+    def around(self, sampler: Any, start: int) -> NumberedSampler:
+        """The same numbering for another sampler that takes over at position ``start``."""
+        return NumberedSampler(sampler, self._loop, self.by_epoch, start)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__['sampler'], name)
 

@@ -7,6 +7,8 @@ import_members(
     {
         'atomic_checkpoint_hook': (),
         'class_count_hook': (),
+        'decoupled_stage2_hook': (),
+        'deferred_rebalance_hook': (),
         'exact_resume_hook': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),

@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from imbdense.core.checks import check_choice
 from imbdense.core.stats import ClassCounts, PriorLedger
 from imbdense.mm.class_counts import UNITS, default_unit
+from imbdense.mm.element_samplers import element_samplers
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger
 from imbdense.registry import HOOKS
 
@@ -20,10 +21,10 @@ class ClassCountHook(Hook):
     """Count the training classes once and hand the prior to every component that corrects it.
 
     Before training: class counts of the training set (cached) -> :class:`~imbdense.core.stats.PriorLedger` -> effect
-    of the sampler -> effects of the transforms -> ``bind_prior(ledger, counts)`` of every module of the model that has
-    it (all imbdense losses that use counts). Each loss then corrects only what sampler and transforms left over; a
-    loss with its own ``class_counts`` that would correct twice raises ``DoubleCorrectionError``, which names who
-    already did. The ledger is logged as a table.
+    of the sampler -> effects of the transforms and of samplers inside the model (pixels, proposals) ->
+    ``bind_prior(ledger, counts)`` of every module of the model that has it (all imbdense losses that use counts). Each
+    loss then corrects only what sampler and transforms left over; a loss with its own ``class_counts`` that would
+    correct twice raises ``DoubleCorrectionError``, which names who already did. The ledger is logged as a table.
 
     State: counts and ledger lie in the message hub and in ``meta['imbdense']`` of every checkpoint, so that a test run
     knows what training did. They are recomputed, not restored, when training is resumed: data and config decide.
@@ -45,9 +46,9 @@ class ClassCountHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Count, follow the prior through the data pipeline, bind the losses, log and publish."""
-        loader = runner.train_dataloader
-        counts, ledger, unknown = self._on_rank_zero(loader)
         model = getattr(runner.model, 'module', runner.model)
+        elements, remarks = element_samplers(model)
+        counts, ledger, unknown = self._on_rank_zero(runner.train_dataloader, elements)
         bound = bind_losses(model, ledger, counts)
         runner.message_hub.update_info(HUB_COUNTS, counts.to_dict())
         runner.message_hub.update_info(HUB_LEDGER, ledger.to_dict())
@@ -65,6 +66,8 @@ class ClassCountHook(Hook):
                 f'ClassCountHook: {", ".join(unknown)} says nothing about its effect on the class prior (no '
                 f'prior_effect); it is taken as none.'
             )
+        for remark in remarks:
+            logger.warning(f'ClassCountHook: {remark}')
         if not bound:
             logger.info('ClassCountHook: no module of the model uses class counts (none has bind_prior).')
 
@@ -81,14 +84,14 @@ class ClassCountHook(Hook):
             runner.message_hub.update_info(HUB_COUNTS, record['class_counts'])
             runner.message_hub.update_info(HUB_LEDGER, record['prior_ledger'])
 
-    def _on_rank_zero(self, loader: Any) -> tuple[ClassCounts, PriorLedger, list[str]]:
+    def _on_rank_zero(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Count on rank 0 and send the result (or the error) to all ranks."""
         if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-            return self._count(loader)
+            return self._count(loader, elements)
         box: list[Any] = [None]
         if dist.get_rank() == 0:
             try:
-                counts, ledger, unknown = self._count(loader)
+                counts, ledger, unknown = self._count(loader, elements)
                 box = [(counts.to_dict(), ledger.to_dict(), unknown)]
             except Exception as error:  # the other ranks wait for this message
                 dist.broadcast_object_list([f'{type(error).__name__}: {error}'], src=0)
@@ -99,14 +102,15 @@ class ClassCountHook(Hook):
         counts_record, ledger_record, unknown = box[0]
         return ClassCounts.from_dict(counts_record), PriorLedger.from_dict(ledger_record), unknown
 
-    def _count(self, loader: Any) -> tuple[ClassCounts, PriorLedger, list[str]]:
+    def _count(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Counts and data entries of the ledger."""
         from imbdense.mm.datasets.statistics import class_counts, class_table
 
         dataset = loader.dataset
         counts = class_counts(dataset)
         ledger, unknown = build_ledger(
-            counts, class_table(dataset), dataset, sampler_of(loader), unit=self.count, seed=self.seed
+            counts, class_table(dataset), dataset, sampler_of(loader), unit=self.count, seed=self.seed,
+            elements=elements,
         )
         return counts, ledger, unknown
 

@@ -1,5 +1,5 @@
-"""Registered assigners and samplers of detection heads."""
+"""Registered assigners and samplers of heads."""
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(__name__, {'balanced_class_roi_sampler': ('mmdet',), 'pixel_balanced_sampler': ()})
