@@ -11,7 +11,7 @@ from imbdense.mm.reproducible import NumberedSampler
 
 _SETTINGS = (
     'num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn', 'multiprocessing_context', 'generator',
-    'prefetch_factor', 'persistent_workers', 'pin_memory_device',
+    'prefetch_factor', 'persistent_workers',
 )  # fmt: skip
 
 

@@ -90,8 +90,9 @@ class PixelBalancedSampler(nn.Module):
         if self._correcting:
             raise DoubleCorrectionError(
                 f'PixelBalancedSampler changes the class distribution of the pixels, and '
-                f'{" and ".join(self._correcting)} would correct it once more. Add the hook imbdense.ClassCountHook (and leave per_batch out), so that '
-                f'only the rest is corrected; or take one of the two; or set force=True in the loss if you mean it.'
+                f'{" and ".join(self._correcting)} would correct it once more. Add the hook imbdense.ClassCountHook '
+                f'(and leave per_batch out), so that only the rest is corrected; or take one of the two; or set '
+                f'force=True in the loss if you mean it.'
             )
         label = seg_label.squeeze(1)
         with torch.no_grad():
