@@ -7,6 +7,7 @@ import_members(
     {
         'any_coco_dataset': ('mmdet',),
         'any_voc_dataset': ('mmdet',),
+        'imbalanced_subset_dataset': (),
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),
     },

@@ -1,0 +1,119 @@
+"""Data set wrapper: a subset with a chosen class imbalance, for controlled studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from mmengine.logging import print_log
+
+from imbdense.core.checks import check_choice
+from imbdense.core.sampling import Subset, balanced_subset, imbalanced_subset
+from imbdense.mm.datasets.statistics import class_table, dataset_classes
+from imbdense.registry import DATASETS
+
+Kind = Literal['step', 'linear', 'exp', 'balanced']
+
+
+@DATASETS.register_module()
+class ImbalancedSubsetDataset:
+    """A part of a data set whose classes are imbalanced as asked, or balanced; the log says what was reached.
+
+    Works with mmseg and mmdet data sets, wrapped or not; index i of the wrapper is index ``indices[i]`` inside. The
+    choice depends on labels and arguments alone, so it is the same on every rank and in every run. The labels are
+    counted through the cache of ``imbdense stats``.
+
+    Args:
+        dataset: a data set or its config.
+        kind: 'step', 'linear', 'exp' (see :func:`imbdense.core.sampling.imbalanced_subset`) or 'balanced' (see
+            :func:`imbdense.core.sampling.balanced_subset`).
+        rho: largest / smallest class, >= 1; not for 'balanced'.
+        mu: share of minority classes of 'step'.
+        num_images: size of the subset; only for 'balanced', where it must be given.
+        classes: names of the classes from the one that shall be most frequent to the rarest; ``None`` = all, as they
+            are. The others are left to chance: leave out a background that is in every image.
+        tol: how far above its target a class may stay, >= 0.
+        seed: decides between equally good images.
+        lazy_init: choose when first used.
+
+    Raises:
+        ValueError: an argument is out of range or does not belong to the kind, or a class name is unknown.
+    """
+
+    card = 'imbalanced_subset'
+    tasks = ('segmentation', 'detection')
+
+    def __init__(
+        self,
+        dataset: Any,
+        kind: Kind = 'step',
+        rho: float = 10.0,
+        mu: float = 0.5,
+        num_images: int | None = None,
+        classes: Sequence[str] | None = None,
+        tol: float = 0.05,
+        seed: int = 0,
+        lazy_init: bool = False,
+    ) -> None:
+        name = type(self).__name__
+        self.kind = check_choice('kind', kind, get_args(Kind), owner=name)
+        if (num_images is None) == (kind == 'balanced'):
+            raise ValueError(f"{name}: num_images must be given for kind='balanced', and for no other.")
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self._options: dict[str, Any] = {'seed': seed}
+        if kind == 'balanced':
+            self._options.update(num_images=num_images)
+        else:
+            self._options.update(kind=kind, rho=rho, mu=mu, tol=tol)
+        self.classes = None if classes is None else tuple(classes)
+        self._subset: Subset | None = None
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """That of the data set inside."""
+        return self.dataset.metainfo
+
+    @property
+    def subset(self) -> Subset:
+        """The chosen images, with targets and achieved counts."""
+        self.full_init()
+        return self._subset  # type: ignore[return-value]
+
+    @property
+    def indices(self) -> list[int]:
+        """Indices of the chosen images in the data set inside, ascending."""
+        return self.subset.images.tolist()
+
+    def full_init(self) -> None:
+        """Load the data set inside, count it and choose."""
+        if self._subset is not None:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        names = dataset_classes(self.dataset)
+        order = None if self.classes is None else [_index(name, names) for name in self.classes]
+        table = class_table(self.dataset)
+        if self.kind == 'balanced':
+            self._subset = balanced_subset(table, classes=order, **self._options)
+        else:
+            self._subset = imbalanced_subset(table, order=order, **self._options)
+        print_log(f'{type(self).__name__}: {self._subset.describe(names)}', logger='current')
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The record of image ``idx``."""
+        return self.dataset.get_data_info(int(self.subset.images[idx]))
+
+    def __getitem__(self, idx: int) -> Any:
+        return self.dataset[int(self.subset.images[idx])]
+
+    def __len__(self) -> int:
+        return int(self.subset.images.size)
+
+
+def _index(name: str, names: Sequence[str]) -> int:
+    """Position of a class name."""
+    if name not in names:
+        raise ValueError(f'ImbalancedSubsetDataset: there is no class {name!r}; the data set has {list(names)}.')
+    return names.index(name)
