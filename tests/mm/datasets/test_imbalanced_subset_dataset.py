@@ -53,7 +53,8 @@ def test_items_are_those_of_the_images_that_are_left(config):
 
 def test_balanced_and_logged(config, monkeypatch):
     log: list[str] = []
-    monkeypatch.setattr('imbdense.mm.datasets.imbalanced_subset_dataset.print_log', lambda text, logger: log.append(text))
+    place = 'imbdense.mm.datasets.imbalanced_subset_dataset.print_log'
+    monkeypatch.setattr(place, lambda text, logger: log.append(text))
     part = build(config, kind='balanced', num_images=12, classes=['roof', 'tree', 'mast'])
     assert part.subset.counts[1:].tolist() == [16, 16, 16]
     assert 'roof 16/16, tree 16/16, mast 16/16' in log[0]

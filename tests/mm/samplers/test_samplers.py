@@ -14,7 +14,13 @@ from imbdense.registry import DATA_SAMPLERS
 from tests.helpers.two_ranks import run_two_ranks
 
 LABELS = [[0], [0, 0, 1], [0], [], [0], [0, 2], [0], [0], [0], [], [0]]
-BOTH = ['RepeatFactorSampler', 'BalancedClassSampler']
+MODES = {
+    'oversample': {'mode': 'oversample'},
+    'undersample': {'mode': 'undersample', 'level': 0.3},
+    'sqrt': {'mode': 'sqrt'},
+    'progressive': {'mode': 'progressive', 'epochs': 4},
+}
+KINDS = ['RepeatFactorSampler', 'BalancedClassSampler', *MODES]
 
 
 class Listed:
@@ -37,10 +43,12 @@ class Listed:
 
 def build(kind, **options):
     dataset = options.pop('dataset') if 'dataset' in options else Listed()
-    return DATA_SAMPLERS.build({'type': f'imbdense.{kind}', 'seed': 5, **options}, default_args={'dataset': dataset})
+    name = 'BalancedImageSampler' if kind in MODES else kind
+    config = {'type': f'imbdense.{name}', 'seed': 5, **MODES.get(kind, {}), **options}
+    return DATA_SAMPLERS.build(config, default_args={'dataset': dataset})
 
 
-@pytest.mark.parametrize('kind', BOTH)
+@pytest.mark.parametrize('kind', KINDS)
 def test_epochs_differ_repeat_and_have_the_announced_length(kind):
     sampler = build(kind)
     epochs = []
@@ -51,7 +59,7 @@ def test_epochs_differ_repeat_and_have_the_announced_length(kind):
     assert all(len(part) == len(sampler) for part in epochs)
 
 
-@pytest.mark.parametrize('kind', BOTH)
+@pytest.mark.parametrize('kind', KINDS)
 def test_iteration_loop_resumes_bit_equal(kind, monkeypatch):
     """mmengine's iterator after skip_iter(k) continues exactly the batches of the uninterrupted run."""
     monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda seconds: None)
@@ -72,7 +80,7 @@ def test_finite_sampler_offers_no_skip_and_infinite_does():
     assert not hasattr(build('RepeatFactorSampler'), 'skip')
 
 
-@pytest.mark.parametrize('kind', BOTH)
+@pytest.mark.parametrize('kind', KINDS)
 def test_infinite_ignores_set_epoch_and_never_ends(kind):
     sampler = build(kind, infinite=True)
     first = list(islice(iter(sampler), 50))
@@ -115,7 +123,7 @@ def test_class_without_images_is_named_in_the_log(capsys, caplog):
     assert 'no image holds buoy' in captured.out + captured.err + caplog.text
 
 
-@pytest.mark.parametrize('kind', BOTH)
+@pytest.mark.parametrize('kind', KINDS)
 def test_edges(kind):
     assert set(build(kind, dataset=Listed([[0]]))) == {0}
     assert sorted(build(kind, dataset=Listed([[], []]))) == [0, 1]
@@ -141,7 +149,7 @@ def on_each_rank():
     torch.manual_seed(torch.distributed.get_rank())
     np.random.seed(torch.distributed.get_rank())
     results = {}
-    for kind in BOTH:
+    for kind in KINDS:
         finite = build(kind, seed=None)
         endless = build(kind, seed=finite.seed, infinite=True)
         results[kind] = finite.seed, list(finite), list(islice(iter(endless), 40))
@@ -150,7 +158,7 @@ def on_each_rank():
 
 def test_two_ranks_share_the_seed_and_equal_one_rank():
     ranks = run_two_ranks(on_each_rank)
-    for kind in BOTH:
+    for kind in KINDS:
         (seed, first, endless_first), (other, second, endless_second) = (rank[kind] for rank in ranks)
         assert seed == other and len(first) == len(second)
         expected = list(build(kind, seed=seed))
