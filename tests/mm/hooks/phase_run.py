@@ -1,4 +1,4 @@
-"""A run of milliseconds that records what it draws, with what learning rate it steps and whether its loss rebalances."""
+"""A run of milliseconds that records what it draws, at what learning rate it steps and whether its loss rebalances."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RecordingModel(BaseModel):
 
 
 def config(work_dir: Path, hooks: list[dict[str, Any]], **changes: Any) -> Config:
-    """40 iterations (or 8 epochs with ``epochs=True``) of batches of four."""
+    """40 iterations (or 8 epochs with ``epochs=True``) of batches of four; a checkpoint at the end."""
     by_epoch = changes.get('epochs', False)
     length = {'max_epochs': 8} if by_epoch else {'max_iters': 40}
     workers = changes.get('workers', 0)
@@ -100,7 +100,7 @@ def config(work_dir: Path, hooks: list[dict[str, Any]], **changes: Any) -> Confi
         ]),
         'train_cfg': {'by_epoch': by_epoch, **length},
         'default_hooks': {
-            'checkpoint': {'type': 'CheckpointHook', 'interval': 1 if by_epoch else 4, 'by_epoch': by_epoch},
+            'checkpoint': {'type': 'CheckpointHook', 'interval': changes.get('interval', 1000), 'by_epoch': by_epoch},
             'logger': {'type': 'LoggerHook', 'interval': 1},
         },
         'custom_hooks': hooks, 'load_from': changes.get('load_from'), 'resume': changes.get('resume', False),

@@ -1,4 +1,4 @@
-"""PixelBalancedSampler inside a real mmseg head: found by the host, counted, in the ledger, refused where it must be."""
+"""PixelBalancedSampler inside a real mmseg head: found by the host, counted, in the ledger, refused where needed."""
 
 from __future__ import annotations
 
