@@ -139,14 +139,15 @@ def balanced_subset(
     while active.any() and chosen.sum() < num_images:
         klass = int(np.argmin(np.where(active, gathered, np.inf)))
         candidates = table.images_of(klass)
-        candidates = candidates[~chosen[candidates]]
+        free = ~chosen[candidates]
+        candidates = candidates[free]
         if candidates.size == 0:
             active[klass] = False
             continue
         surplus = np.where(active, (gathered + 1.0) / (gathered[klass] + 1.0), 0.0)
-        own = _weighted(table, candidates, np.arange(gathered.size) == klass)
-        cost = _weighted(table, candidates, surplus) / own
-        best = int(candidates[np.lexsort((noise[candidates], cost))[0]])
+        cost = _weighted(table, candidates, surplus) / table.amounts_in_images_of(klass)[free]
+        equal = candidates[cost == cost.min()]
+        best = int(equal[np.argmin(noise[equal])])
         chosen[best] = True
         gathered[table.classes_of(best)] += table.amounts_of(best)
     rest = rng.permutation(np.flatnonzero(~chosen))[: num_images - int(chosen.sum())]
