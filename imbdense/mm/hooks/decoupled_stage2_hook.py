@@ -37,14 +37,14 @@ class DecoupledStage2Hook(Hook):
 
     Args:
         mode: 'crt' or 'lws'.
-        trainable: names of the classifier modules, each a Linear or a convolution with one output per class:
-            ``decode_head.conv_seg`` of mmseg, ``roi_head.bbox_head.fc_cls`` of mmdet.
+        trainable: names of the classifier modules: ``decode_head.conv_seg`` of mmseg, ``roi_head.bbox_head.fc_cls`` of
+            mmdet. For 'lws' each is a Linear or a convolution with one output per class.
         reinit: whether the classifier starts anew; ``None`` = yes for 'crt', no for 'lws'.
         freeze_bn: keep the running statistics of frozen normalisation layers. The reference code lets them move.
 
     Raises:
-        ValueError: unknown mode; before training when a module is not there, has no weight, nothing was loaded, or
-            there are several optimisers.
+        ValueError: unknown mode; before training when a module is not there or of the wrong kind, nothing was loaded,
+            or there are several optimisers.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020.
     """
@@ -75,7 +75,7 @@ class DecoupledStage2Hook(Hook):
         if not isinstance(runner.optim_wrapper, OptimWrapper):
             raise ValueError(f'{NAME}: works with one optimiser, not with {type(runner.optim_wrapper).__name__}.')
         model = unwrapped(runner.model)
-        self._classifiers = {name: find_classifier(model, name) for name in self.trainable}
+        self._classifiers = {name: find_classifier(model, name, self.mode) for name in self.trainable}
         groups = runner.optim_wrapper.optimizer.param_groups
         if self.mode == 'lws':
             for module in self._classifiers.values():
@@ -135,21 +135,20 @@ class DecoupledStage2Hook(Hook):
         checkpoint[CHECKPOINT_KEY] = parts
 
 
-def find_classifier(model: nn.Module, name: str) -> nn.Module:
+def find_classifier(model: nn.Module, name: str, mode: str) -> nn.Module:
     """Return the module ``name`` of ``model``.
 
     Raises:
-        ValueError: it is not there (near names are listed), or is no Linear and no convolution.
+        ValueError: it is not there (near names are listed), has no parameters, or, for 'lws', is no Linear and no
+            convolution.
     """
     modules = dict(model.named_modules())
     layers = [key for key, module in modules.items() if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))]
-    if name not in layers:
-        near = difflib.get_close_matches(name, layers, n=3, cutoff=0.3)
-        what = f'is a {type(modules[name]).__name__}' if name in modules else 'is not in the model'
-        raise ValueError(
-            f"{NAME}: '{name}' {what}; trainable must name Linear or convolution layers, for example {near}."
-        )
-    return modules[name]
+    if name in layers or (mode == 'crt' and name in modules and any(True for _ in modules[name].parameters())):
+        return modules[name]
+    near = difflib.get_close_matches(name, layers, n=3, cutoff=0.3)
+    what = f'is a {type(modules[name]).__name__}' if name in modules else 'is not in the model'
+    raise ValueError(f"{NAME}: '{name}' {what}; trainable must name layers that classify, for example {near}.")
 
 
 def add_class_scale(classifier: nn.Module) -> nn.Parameter:

@@ -47,7 +47,6 @@ class BalancedClassRoISampler(RandomSampler):
 
     card = 'element_samplers'
     tasks = ('detection',)
-    conformance_arguments = {'num': 8, 'pos_fraction': 0.5}
 
     def __init__(
         self,

@@ -85,7 +85,8 @@ def test_a_resumed_second_stage_goes_on_bit_equal(tmp_path: Path, stage1: str, m
     ('options', 'load', 'words'),
     [
         ({'trainable': ['hed']}, True, r"'hed' is not in the model; .*'head'"),
-        ({'trainable': ['backbone']}, True, "'backbone' is a Sequential"),
+        ({'trainable': ['backbone'], 'mode': 'lws'}, True, "'backbone' is a Sequential"),
+        ({'trainable': ['backbone.2']}, True, "'backbone.2' is a ReLU"),
         ({}, False, 'Set load_from'),
         ({'mode': 'tau'}, True, 'mode must be one of'),
     ],
