@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from imbdense.core.stats.ranks import sum_over_ranks
 
 
 class RunningClassStats(nn.Module):
@@ -42,9 +43,7 @@ class RunningClassStats(nn.Module):
         increment = torch.bincount(bins, minlength=classes + 2)[1 : classes + 1].contiguous()
         if 0 <= ignore_index < classes:
             increment[ignore_index] = 0
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(increment)
-        self.counts += increment
+        self.counts += sum_over_ranks(increment)[0]
 
     def prior(self, *, empty_class: float = 1.0) -> Tensor:
         """pi = n / sum(n) as float64 (C,); a class not seen so far counts ``empty_class`` times."""
