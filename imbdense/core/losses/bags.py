@@ -21,7 +21,8 @@ def class_groups(class_counts: Tensor, edges: Sequence[float] = GROUP_EDGES, *, 
     A class of count 0 is in the first group; with ``empty_class='mask'`` in none (-1).
     """
     counts = class_counts.to(torch.float64)
-    group = torch.bucketize(counts, counts.new_tensor(edges), right=True)
+    # Counts that come back from a distribution are a rounding error away from whole numbers, and edges are whole.
+    group = torch.bucketize(counts * (1 + 1e-9), counts.new_tensor(edges), right=True)
     return torch.where(counts == 0, -1, group) if empty_class == 'mask' else group
 
 
@@ -113,6 +114,6 @@ def _check_layout(logits: Tensor, classes: int, number_of_groups: int) -> None:
     if logits.ndim != 2 or logits.shape[1] != wanted:
         raise ValueError(
             f'balanced group softmax needs logits (R, {wanted}) for {classes} classes in {number_of_groups} groups '
-            f'(classes, "others" of each group, background, object), but got {tuple(logits.shape)}. Only the box '
-            f'heads of two-stage detectors ask the loss for its number of channels.'
+            f'(classes, "others" of each group, background, object), but got {tuple(logits.shape)}. Were the same '
+            f'classes counted? Only the box heads of two-stage detectors ask the loss for its number of channels.'
         )

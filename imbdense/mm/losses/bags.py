@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from imbdense.core.checks import check_channels, check_choice, check_number
+from imbdense.core.checks import check_choice, check_number
 from imbdense.core.losses import balanced_group_scores, balanced_group_softmax_loss, class_groups
 from imbdense.core.losses.bags import GROUP_EDGES
 from imbdense.mm.losses.base import LossCall, loss_arguments
@@ -107,10 +107,6 @@ class BalancedGroupSoftmaxLoss(CountedLoss, DetectionScores):
                     "custom_hooks=[dict(type='imbdense.ClassCountHook')], or give class_counts."
                 )
             self.groups = class_groups(counts, self.group_edges, empty_class=self.empty_class).to(pred.device)
-            check_channels(
-                pred, self.groups.numel() + self.number_of_groups + 2, owner='BalancedGroupSoftmaxLoss',
-                what='class_counts, with "others" and objectness,',
-            )
         return self.groups
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:

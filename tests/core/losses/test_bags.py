@@ -40,6 +40,8 @@ def reference(pred: torch.Tensor, target: torch.Tensor, ratio: float) -> float:
 
 def test_groups_begin_at_their_edge() -> None:
     assert GROUPS.tolist() == [0, 3, 1, 1, 3, 2]
+    share = torch.tensor([10.0, 10020.0], dtype=torch.float64) / 10030
+    assert class_groups(share * 10030 - 1e-12).tolist() == [1, 3]  # a rounding error below the edge
     assert class_groups(torch.tensor([0.0, 9.0])).tolist() == [0, 0]
     assert class_groups(torch.tensor([0.0, 9.0]), empty_class='mask').tolist() == [-1, 0]
 
