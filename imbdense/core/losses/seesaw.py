@@ -152,20 +152,21 @@ def _log_factors(
     """log(M_yj * C_yj) of every element and channel; 0 for j = y, for "no object" and for its elements."""
     classes = counts.numel()
     view = (1, -1) + (1,) * (logits.ndim - 2)
-    is_object = (safe < classes).unsqueeze(1)
     own = safe.clamp_max(classes - 1).unsqueeze(1)
     if q > 0:
         log_score = F.logsigmoid(logits) if use_sigmoid else torch.log_softmax(logits, 1)
         log_score = log_score[:, :classes]
-        factors = log_score - log_score.gather(1, own).clamp_min_(math.log(eps))
-        factors.mul_(q).clamp_min_(0.0)
-        factors.scatter_(1, own, 0.0)
+        factors = (log_score - log_score.gather(1, own).clamp_min_(math.log(eps))).mul_(q).clamp_min_(0.0)
     else:
         factors = torch.zeros_like(logits[:, :classes])
     if p > 0:
-        log_count = counts.to(logits).clamp_min(1.0).log()
-        factors += (log_count.view(view) - log_count[own]).mul_(p).clamp_max_(0.0)
-    factors *= is_object
+        log_count = p * counts.to(logits).clamp_min(1.0).log()
+        factors += (log_count.view(view) - log_count[own]).clamp_max_(0.0)
+    background = logits.shape[1] > classes
+    if background or use_sigmoid:
+        factors *= (safe < classes).unsqueeze(1)
     if empty_class == 'mask':
         factors += torch.where(counts == 0, REMOVED, 0.0).to(factors).view(view)
-    return F.pad(factors, [0, 0] * (logits.ndim - 2) + [0, logits.shape[1] - classes])
+    if not background:
+        return factors
+    return F.pad(factors, [0, 0] * (logits.ndim - 2) + [0, 1])

@@ -177,3 +177,11 @@ def test_masked_class_gets_neither_probability_nor_gradient() -> None:
     target[target == 4] = 0
     seesaw_loss(pred, target, torch.tensor([50.0, 20, 20, 10, 0]), empty_class='mask').backward()
     assert (pred.grad[:, 4] == 0).all() and (pred.grad[:, 0] != 0).any()
+
+
+def test_masked_class_is_out_of_the_softmax_of_no_object_too() -> None:
+    pred = torch.randn(8, CLASSES + 1, requires_grad=True)
+    target = torch.tensor([0, 1, 2, 3, 5, 5, 5, 5])
+    counts = torch.tensor([50.0, 20, 20, 10, 0])
+    seesaw_loss(pred, target, counts, empty_class='mask', ignore_index=-1).backward()
+    assert (pred.grad[:, 4] == 0).all() and (pred.grad[:, 5] != 0).all()
