@@ -67,4 +67,4 @@ def classes_present(pred: Tensor, target: Tensor, classes: int, *, ignore_index:
     """Which of the C classes are labelled in ``target``, (C,) bool."""
     safe, valid = split_ignored(pred, target, ignore_index, values=classes + 1, owner='classes_present')
     label = torch.where(valid, safe, classes).flatten()
-    return torch.bincount(label, minlength=classes + 1)[:classes] > 0
+    return torch.zeros(classes + 1, dtype=torch.bool, device=label.device).index_fill_(0, label, True)[:classes]

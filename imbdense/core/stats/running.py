@@ -38,9 +38,10 @@ class RunningClassStats(nn.Module):
         if not self.training:
             return
         classes = self.counts.numel()
-        # Values outside [0, C) go to two extra bins: no boolean indexing, so no device synchronisation.
+        # Values outside [0, C) go to two extra bins, and no bincount: it would read back the largest value from a GPU.
         bins = target.reshape(-1).to(torch.int64).clamp(-1, classes) + 1
-        increment = torch.bincount(bins, minlength=classes + 2)[1 : classes + 1].contiguous()
+        seen = self.counts.new_zeros(classes + 2).scatter_add_(0, bins, torch.ones_like(bins))
+        increment = seen[1 : classes + 1].contiguous()
         if 0 <= ignore_index < classes:
             increment[ignore_index] = 0
         self.counts += sum_over_ranks(increment)[0]

@@ -269,6 +269,26 @@ def test_counts_of_another_number_of_classes_are_named(cls: type) -> None:
         loss(*rois(loss.get_cls_channels(C)))
 
 
+@each
+@pytest.mark.parametrize('deferred', [False, True])
+def test_a_step_reads_nothing_back_from_the_device(cls: type, deferred: bool) -> None:
+    """On the meta device no value exists: whatever waits for one (.item(), nonzero, bincount, a mask) raises."""
+    loss = make(cls).to('meta')
+    loss.set_rebalancing(not deferred)
+    pred = torch.randn(64, loss.get_cls_channels(C), device='meta', requires_grad=True)
+    target = torch.zeros(64, dtype=torch.long, device='meta')
+    for _ in range(2):
+        loss(pred, target, torch.ones(64, device='meta'), avg_factor=64.0).backward()
+    loss.get_accuracy(pred, target)
+    assert pred.grad.shape == pred.shape
+
+
+def test_mmdets_seesaw_waits_for_the_device() -> None:
+    host = HostSeesaw(num_classes=C).to('meta')
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        host(torch.randn(8, C + 2, device='meta'), torch.zeros(8, dtype=torch.long, device='meta'))
+
+
 # State ----------------------------------------------------------------------------------------------------------------
 
 
