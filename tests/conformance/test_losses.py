@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conformance.walk import COUNTS, build, loss_inputs, loss_variants, losses, takes
+from tests.conformance.walk import COUNTS, build, loss_inputs, loss_variants, losses, roi_channels, takes
 
 CASES = [
     pytest.param(cls, arguments, task, id=f'{name}-{task}-{"counts" if arguments else "plain"}')
@@ -19,8 +19,10 @@ each = pytest.mark.parametrize(('cls', 'arguments', 'task'), CASES)
 
 
 def call(loss: Any, task: str, pred: torch.Tensor, target: torch.Tensor, ignore: int, **options: Any) -> torch.Tensor:
-    """As the heads call: segmentation and points pass ignore_index, detection does not."""
-    if task != 'detection':
+    """As the heads call: segmentation and points pass ignore_index, box heads ask for the channels first."""
+    if task == 'detection':
+        roi_channels(loss)
+    else:
         options['ignore_index'] = ignore
     return loss(pred, target, **options)
 

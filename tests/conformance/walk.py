@@ -109,17 +109,27 @@ def loss_inputs(cls: type, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch
     ):
         if task not in cls.tasks:
             continue
-        channels = len(CLASSES) + extra
+        values = len(CLASSES) + extra
+        channels = values if task != 'detection' else roi_channels(build(cls, **(loss_variants(cls)[0])))
         pred = torch.randn(shape[0], channels, *shape[1:], generator=generator).requires_grad_()
-        target = torch.randint(0, channels, shape, generator=generator)
+        target = torch.randint(0, values, shape, generator=generator)
         target[torch.rand(shape, generator=generator) < 0.2] = ignore
         found[task] = (pred, target, ignore, len(CLASSES))
     return found
 
 
 def loss_variants(cls: type) -> list[dict[str, Any]]:
-    """Constructor variants to walk: counts given where the loss takes some, and what it counts itself."""
-    return [{'class_counts': COUNTS}, {}] if takes(cls, 'class_counts') else [{}]
+    """Constructor variants to walk: counts given where the loss takes some, and what it counts itself, if it does."""
+    if not takes(cls, 'class_counts'):
+        return [{}]
+    return [{'class_counts': COUNTS}] if getattr(cls, 'needs_counts', False) else [{'class_counts': COUNTS}, {}]
+
+
+def roi_channels(loss: Any) -> int:
+    """Channels of the logits in a box head of mmdet: what the loss says when asked, else C + 1."""
+    if getattr(loss, 'custom_cls_channels', False):
+        return loss.get_cls_channels(len(CLASSES))
+    return len(CLASSES) + 1
 
 
 # What metrics are fed with -------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 """
 
 from imbdense.core.losses.auc_square import auc_square_loss
+from imbdense.core.losses.bacl import confusion_sums, foreground_class_balance_loss
+from imbdense.core.losses.bags import balanced_group_scores, balanced_group_softmax_loss, class_groups
 from imbdense.core.losses.bal_scl import bal_scl_loss
 from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
 from imbdense.core.losses.center_collapse import center_collapse_loss
@@ -16,7 +18,11 @@ from imbdense.core.losses.dot_regression import (
     dot_regression_loss,
     seen_feature_norm,
 )
+from imbdense.core.losses.effective_class_margin import effective_class_margin_loss, effective_class_margins
 from imbdense.core.losses.element_sampling import sample_elements
+from imbdense.core.losses.eqlv2 import eqlv2_gradients, eqlv2_loss, eqlv2_weights
+from imbdense.core.losses.equilibrium_loss import equilibrium_loss, score_sums
+from imbdense.core.losses.federated_loss import classes_present, draw_federated_classes, federated_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -24,18 +30,34 @@ from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
 from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
-from imbdense.core.losses.sigmoid import shifted_sigmoid_loss
+from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
+from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
 
 __all__ = [
     'auc_square_loss',
     'bal_scl_loss',
+    'balanced_group_scores',
+    'balanced_group_softmax_loss',
     'balanced_softmax_loss',
     'binned_lovasz_loss',
     'center_collapse_loss',
+    'class_groups',
+    'classes_present',
+    'confusion_sums',
     'dot_regression_from_logits',
     'dot_regression_loss',
+    'draw_federated_classes',
+    'effective_class_margin_loss',
+    'effective_class_margins',
+    'eqlv2_gradients',
+    'eqlv2_loss',
+    'eqlv2_weights',
+    'equilibrium_loss',
+    'federated_loss',
+    'foreground_class_balance_loss',
     'foreground_weights',
     'logit_adjust_loss',
+    'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',
     'per_class_tversky_loss',
@@ -43,7 +65,11 @@ __all__ = [
     'region_means',
     'reweighted_ce_loss',
     'sample_elements',
+    'score_sums',
     'seen_feature_norm',
+    'seesaw_loss',
+    'seesaw_objectness_loss',
+    'seesaw_scores',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
 ]

@@ -78,6 +78,24 @@ def shifted_sigmoid_loss(
     return _reduce(loss, valid, mass, weight, normalizer, avg_factor, reduction)
 
 
+def with_sample_weight(terms: Tensor, weight: Tensor | None) -> Tensor:
+    """Terms per element and channel (N, C, *spatial) times sample weights per element, or per element and channel."""
+    if weight is None:
+        return terms
+    if weight.numel() == terms.numel() and terms.shape[1] > 1:
+        weight = weight.reshape(terms.shape)
+    elif weight.ndim == terms.ndim - 1:
+        weight = weight.unsqueeze(1)
+    return terms * weight.to(terms.dtype)
+
+
+def objectness_scores(logits: Tensor) -> Tensor:
+    """Scores of sigmoid logits (R, C + 1), objectness last: sigma(z_c) (1 - sigma(z_C)) and, last, sigma(z_C)."""
+    score = logits.sigmoid()
+    background = score[..., -1:]
+    return torch.cat([score[..., :-1] * (1 - background), background], -1)
+
+
 def _focal_terms(logits: Tensor, gamma: float) -> Tensor:
     """sigma(a)^gamma * -log(1 - sigma(a)); the power through softplus, whose gradient is finite for any gamma."""
     terms = F.softplus(logits)
@@ -95,15 +113,9 @@ def _reduce(
 ) -> Tensor:
     """Apply sample weights per element or per element and class, sum over classes, reduce over elements."""
     if weight is not None:
-        if weight.numel() == loss.numel() and loss.shape[1] > 1:
-            weight = weight.reshape(loss.shape)
-        elif weight.ndim == loss.ndim - 1:
-            weight = weight.unsqueeze(1)
+        loss = with_sample_weight(loss, weight)
     if reduction == 'none':
-        mask = None if valid is None else valid.unsqueeze(1)
-        return reduce_loss(loss, valid=mask, weight=weight, reduction='none')
-    if weight is not None:
-        loss = loss * weight.to(loss.dtype)
+        return reduce_loss(loss, valid=None if valid is None else valid.unsqueeze(1), reduction='none')
     if reduction == 'mean' and avg_factor is None and normalizer == 'weight_sum':
         avg_factor = (mass if valid is None else mass * valid).sum().clamp_min(1e-12)
     return reduce_loss(

@@ -5,6 +5,7 @@
 * :mod:`~.indices`            - imbalance ratio, Gini, effective number, Shannon evenness;
 * :func:`class_weights`       - counts -> loss weights, in every published convention;
 * :class:`RunningClassStats`  - counts gathered inside a loss while training, equal on every rank;
+* :mod:`~.loss_statistics`    - gradients, scores, confusions gathered inside a loss, equal on every rank;
 * :class:`PriorLedger`        - the class distribution along sampler, crop, loss and post-hoc step.
 """
 
@@ -20,6 +21,8 @@ from imbdense.core.stats.indices import (
     shannon_evenness,
 )
 from imbdense.core.stats.ledger import DoubleCorrectionError, PriorEntry, PriorLedger
+from imbdense.core.stats.loss_statistics import RunningConfusion, RunningGradients, RunningScores
+from imbdense.core.stats.ranks import sum_over_ranks
 from imbdense.core.stats.running import RunningClassStats
 from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, class_weights, warn_of_large_weights
 
@@ -32,6 +35,9 @@ __all__ = [
     'PriorEntry',
     'PriorLedger',
     'RunningClassStats',
+    'RunningConfusion',
+    'RunningGradients',
+    'RunningScores',
     'class_prior',
     'class_weight_tensor',
     'class_weights',
@@ -41,5 +47,6 @@ __all__ = [
     'imbalance_indices',
     'imbalance_ratio',
     'shannon_evenness',
+    'sum_over_ranks',
     'warn_of_large_weights',
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from imbdense.core.stats.ranks import sum_over_ranks
 
 
 class RunningClassStats(nn.Module):
@@ -37,14 +38,13 @@ class RunningClassStats(nn.Module):
         if not self.training:
             return
         classes = self.counts.numel()
-        # Values outside [0, C) go to two extra bins: no boolean indexing, so no device synchronisation.
+        # Values outside [0, C) go to two extra bins, and no bincount: it would read back the largest value from a GPU.
         bins = target.reshape(-1).to(torch.int64).clamp(-1, classes) + 1
-        increment = torch.bincount(bins, minlength=classes + 2)[1 : classes + 1].contiguous()
+        seen = self.counts.new_zeros(classes + 2).scatter_add_(0, bins, torch.ones_like(bins))
+        increment = seen[1 : classes + 1].contiguous()
         if 0 <= ignore_index < classes:
             increment[ignore_index] = 0
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(increment)
-        self.counts += increment
+        self.counts += sum_over_ranks(increment)[0]
 
     def prior(self, *, empty_class: float = 1.0) -> Tensor:
         """pi = n / sum(n) as float64 (C,); a class not seen so far counts ``empty_class`` times."""

@@ -15,5 +15,12 @@ import_members(
         'paco': (),
         'bal_scl': (),
         'dot_regression': (),
+        'seesaw': (),
+        'eqlv2': (),
+        'effective_class_margin': (),
+        'equilibrium_loss': (),
+        'bacl': (),
+        'federated_loss': (),
+        'bags': (),
     },
 )

@@ -152,15 +152,21 @@ class CountedLoss(DenseLoss):
             return self._bound
         return None if self.class_counts is None else self.given_counts()
 
-    def counts_for(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:
+    def counts_for(self, pred: Tensor, target: Tensor, call: LossCall, classes: int | None = None) -> Tensor:
         """The (C,) float64 counts of this call on the device of ``pred``; without known ones, counts this call too.
+
+        Args:
+            classes: C, for losses that know it otherwise than by the number of channels.
+            others: of :meth:`rebalanced`.
 
         Raises:
             ValueError: known counts fit neither C nor C + 1 channels; or soft targets, which can not be counted.
         """
         counts = self.known_counts()
         if counts is None:
-            return self._running_counts(pred, target, call).to(torch.float64)
+            if classes is None:
+                classes = self._classes_among(pred, call)
+            return self.count_labels(target, classes, call.ignore_index).to(torch.float64)
         key = ('counts', pred.device)
         if key not in self._cache:
             self._cache[key] = counts.to(pred.device)
@@ -189,23 +195,31 @@ class CountedLoss(DenseLoss):
             )
         return fixed if weights is None else weights.to(fixed.device) * fixed
 
-    def _running_counts(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:
-        """Counts before this call (its own when they are the first), then add this call's."""
+    def _classes_among(self, pred: Tensor, call: LossCall) -> int:
+        """How many channels are classes; once that is decided, later calls must fit it."""
+        if self.running is None:
+            return pred.shape[1] - int(self.has_background(pred, call))
+        classes = self.running.counts.numel()
+        has_background(classes, pred.shape[1], use_sigmoid=self.use_sigmoid, owner=type(self).__name__)
+        return classes
+
+    def count_labels(self, target: Tensor, values: int, ignore_index: int) -> Tensor:
+        """Counts of the labels [0, values) before this call (its own when they are the first); add this call's."""
         if target.is_floating_point():
             raise ValueError(
                 f'{type(self).__name__} can not count soft targets; give class_counts, or use ClassCountHook.'
             )
         if self.running is None:
-            classes = pred.shape[1] - int(self.has_background(pred, call))
-            self.running = RunningClassStats(classes).to(pred.device)
+            self.running = RunningClassStats(values).to(target.device)
             self.running.train(self.training)
-        has_background(
-            self.running.counts.numel(), pred.shape[1], use_sigmoid=self.use_sigmoid, owner=type(self).__name__
-        )
         before = self.running.counts.clone()
-        self.running.update(target, call.ignore_index)
+        self.running.update(target, ignore_index)
         seen = (before.sum() > 0).to(before.dtype)
         return before * seen + self.running.counts * (1 - seen)
+
+    def keeps_counting(self) -> bool:
+        """Whether running counts are used; if not, those of a checkpoint are dropped."""
+        return self.class_counts is None and self._bound is None
 
     def has_background(self, pred: Tensor, call: LossCall) -> bool:
         """Whether the last channel is "no object", as far as argument, call and number of counts tell."""
@@ -222,9 +236,9 @@ class CountedLoss(DenseLoss):
         """Make the running counts when the checkpoint holds some (their size is only known at the first step)."""
         key = f'{prefix}running.counts'
         if key in state_dict and self.running is None:
-            if self.class_counts is not None or self._bound is not None:
-                del state_dict[key]
-            else:
+            if self.keeps_counting():
                 self.running = RunningClassStats(state_dict[key].numel())
                 self.running.train(self.training)
+            else:
+                del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -11,14 +11,22 @@ from torch import Tensor
 from imbdense.core.losses import (
     balanced_softmax_loss,
     binned_lovasz_loss,
+    effective_class_margin_loss,
+    eqlv2_loss,
+    equilibrium_loss,
+    federated_loss,
+    foreground_class_balance_loss,
     logit_adjust_loss,
     per_class_dice_loss,
     per_class_tversky_loss,
     reweighted_ce_loss,
+    seesaw_loss,
 )
 
 COUNTS = torch.tensor([900.0, 60.0, 30.0, 9.0, 1.0])
 WEIGHTS = torch.tensor([0.1, 0.5, 1.0, 2.0, 4.0])
+RATIO = torch.tensor([2.0, 1.0, 0.8, 0.3, 0.01], dtype=torch.float64)
+CONFUSION = torch.softmax(torch.randn(5, 5, generator=torch.Generator().manual_seed(3)) * 2, 1)
 CLASSES = 5
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -31,6 +39,20 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
         pred, target, COUNTS, use_sigmoid=True, focal_gamma=2.0, **options
     ),
     'balanced_softmax': lambda pred, target, **options: balanced_softmax_loss(pred, target, COUNTS, **options),
+    # The compensation (q) is a constant of the gradient but not of the value; test_seesaw.py checks its gradient.
+    'seesaw': lambda pred, target, **options: seesaw_loss(pred, target, COUNTS, q=0.0, **options),
+    'seesaw_sigmoid': lambda pred, target, **options: seesaw_loss(
+        pred, target, COUNTS, q=0.0, use_sigmoid=True, focal_gamma=2.0, focal_alpha=0.25, **options
+    ),
+    'eqlv2': lambda pred, target, **options: eqlv2_loss(pred, target, RATIO, **options),
+    'effective_class_margin': lambda pred, target, **options: effective_class_margin_loss(
+        pred, target, COUNTS, background=2000.0, **options
+    ),
+    'equilibrium': lambda pred, target, **options: equilibrium_loss(pred, target, WEIGHTS / 5, **options),
+    'foreground_class_balance': lambda pred, target, **options: foreground_class_balance_loss(
+        pred, target, CONFUSION, competitors_only=True, **options
+    ),
+    'federated': lambda pred, target, **options: federated_loss(pred, target, RATIO > 0.5, **options),
     'dice_batch': per_class_dice_loss,
     'tversky': partial(per_class_tversky_loss, gamma=0.75),
     'lovasz': binned_lovasz_loss,

@@ -1,0 +1,32 @@
+"""Several increments, summed over all ranks in one message."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def sum_over_ranks(*increments: Tensor) -> tuple[Tensor, ...]:
+    """Return every tensor summed over the ranks of the default process group, with a single all-reduce.
+
+    mmengine wraps DistributedDataParallel with ``broadcast_buffers=False``, so a running statistic only stays equal on
+    all ranks when each adds the sum of what all have seen. Every rank must call this equally often with equal shapes.
+
+    Args:
+        increments: any shapes and dtypes. Integers that travel together with floats travel as float64, which is exact
+            up to 2**53; integers alone travel as they are, float32 alone as float32.
+
+    Returns:
+        Tensors of the given shapes and dtypes; the given ones themselves without a process group.
+    """
+    if not (dist.is_available() and dist.is_initialized()) or not increments:
+        return increments
+    dtypes = {item.dtype for item in increments}
+    common = dtypes.pop() if len(dtypes) == 1 else reduce(torch.promote_types, dtypes, torch.float64)
+    message = torch.cat([item.reshape(-1).to(common) for item in increments])
+    dist.all_reduce(message)
+    parts = message.split([item.numel() for item in increments])
+    return tuple(part.view(item.shape).to(item.dtype) for part, item in zip(parts, increments, strict=True))
