@@ -8,7 +8,9 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 
 from imbdense.core.losses.auc_square import auc_square_loss
 from imbdense.core.losses.bal_scl import bal_scl_loss
+from imbdense.core.losses.balanced_logit_variation import balanced_logit_variation_loss
 from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
+from imbdense.core.losses.cdt import cdt_loss
 from imbdense.core.losses.center_collapse import center_collapse_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
 from imbdense.core.losses.dot_regression import (
@@ -17,6 +19,10 @@ from imbdense.core.losses.dot_regression import (
     seen_feature_norm,
 )
 from imbdense.core.losses.element_sampling import sample_elements
+from imbdense.core.losses.influence_balanced import influence_balanced_loss
+from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
+from imbdense.core.losses.lade import lade_loss
+from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -25,16 +31,25 @@ from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
 from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.sigmoid import shifted_sigmoid_loss
+from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
+from imbdense.core.losses.softmax_eql import softmax_eql_loss
+from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
 __all__ = [
     'auc_square_loss',
     'bal_scl_loss',
+    'balanced_logit_variation_loss',
     'balanced_softmax_loss',
     'binned_lovasz_loss',
+    'cdt_loss',
     'center_collapse_loss',
     'dot_regression_from_logits',
     'dot_regression_loss',
     'foreground_weights',
+    'influence_balanced_loss',
+    'label_aware_smooth_loss',
+    'lade_loss',
+    'ldam_loss',
     'logit_adjust_loss',
     'paco_loss',
     'per_class_dice_loss',
@@ -46,4 +61,7 @@ __all__ = [
     'seen_feature_norm',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
+    'sigmoid_focal_cb_loss',
+    'softmax_eql_loss',
+    'softmax_focal_loss',
 ]
