@@ -109,9 +109,10 @@ def loss_inputs(cls: type, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch
     ):
         if task not in cls.tasks:
             continue
-        channels = len(CLASSES) + extra
+        values = len(CLASSES) + extra
+        channels = len(CLASSES) if getattr(cls, 'use_sigmoid', False) else values  # background: no sigmoid of its own
         pred = torch.randn(shape[0], channels, *shape[1:], generator=generator).requires_grad_()
-        target = torch.randint(0, channels, shape, generator=generator)
+        target = torch.randint(0, values, shape, generator=generator)
         target[torch.rand(shape, generator=generator) < 0.2] = ignore
         found[task] = (pred, target, ignore, len(CLASSES))
     return found
