@@ -110,7 +110,9 @@ def loss_inputs(cls: type, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch
         if task not in cls.tasks:
             continue
         values = len(CLASSES) + extra
-        channels = values if task != 'detection' else roi_channels(build(cls, **(loss_variants(cls)[0])))
+        channels = len(CLASSES) if getattr(cls, 'use_sigmoid', False) else values  # background: no sigmoid of its own
+        if task == 'detection' and hasattr(cls, 'roi_channels'):
+            channels = roi_channels(build(cls, **(loss_variants(cls)[0])))
         pred = torch.randn(shape[0], channels, *shape[1:], generator=generator).requires_grad_()
         target = torch.randint(0, values, shape, generator=generator)
         target[torch.rand(shape, generator=generator) < 0.2] = ignore
