@@ -23,6 +23,7 @@ from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.eqlv2 import eqlv2_gradients, eqlv2_loss, eqlv2_weights
 from imbdense.core.losses.equilibrium_loss import equilibrium_loss, score_sums
 from imbdense.core.losses.federated_loss import classes_present, draw_federated_classes, federated_loss
+from imbdense.core.losses.guided_scaling import guided_step, loss_ratio
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -56,7 +57,9 @@ __all__ = [
     'federated_loss',
     'foreground_class_balance_loss',
     'foreground_weights',
+    'guided_step',
     'logit_adjust_loss',
+    'loss_ratio',
     'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',

@@ -22,5 +22,6 @@ import_members(
         'bacl': (),
         'federated_loss': (),
         'bags': (),
+        'guided_loss_balancer': (),
     },
 )
