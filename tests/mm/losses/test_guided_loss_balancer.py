@@ -190,12 +190,18 @@ def test_bf16_losses_give_float32_ratios(mode: str) -> None:
 def test_values_are_not_read_back_from_the_device(mode: str, allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these would make an accelerator wait; the end of the warm-up is looked up once."""
     reads: list[str] = []
-    for name in ('item', 'tolist', '__int__', '__bool__', '__float__', '__index__', 'nonzero', 'cpu', 'numpy'):
-        def read(self: Tensor, *arguments: Any, _name: str = name, _original: Any = getattr(Tensor, name)) -> Any:
-            reads.append(_name)
-            return _original(self, *arguments)
 
-        monkeypatch.setattr(Tensor, name, read)
+    def counted(name: str) -> Any:
+        original = getattr(Tensor, name)
+
+        def read(self: Tensor, *arguments: Any) -> Any:
+            reads.append(name)
+            return original(self, *arguments)
+
+        return read
+
+    for name in ('item', 'tolist', '__int__', '__bool__', '__float__', '__index__', 'nonzero', 'cpu', 'numpy'):
+        monkeypatch.setattr(Tensor, name, counted(name))
     balancer = GuidedLossBalancer(mode=mode)
     for _ in range(60):
         balancer(losses(4.0, 1.0, 2.0), CLS, ['loss_bbox', 'loss_centerness'])
