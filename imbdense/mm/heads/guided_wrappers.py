@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from mmengine.registry import MODELS as HOST_MODELS
 from torch import nn
 
 from imbdense.mm.heads.guided import BalancerConfig, GuidedMixin, SamplingFreeMixin
@@ -95,7 +96,7 @@ def guided_head(
         ValueError: keys are to be found from ``loss_decode``, which has fewer than two differently named losses.
     """
     config = {'type': head} if isinstance(head, str) else dict(head)
-    module = MODELS.build({**config, **arguments})
+    module = HOST_MODELS.build({**config, **arguments})
     if not hasattr(module, 'loss_by_feat'):
         raise TypeError(f'{mixin.__name__}: {type(module).__name__} has no loss_by_feat; its losses can not be guided.')
     module.__class__ = guided_class(type(module), mixin)
