@@ -1,5 +1,5 @@
-# Shows a two-stage detector for a GPU on all anchors (3 in 1000 are foreground) and all proposals: no sampling, the box
-# loss guides cross-entropy in both stages. Twice as many proposals as with sampling: twice the work of the second stage.
+# Shows a two-stage detector for a GPU on all anchors (3 in 1000 are foreground) and all proposals: no sampling, the
+# box loss guides cross-entropy in both stages. Twice the proposals of sampling: twice the work of the second stage.
 _base_ = [
     '../_base_/models/faster_rcnn_r50.py', '../_base_/datasets/bccd.py',
     '../_base_/schedules/sgd_6k.py', '../_base_/runtime/detection.py'

@@ -1,5 +1,5 @@
-# Shows RetinaNet on blood cells without focal loss: plain binary cross-entropy on all anchors, scaled to the size of the
-# box loss, and a bias that starts at the share of foreground (21 anchors in 1000, over 3 classes). CPU minutes.
+# Shows RetinaNet on blood cells without focal loss: plain binary cross-entropy on all anchors, scaled to the size of
+# the box loss, and a bias that starts at the share of foreground (21 anchors in 1000, over 3 classes). CPU minutes.
 _base_ = [
     '../_base_/models/retinanet_mobilenetv2.py', '../_base_/datasets/bccd.py',
     '../_base_/schedules/adamw_400.py', '../_base_/runtime/detection.py'

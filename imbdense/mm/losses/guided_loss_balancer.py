@@ -58,8 +58,9 @@ class GuidedLossBalancer(nn.Module):
         mode: 'warmup_freeze' (needs a learning rate warm-up; it is checked and warned), 'iter' (the paper) or 'ema'.
         cls_weight: w, > 0; the paper has 1 for dense heads and RPN, 2 for the box head of R-CNN.
         guide: 'mean' or 'sum' of several guides.
-        warmup_iters: usable batches before r is frozen; with 'last' and 100 it is the released code.
-        warmup_stat: 'mean' (running mean of the ratios) or 'last'.
+        warmup_iters: usable batches before r is frozen.
+        warmup_stat: 'mean' (running mean of the ratios) or 'last'; with 100, 'last' and ``uncertainty`` it is the
+            released code.
         momentum: of 'ema', in [0, 1].
         uncertainty: learn the variances.
         eps: smallest divisor.
