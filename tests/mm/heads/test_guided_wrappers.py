@@ -1,9 +1,11 @@
-"""A host's head that becomes a guided one: the same class, weights and methods, with one ``type`` changed."""
+"""A host's head that becomes a guided one: the same class, weights and methods."""
 
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +16,20 @@ pytest.importorskip('mmdet.models')
 
 from mmdet.models.dense_heads import GFLHead
 from mmdet.utils import register_all_modules
+from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads import FCNHead
 from mmseg.structures import SegDataSample
 
 from imbdense.mm.losses.guided_loss_balancer import GuidedLossBalancer
-from tests.mm.heads.tiny_detectors import SINGLE, WITH_BOXES, batch, build, single_stage
+from tests.mm.heads.tiny_detectors import WITH_BOXES, batch, build, single_stage
 
 register_all_modules(init_default_scope=False)
 
 CE, DICE = {'type': 'CrossEntropyLoss'}, {'type': 'DiceLoss', 'loss_weight': 3.0}
 LOVASZ = {'type': 'LovaszLoss', 'per_image': False, 'reduction': 'none'}
-FCN = {'in_channels': 4, 'channels': 4, 'num_convs': 1, 'num_classes': 5, 'norm_cfg': {'type': 'BN'},
+FCN = {'in_channels': 4, 'channels': 4, 'num_convs': 1, 'num_classes': 5, 'norm_cfg': {'type': 'BN'}, 'dropout_ratio': 0,
        'loss_decode': [CE, DICE]}
 
 
@@ -37,10 +40,15 @@ def segmentation_scope() -> Iterator[None]:
         yield
 
 
+OWN = ('balancer', 'cls_keys', 'guide_keys', 'guides')
+
+
 def guided(**options: Any) -> Any:
     """A guided FCNHead."""
     torch.manual_seed(0)
-    return MODELS.build({'type': 'imbdense.GuidedDecodeHead', 'head': 'FCNHead', **FCN, **options})
+    base = {**FCN, **{key: value for key, value in options.items() if key not in OWN}}
+    own = {key: value for key, value in options.items() if key in OWN}
+    return MODELS.build({'type': 'imbdense.GuidedDecodeHead', 'base': {'type': 'FCNHead', **base}, **own})
 
 
 def plain(**options: Any) -> Any:
@@ -99,9 +107,9 @@ def test_auxiliary_head_has_a_balancer_of_its_own() -> None:
         'backbone': {'type': 'UNet', 'base_channels': 4, 'num_stages': 2, 'strides': (1, 1), 'enc_num_convs': (1, 1),
                      'dec_num_convs': (1,), 'downsamples': (True,), 'enc_dilations': (1, 1), 'dec_dilations': (1,),
                      **norm},
-        'decode_head': {'type': 'imbdense.GuidedDecodeHead', 'head': 'FCNHead', **FCN, 'in_index': 1},
-        'auxiliary_head': {'type': 'imbdense.GuidedDecodeHead', 'head': 'FCNHead', **FCN, 'in_channels': 8,
-                           'in_index': 0},
+        'decode_head': {'type': 'imbdense.GuidedDecodeHead', 'base': {'type': 'FCNHead', **FCN, 'in_index': 1}},
+        'auxiliary_head': {'type': 'imbdense.GuidedDecodeHead', 'base': {
+            'type': 'FCNHead', **FCN, 'in_channels': 8, 'in_index': 0}},
     })
     images, samples = torch.randn(2, 3, 16, 16), sample()[1]
     total, logged = model.parse_losses(model.loss(images, samples))
@@ -129,25 +137,51 @@ def test_one_loss_only_can_not_be_guided() -> None:
         guided(loss_decode=CE)
 
 
+@pytest.mark.parametrize('own', [CE, [CE]], ids=['one', 'list'])
+def test_guides_are_added_to_the_losses_of_the_head(own: Any) -> None:
+    added, written = guided(loss_decode=own, guides=[DICE]), guided()
+    assert (added.cls_keys, added.guide_keys) == (('loss_ce',), ('loss_dice',))
+    assert torch.equal(added.loss(*sample(), None)['loss_ce'], written.loss(*sample(), None)['loss_ce'])
+
+
+SEG_LINE = ("model = dict(decode_head=dict(_delete_=True, type='imbdense.GuidedDecodeHead', "
+            "base={{_base_.model.decode_head}}, guides=[dict(type='imbdense.PerClassDiceLoss')]))")
+DET_LINE = ("model = dict(bbox_head=dict(_delete_=True, type='imbdense.SamplingFreeWrapper', "
+            "base={{_base_.model.bbox_head}}, guide_keys=['loss_bbox', 'loss_dfl']))")
+
+
+@pytest.mark.parametrize(('host', 'name', 'line', 'key'), [
+    ('mmseg', 'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py', SEG_LINE, 'decode_head'),
+    ('mmdet', 'gfl/gfl_r50_fpn_1x_coco.py', DET_LINE, 'bbox_head'),
+])  # fmt: skip
+def test_one_line_in_a_config_of_the_host(host: str, name: str, line: str, key: str, tmp_path: Path) -> None:
+    base = Path(importlib.import_module(host).__path__[0]) / '.mim' / 'configs' / name
+    if not base.is_file():
+        pytest.skip(f'{base} is not part of this installation')
+    path = tmp_path / f'guided_{key}.py'
+    path.write_text(f"_base_ = ['{base}']\n{line}\n")
+    with DefaultScope.overwrite_default_scope(host):
+        head = MODELS.build(Config.fromfile(str(path)).model[key])
+    assert isinstance(head, (FCNHead, GFLHead)) and isinstance(head.balancer, GuidedLossBalancer)
+
+
 def test_unknown_argument_is_named_by_the_head() -> None:
     with pytest.raises(TypeError, match='surely_no_such_argument'):
         guided(surely_no_such_argument=1)
 
 
-def test_head_without_loss_by_feat_is_refused() -> None:
-    with pytest.raises(TypeError, match='PerClassDiceLoss has no loss_by_feat'):
-        MODELS.build({'type': 'imbdense.SamplingFreeWrapper', 'head': 'imbdense.PerClassDiceLoss'})
+def test_what_is_no_head_is_refused() -> None:
+    wrapper = {'type': 'imbdense.SamplingFreeWrapper'}
+    with pytest.raises(TypeError, match='SamplingFreeWrapper: PerClassDiceLoss has no loss_by_feat'):
+        MODELS.build({**wrapper, 'base': {'type': 'imbdense.PerClassDiceLoss'}})
+    with pytest.raises(TypeError, match='base must be the config of a head'):
+        MODELS.build({**wrapper, 'base': 'GFLHead'})
 
 
-def test_detection_head_by_name_and_by_config() -> None:
-    _, head, _ = SINGLE['gfl']
-    one = build(single_stage('gfl'))
-    inner = {key: value for key, value in head.items() if key not in ('type', 'head', 'guide_keys')}
-    nested = {'type': head['type'], 'head': {'type': 'GFLHead', **inner}, 'guide_keys': head['guide_keys']}
-    two = build({**single_stage('gfl'), 'bbox_head': nested})
-    assert isinstance(one.bbox_head, GFLHead) and type(one.bbox_head) is type(two.bbox_head)
-    first, second = one.loss(*batch(WITH_BOXES)), two.loss(*batch(WITH_BOXES))
-    assert torch.equal(first['guided_ratio'], second['guided_ratio'])
+def test_detection_head_keeps_its_class_and_gets_the_settings_of_the_detector() -> None:
+    head = build(single_stage('gfl')).bbox_head
+    assert isinstance(head, GFLHead) and head.assigner.topk == 9 and head.test_cfg.max_per_img == 10
+    assert set(head.guide_keys) == {'loss_bbox', 'loss_dfl'}
 
 
 def test_wrong_key_lists_what_the_head_gives() -> None:

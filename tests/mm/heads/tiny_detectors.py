@@ -32,40 +32,39 @@ DENSE_TRAIN = {'assigner': MAX_IOU, 'allowed_border': -1, 'pos_weight': -1, 'deb
 ATSS_TRAIN = {**DENSE_TRAIN, 'assigner': {'type': 'ATSSAssigner', 'topk': 9}}
 DENSE = {'num_classes': CLASSES, 'in_channels': 8, 'feat_channels': 8, 'stacked_convs': 1}
 NORM = {'norm_cfg': {'type': 'GN', 'num_groups': 2}}
+GIOU = {'type': 'GIoULoss', 'loss_weight': 2.0}
+RANGES = ((-1, 16), (16, 32), (32, 64), (64, 1e8))
 ATSS = {**DENSE, **NORM, 'anchor_generator': ONE_ANCHOR, 'bbox_coder': CODER,
-        'loss_bbox': {'type': 'GIoULoss', 'loss_weight': 2.0}}
+        'loss_bbox': GIOU}
 QUALITY = {'type': 'QualityFocalLoss', 'use_sigmoid': True, 'beta': 2.0}
 POINTS = {**DENSE, 'strides': STRIDES}
 SINGLE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     'retina': ('RetinaNet', {'type': 'imbdense.SamplingFreeRetinaHead', **DENSE, 'anchor_generator': ONE_ANCHOR,
                              'bbox_coder': CODER, 'loss_bbox': {'type': 'L1Loss'}}, DENSE_TRAIN),
     'fcos': ('FCOS', {'type': 'imbdense.SamplingFreeFCOSHead', **POINTS, **NORM,
-                      'regress_ranges': ((-1, 16), (16, 32), (32, 64), (64, 1e8))}, {}),
+                      'regress_ranges': RANGES}, {}),
     'atss': ('ATSS', {'type': 'imbdense.SamplingFreeATSSHead', **ATSS}, ATSS_TRAIN),
     'fovea': ('FOVEA', {'type': 'imbdense.SamplingFreeFoveaHead', **POINTS, 'base_edge_list': [8, 16, 32, 64],
                         'scale_ranges': ((1, 16), (8, 32), (16, 64), (32, 128)),
                         'loss_bbox': {'type': 'SmoothL1Loss', 'beta': 0.11}}, {}),
-    'gfl': ('GFL', {'type': 'imbdense.SamplingFreeWrapper', 'head': 'GFLHead', **DENSE, **NORM,
-                    'guide_keys': ['loss_bbox', 'loss_dfl'], 'anchor_generator': ONE_ANCHOR, 'loss_cls': QUALITY,
-                    'loss_bbox': {'type': 'GIoULoss', 'loss_weight': 2.0}}, ATSS_TRAIN),
-    'vfnet': ('VFNet', {'type': 'imbdense.SamplingFreeWrapper', 'head': 'VFNetHead', **POINTS, **NORM,
-                        'anchor_generator': {**ONE_ANCHOR, 'center_offset': 0.0}, 'use_atss': True,
-                        'guide_keys': ['loss_bbox', 'loss_bbox_rf'],
-                        'regress_ranges': ((-1, 16), (16, 32), (32, 64), (64, 1e8)),
-                        'loss_cls': {'type': 'CrossEntropyLoss', 'use_sigmoid': True}, 'use_vfl': False,
-                        'loss_bbox': {'type': 'GIoULoss'}, 'loss_bbox_refine': {'type': 'GIoULoss'}}, ATSS_TRAIN),
-    'tood': ('TOOD', {'type': 'imbdense.SamplingFreeWrapper', 'head': {'type': 'TOODHead'}, **DENSE, 'stacked_convs': 2,
-                      **NORM, 'anchor_type': 'anchor_free', 'anchor_generator': ONE_ANCHOR, 'bbox_coder': CODER,
-                      'loss_cls': QUALITY, 'loss_bbox': {'type': 'GIoULoss', 'loss_weight': 2.0}},
-             {'initial_epoch': 4, 'initial_assigner': {'type': 'ATSSAssigner', 'topk': 9},
-              'assigner': {'type': 'TaskAlignedAssigner', 'topk': 13}, 'alpha': 1, 'beta': 6, **{
-                  key: value for key, value in DENSE_TRAIN.items() if key != 'assigner'}}),
-    'rtmdet': ('RTMDet', {'type': 'imbdense.SamplingFreeWrapper', 'head': 'RTMDetHead', **DENSE,
-                          'norm_cfg': {'type': 'GN', 'num_groups': 2}, 'with_objectness': False,
-                          'anchor_generator': {'type': 'MlvlPointGenerator', 'offset': 0, 'strides': STRIDES},
-                          'bbox_coder': {'type': 'DistancePointBBoxCoder'},
-                          'loss_cls': QUALITY, 'loss_bbox': {'type': 'GIoULoss', 'loss_weight': 2.0}},
-               {**DENSE_TRAIN, 'assigner': {'type': 'DynamicSoftLabelAssigner', 'topk': 13}}),
+    'gfl': ('GFL', {'type': 'imbdense.SamplingFreeWrapper', 'guide_keys': ['loss_bbox', 'loss_dfl'], 'base': {
+        'type': 'GFLHead', **DENSE, **NORM, 'anchor_generator': ONE_ANCHOR, 'loss_cls': QUALITY, 'loss_bbox': GIOU,
+    }}, ATSS_TRAIN),
+    'vfnet': ('VFNet', {'type': 'imbdense.SamplingFreeWrapper', 'guide_keys': ['loss_bbox', 'loss_bbox_rf'], 'base': {
+        'type': 'VFNetHead', **POINTS, **NORM, 'anchor_generator': {**ONE_ANCHOR, 'center_offset': 0.0},
+        'use_atss': True, 'use_vfl': False, 'regress_ranges': RANGES, 'loss_bbox': GIOU, 'loss_bbox_refine': GIOU,
+        'loss_cls': {'type': 'CrossEntropyLoss', 'use_sigmoid': True},
+    }}, ATSS_TRAIN),
+    'tood': ('TOOD', {'type': 'imbdense.SamplingFreeWrapper', 'base': {
+        'type': 'TOODHead', **DENSE, 'stacked_convs': 2, **NORM, 'anchor_type': 'anchor_free', 'bbox_coder': CODER,
+        'anchor_generator': ONE_ANCHOR, 'loss_cls': QUALITY, 'loss_bbox': GIOU,
+    }}, {**DENSE_TRAIN, 'initial_epoch': 4, 'initial_assigner': {'type': 'ATSSAssigner', 'topk': 9},
+         'assigner': {'type': 'TaskAlignedAssigner', 'topk': 13}, 'alpha': 1, 'beta': 6}),
+    'rtmdet': ('RTMDet', {'type': 'imbdense.SamplingFreeWrapper', 'base': {
+        'type': 'RTMDetHead', **DENSE, **NORM, 'with_objectness': False, 'loss_cls': QUALITY, 'loss_bbox': GIOU,
+        'anchor_generator': {'type': 'MlvlPointGenerator', 'offset': 0, 'strides': STRIDES},
+        'bbox_coder': {'type': 'DistancePointBBoxCoder'},
+    }}, {**DENSE_TRAIN, 'assigner': {'type': 'DynamicSoftLabelAssigner', 'topk': 13}}),
 }
 """name -> (detector, head, train_cfg)."""
 
