@@ -29,8 +29,8 @@ register_all_modules(init_default_scope=False)
 
 CE, DICE = {'type': 'CrossEntropyLoss'}, {'type': 'DiceLoss', 'loss_weight': 3.0}
 LOVASZ = {'type': 'LovaszLoss', 'per_image': False, 'reduction': 'none'}
-FCN = {'in_channels': 4, 'channels': 4, 'num_convs': 1, 'num_classes': 5, 'norm_cfg': {'type': 'BN'}, 'dropout_ratio': 0,
-       'loss_decode': [CE, DICE]}
+FCN = {'in_channels': 4, 'channels': 4, 'num_convs': 1, 'num_classes': 5, 'norm_cfg': {'type': 'BN'},
+       'dropout_ratio': 0, 'loss_decode': [CE, DICE]}
 
 
 @pytest.fixture(autouse=True)
