@@ -21,10 +21,10 @@ def collapsed(found: list[float]) -> bool:
 
 
 def test_start_of_training_in_short() -> None:
-    """After 300 steps the guided network finds the frequent class; the unguided one finds nothing."""
+    """After 200 steps the guided network finds the frequent class; the unguided one finds nothing."""
     few = make_squares(300, 10_000)
-    assert collapsed(recalls(train(VARIANTS['bce prior bias'], 0, 300), few))
-    assert recalls(train(VARIANTS['guided warmup_freeze'], 0, 300), few)[0] > 0.9
+    assert collapsed(recalls(train(VARIANTS['bce prior bias'], 0, 200), few))
+    assert recalls(train(VARIANTS['guided warmup_freeze'], 0, 200), few)[0] > 0.8
 
 
 @pytest.mark.slow

@@ -230,8 +230,9 @@ def check_limits(clamp: Sequence[float], owner: str) -> tuple[float, float]:
 def warn_without_lr_warmup(iterations: int) -> None:
     """Warn when the runner's log shows that the learning rate did not rise during the last ``iterations``.
 
-    A ratio frozen from the first batches at full learning rate was seen to collapse. What the schedule did is read
-    from mmengine's message hub, where every run writes it, whatever schedulers it has; without a run nothing is said.
+    A ratio frozen from the first batches at full learning rate is that of an unsettled network. What the schedule
+    did is read from mmengine's message hub, where every run writes it, whatever schedulers it has; without a run
+    nothing is said.
     """
     scalars = MessageHub.get_current_instance().log_scalars
     if 'train/lr' not in scalars:
