@@ -25,6 +25,7 @@ from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.eqlv2 import eqlv2_gradients, eqlv2_loss, eqlv2_weights
 from imbdense.core.losses.equilibrium_loss import equilibrium_loss, score_sums
 from imbdense.core.losses.federated_loss import classes_present, draw_federated_classes, federated_loss
+from imbdense.core.losses.guided_scaling import guided_step, loss_ratio
 from imbdense.core.losses.influence_balanced import influence_balanced_loss
 from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
 from imbdense.core.losses.lade import lade_loss
@@ -67,11 +68,13 @@ __all__ = [
     'federated_loss',
     'foreground_class_balance_loss',
     'foreground_weights',
+    'guided_step',
     'influence_balanced_loss',
     'label_aware_smooth_loss',
     'lade_loss',
     'ldam_loss',
     'logit_adjust_loss',
+    'loss_ratio',
     'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',

@@ -13,5 +13,9 @@ import_members(
         'etf_seg_head': ('mmcv',),
         'normed_det_head': (),
         'normed_seg_head': (),
+        'guided_wrappers': (),
+        'sampling_free_bbox_head': ('mmdet',),
+        'sampling_free_dense': ('mmdet',),
+        'sampling_free_yolov3_head': ('mmdet',),
     },
 )

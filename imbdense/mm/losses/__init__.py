@@ -32,5 +32,6 @@ import_members(
         'influence_balanced': (),
         'balanced_logit_variation': (),
         'mixed': (),
+        'guided_loss_balancer': (),
     },
 )
