@@ -10,7 +10,9 @@ from imbdense.core.losses.auc_square import auc_square_loss
 from imbdense.core.losses.bacl import confusion_sums, foreground_class_balance_loss
 from imbdense.core.losses.bags import balanced_group_scores, balanced_group_softmax_loss, class_groups
 from imbdense.core.losses.bal_scl import bal_scl_loss
+from imbdense.core.losses.balanced_logit_variation import balanced_logit_variation_loss
 from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
+from imbdense.core.losses.cdt import cdt_loss
 from imbdense.core.losses.center_collapse import center_collapse_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
 from imbdense.core.losses.dot_regression import (
@@ -23,6 +25,10 @@ from imbdense.core.losses.element_sampling import sample_elements
 from imbdense.core.losses.eqlv2 import eqlv2_gradients, eqlv2_loss, eqlv2_weights
 from imbdense.core.losses.equilibrium_loss import equilibrium_loss, score_sums
 from imbdense.core.losses.federated_loss import classes_present, draw_federated_classes, federated_loss
+from imbdense.core.losses.influence_balanced import influence_balanced_loss
+from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
+from imbdense.core.losses.lade import lade_loss
+from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -32,14 +38,19 @@ from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
+from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
+from imbdense.core.losses.softmax_eql import softmax_eql_loss
+from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
 __all__ = [
     'auc_square_loss',
     'bal_scl_loss',
     'balanced_group_scores',
     'balanced_group_softmax_loss',
+    'balanced_logit_variation_loss',
     'balanced_softmax_loss',
     'binned_lovasz_loss',
+    'cdt_loss',
     'center_collapse_loss',
     'class_groups',
     'classes_present',
@@ -56,6 +67,10 @@ __all__ = [
     'federated_loss',
     'foreground_class_balance_loss',
     'foreground_weights',
+    'influence_balanced_loss',
+    'label_aware_smooth_loss',
+    'lade_loss',
+    'ldam_loss',
     'logit_adjust_loss',
     'objectness_scores',
     'paco_loss',
@@ -72,4 +87,7 @@ __all__ = [
     'seesaw_scores',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
+    'sigmoid_focal_cb_loss',
+    'softmax_eql_loss',
+    'softmax_focal_loss',
 ]

@@ -54,10 +54,45 @@ def shifted_cross_entropy(
     }
     if target.is_floating_point():
         return _soft_loss(logits, target, shift, class_weight, options, owner)
-    safe, valid = split_ignored(pred, target, ignore_index, owner=owner)
-    loss = _ShiftedCrossEntropy.apply(logits, None if shift is None else shift.to(logits), safe, valid)
+    loss, safe, valid = softmax_nll(pred, target, shift=shift, ignore_index=ignore_index, owner=owner)
     weights = None if class_weight is None else class_weight.to(logits)[safe]
     return reduce_loss(loss, valid=valid, class_weight=weights, **options)
+
+
+def softmax_nll(
+    pred: Tensor,
+    target: Tensor,
+    *,
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+    own_shift: Tensor | None = None,
+    ignore_index: int = 255,
+    owner: str = 'softmax_nll',
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The map -log softmax(a)_y of affinely changed logits, the part that the softmax losses share::
+
+        a_c = scale_c * z_c + shift_c + own_shift_c * 1[c = y]
+
+    None of the three gets a gradient; the one of z is scale_c * (softmax(a)_c - 1[c = y]).
+
+    Args:
+        pred: logits (N, C, *spatial) or (P, C).
+        target: integer (N, *spatial) or (P,).
+        scale: (C,) or (1,); ``None`` = 1.
+        shift: (C,), or of the shape of ``pred`` (for noise; it is **overwritten**); ``None`` = 0.
+        own_shift: (C,), added to the label's logit only (a margin is negative); ``None`` = 0.
+        ignore_index: label value whose elements get loss 0 and gradient 0.
+        owner: name of the caller, for messages.
+
+    Returns:
+        (nll, safe, valid), each (N, *spatial) or (P,): the map, float32 (float64 for float64); the labels with 0 where
+        ignored; where they are not ignored.
+    """
+    logits = full_precision(pred)
+    safe, valid = split_ignored(pred, target, ignore_index, owner=owner)
+    scale, shift, own_shift = (None if part is None else part.to(logits) for part in (scale, shift, own_shift))
+    own = None if own_shift is None else own_shift[safe]
+    return _ShiftedCrossEntropy.apply(logits, scale, shift, own, safe, valid), safe, valid
 
 
 def _soft_loss(
@@ -86,26 +121,63 @@ def _soft_loss(
 
 
 class _ShiftedCrossEntropy(torch.autograd.Function):
-    """The index-target map with its gradient written out: softmax(z + shift) - onehot.
+    """The index-target map with its gradient written out: scale * (softmax(a) - onehot).
 
     As separate operations the shift costs one more pass over the logits and the ``reduction='none'`` gradient another;
     together they miss the speed of F.cross_entropy by a fifth. Written out they reach it.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, shift: Tensor | None, safe: Tensor, valid: Tensor) -> Tensor:
-        if shift is None:
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        scale: Tensor | None,
+        shift: Tensor | None,
+        own: Tensor | None,
+        safe: Tensor,
+        valid: Tensor,
+    ) -> Tensor:
+        changed = _changed_logits(logits, scale, shift, own, safe)
+        if changed is None:
             log_prob = torch.log_softmax(logits, 1)
         else:
-            adjusted = logits + shift.view((1, -1) + (1,) * (logits.ndim - 2))
-            log_prob = torch.log_softmax(adjusted, 1, out=adjusted)  # in place: a fresh tensor costs more than the sum
-        ctx.save_for_backward(log_prob, safe, valid)
+            log_prob = torch.log_softmax(changed, 1, out=changed)  # in place: a fresh tensor costs more than the sum
+        ctx.save_for_backward(log_prob, scale, safe, valid)
         return torch.where(valid, -log_prob.gather(1, safe.unsqueeze(1)).squeeze(1), 0.0)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        log_prob, safe, valid = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        log_prob, scale, safe, valid = ctx.saved_tensors
         grad = torch.where(valid, grad, 0.0).unsqueeze(1)
         out = log_prob.exp().mul_(grad)
-        return out.scatter_add_(1, safe.unsqueeze(1), -grad), None, None, None
+        out.scatter_add_(1, safe.unsqueeze(1), -grad)
+        if scale is not None:
+            out.mul_(_over_channels(scale, out.ndim))
+        return out, None, None, None, None, None
+
+
+def _changed_logits(
+    logits: Tensor, scale: Tensor | None, shift: Tensor | None, own: Tensor | None, safe: Tensor
+) -> Tensor | None:
+    """A fresh tensor scale * z + shift + own at the label; ``None`` when nothing changes."""
+    if shift is not None and shift.ndim > 1:  # noise of the shape of the logits: its memory is used
+        changed = shift.add_(logits if scale is None else logits * _over_channels(scale, logits.ndim))
+    elif scale is not None:
+        changed = logits * _over_channels(scale, logits.ndim)
+        if shift is not None:
+            changed.add_(_over_channels(shift, logits.ndim))
+    elif shift is not None:
+        changed = logits + _over_channels(shift, logits.ndim)
+    elif own is None:
+        return None
+    else:
+        changed = logits.clone()
+    if own is not None:
+        changed.scatter_add_(1, safe.unsqueeze(1), own.unsqueeze(1))
+    return changed
+
+
+def _over_channels(values: Tensor, ndim: int) -> Tensor:
+    """(C,) viewed so that it broadcasts over logits with ``ndim`` dims."""
+    return values.view((1, -1) + (1,) * (ndim - 2))

@@ -81,6 +81,30 @@ def foreground_weights(
     return torch.cat([values, values.new_ones(1)]) if background else values
 
 
+def with_background(values: Tensor, counts: Tensor, channels: int, *, owner: str = 'with_background') -> Tensor:
+    """Return a per-class quantity (a margin, a temperature, a smoothing) for ``channels`` logits, (channels,) float64.
+
+    A background channel gets the mean over the objects, sum_c pi_c v_c: then the quantity acts among the classes, and
+    on average neither for nor against the background.
+    """
+    values = values.to(torch.float64)
+    if not has_background(values.numel(), channels, owner=owner):
+        return values
+    prior = fill_empty_classes(counts)
+    return torch.cat([values, ((prior / prior.sum()) * values).sum().view(1)])
+
+
+def removed_shift(
+    counts: Tensor, channels: int, empty_class: str = 'one', *, owner: str = 'removed_shift'
+) -> Tensor | None:
+    """Return the shift that takes classes of count 0 out of the softmax, (channels,); ``None`` for 'one'."""
+    check_choice('empty_class', empty_class, EMPTY_CLASS_POLICIES, owner=owner)
+    extra = int(has_background(counts.numel(), channels, owner=owner))
+    if empty_class == 'one':
+        return None
+    return torch.cat([torch.where(counts == 0, REMOVED, 0.0), counts.new_zeros(extra)])
+
+
 def has_background(classes: int, channels: int, *, use_sigmoid: bool = False, owner: str = '') -> bool:
     """Whether logits of ``channels`` channels hold a background channel after the ``classes`` classes.
 

@@ -9,18 +9,27 @@ import torch
 from torch import Tensor
 
 from imbdense.core.losses import (
+    balanced_logit_variation_loss,
     balanced_softmax_loss,
     binned_lovasz_loss,
+    cdt_loss,
     effective_class_margin_loss,
     eqlv2_loss,
     equilibrium_loss,
     federated_loss,
     foreground_class_balance_loss,
+    influence_balanced_loss,
+    label_aware_smooth_loss,
+    lade_loss,
+    ldam_loss,
     logit_adjust_loss,
     per_class_dice_loss,
     per_class_tversky_loss,
     reweighted_ce_loss,
     seesaw_loss,
+    sigmoid_focal_cb_loss,
+    softmax_eql_loss,
+    softmax_focal_loss,
 )
 
 COUNTS = torch.tensor([900.0, 60.0, 30.0, 9.0, 1.0])
@@ -53,14 +62,38 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
         pred, target, CONFUSION, competitors_only=True, **options
     ),
     'federated': lambda pred, target, **options: federated_loss(pred, target, RATIO > 0.5, **options),
+    'softmax_focal': softmax_focal_loss,
+    'softmax_focal_weighted': lambda pred, target, **options: softmax_focal_loss(
+        pred, target, focal_gamma=0.5, class_weight=WEIGHTS, **options
+    ),
+    'sigmoid_focal_cb': lambda pred, target, **options: sigmoid_focal_cb_loss(
+        pred, target, WEIGHTS, focal_gamma=1.5, **options
+    ),
+    'ldam': lambda pred, target, **options: ldam_loss(pred, target, COUNTS, s=3.0, class_weight=WEIGHTS, **options),
+    'ldam_outside': lambda pred, target, **options: ldam_loss(
+        pred, target, COUNTS, s=10.0, logit_scale='outside', **options
+    ),
+    'cdt': lambda pred, target, **options: cdt_loss(pred, target, COUNTS, gamma=0.2, **options),
+    'label_aware_smooth': lambda pred, target, **options: label_aware_smooth_loss(pred, target, COUNTS, **options),
+    'influence_balanced': lambda pred, target, **options: influence_balanced_loss(
+        pred, target, torch.full(target.shape, 20.0), class_weight=WEIGHTS, **options
+    ),
+    # The draws of the randomised losses, as a function of the logits: they go along with the elements.
+    'softmax_eql': lambda pred, target, **options: softmax_eql_loss(
+        pred, target, COUNTS, threshold=0.02, dropped=pred > 0, **options
+    ),
+    'balanced_logit_variation': lambda pred, target, **options: balanced_logit_variation_loss(
+        pred, target, COUNTS, noise=(pred > 0) * 0.7, **options
+    ),
+    'lade': lambda pred, target, **options: lade_loss(pred, target, COUNTS, **options),
     'dice_batch': per_class_dice_loss,
     'tversky': partial(per_class_tversky_loss, gamma=0.75),
     'lovasz': binned_lovasz_loss,
     'dice_image': partial(per_class_dice_loss, per='image', squared=True),
 }
 
-RATIOS = ('dice_batch', 'dice_image', 'tversky', 'lovasz')
-"""Ratios of sums over elements: no element has a term of its own."""
+RATIOS = ('dice_batch', 'dice_image', 'tversky', 'lovasz', 'lade')
+"""Made of sums over elements: no element has a term of its own."""
 
 SHAPES = {'pixels': (2, 6, 7), 'volumes': (2, 3, 4, 5), 'points': (40,)}
 
