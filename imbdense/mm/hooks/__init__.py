@@ -10,6 +10,7 @@ import_members(
         'decoupled_stage2_hook': (),
         'deferred_rebalance_hook': (),
         'exact_resume_hook': (),
+        'feature_tap_hook': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
         'neural_collapse_hook': (),
