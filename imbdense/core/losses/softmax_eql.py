@@ -40,10 +40,10 @@ def softmax_eql_loss(
 ) -> Tensor:
     """Cross-entropy whose denominator leaves rare classes out at random, unless they are the label::
 
-        loss = -log( e^{z_y} / sum_k w_k e^{z_k} ),   w_k = 1 - b_k * 1[pi_k < threshold] * 1[k != y],   b_k ~ Bernoulli(gamma)
+        loss = -log( e^{z_y} / sum_k w_k e^{z_k} ),   w_k = 1 - b_k * 1[pi_k < threshold] * 1[k != y]
 
-    with b drawn for every element and class. An element of another class thus lowers the logit of a rare class only
-    in a fraction 1 - gamma of the cases.
+    with b_k ~ Bernoulli(gamma) drawn for every element and class. An element of another class thus lowers the logit of
+    a rare class only in a fraction 1 - gamma of the cases.
 
     Args:
         pred: logits (N, C, *spatial) or (P, C); with a background channel (N, C + 1, ...): background elements leave

@@ -138,8 +138,8 @@ def _effective(raw: Tensor, values: Tensor, beta: float | Literal['auto']) -> Te
 
 
 def _median_of_present(values: Tensor, raw: Tensor) -> Tensor:
-    """Median over the classes that occur; the mean of the two middle ones when their number is even."""
-    return torch.nanquantile(torch.where(raw > 0, values, torch.nan), 0.5)
+    """Median over the classes that occur; the mean of the two middle ones when their number is even; 1 without any."""
+    return torch.nanquantile(torch.where(raw > 0, values, torch.nan), 0.5).nan_to_num(1.0)
 
 
 def _warn_if_flat(raw: Tensor, weights: Tensor, beta: float) -> None:

@@ -123,10 +123,15 @@ def sampler_of(loader: Any) -> Any:
 
 
 def bind_losses(model: Any, ledger: PriorLedger, counts: ClassCounts) -> list[str]:
-    """Call ``bind_prior`` of every module that has it, region proposal heads excepted; return their names."""
-    bound = []
-    for name, module in model.named_modules():
-        if callable(getattr(module, 'bind_prior', None)) and 'rpn' not in name.split('.')[0]:
-            module.bind_prior(ledger, counts)
-            bound.append(name)
-    return bound
+    """Call ``bind_prior`` of every module that has it, region proposal heads excepted; return their names.
+
+    Modules that change which samples the losses see (``changes_samples``, an assigner) come before the losses.
+    """
+    found = [
+        (name, module) for name, module in model.named_modules()
+        if callable(getattr(module, 'bind_prior', None)) and 'rpn' not in name.split('.')[0]
+    ]
+    found.sort(key=lambda item: not getattr(item[1], 'changes_samples', False))
+    for _, module in found:
+        module.bind_prior(ledger, counts)
+    return [name for name, _ in found]

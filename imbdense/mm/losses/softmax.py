@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from imbdense.core.losses import shifted_cross_entropy
@@ -40,6 +41,7 @@ class SoftmaxLoss(CountedLoss):
     def rebalanced(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:
         """Count, ignore what was taken out, compute."""
         counts = self.counts_for(pred, target, call)
+        counts = torch.where(counts.sum() > 0, counts, 1.0)  # a first batch without a label has counted nothing
         return self.corrected(pred, self.drop_removed(target, counts, call.ignore_index), counts, call)
 
     def plain(self, pred: Tensor, target: Tensor, call: LossCall) -> Tensor:

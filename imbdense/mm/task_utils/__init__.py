@@ -3,3 +3,9 @@
 from imbdense.mm.optional import import_members
 
 import_members(__name__, {'balanced_class_roi_sampler': ('mmdet',), 'pixel_balanced_sampler': ()})
+import_members(
+    __name__,
+    {
+        'frequency_hungarian_assigner': ('mmdet',),
+    },
+)

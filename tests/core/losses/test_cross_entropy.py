@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from imbdense.core.losses import shifted_cross_entropy
+from imbdense.core.losses.cross_entropy import softmax_nll
 from tests.core.losses.cases import CLASSES, WEIGHTS, example
 
 
@@ -75,3 +76,25 @@ def test_speed_and_memory_layout_do_not_matter() -> None:
     assert shifted_cross_entropy(strided, target).item() == pytest.approx(
         shifted_cross_entropy(pred, target).item(), rel=1e-6
     )
+
+
+def test_scale_shift_and_margin_of_the_shared_map_against_the_formula() -> None:
+    pred, target = example((2, 4, 5))
+    generator = torch.Generator().manual_seed(4)
+    scale, shift, own = (torch.rand(CLASSES, generator=generator) + 0.5 for _ in range(3))
+    view = (1, -1, 1, 1)
+    safe = torch.where(target == 255, 0, target)
+    onehot = F.one_hot(safe, CLASSES).movedim(-1, 1)
+    changed = pred * scale.view(view) + shift.view(view) + onehot * own.view(view)
+    expected = F.cross_entropy(changed, target, ignore_index=255, reduction='none')
+    nll, _, valid = softmax_nll(pred, target, scale=scale, shift=shift, own_shift=own)
+    assert torch.allclose(nll, expected, atol=1e-6) and torch.equal(valid, target != 255)
+    wanted = torch.autograd.grad(expected.square().sum(), pred)[0]
+    assert torch.allclose(torch.autograd.grad(nll.square().sum(), pred)[0], wanted, atol=1e-5)
+
+
+def test_noise_of_the_shape_of_the_logits_shifts_them_and_its_memory_is_used() -> None:
+    pred, target = example((2, 4, 5))
+    noise = torch.rand(pred.shape, generator=torch.Generator().manual_seed(5))
+    expected = F.cross_entropy(pred + noise, target, ignore_index=255, reduction='none')
+    assert torch.allclose(softmax_nll(pred, target, shift=noise)[0], expected, atol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from imbdense.core.losses import foreground_weights, prior_shift
-from imbdense.core.losses.prior_shift import REMOVED
+from imbdense.core.losses.prior_shift import REMOVED, removed_shift, with_background
 
 COUNTS = torch.tensor([80.0, 15.0, 5.0])
 PRIOR = torch.tensor([0.80, 0.15, 0.05], dtype=torch.float64)
@@ -55,3 +55,17 @@ def test_foreground_weights_have_mean_one_over_the_objects() -> None:
     scaled = foreground_weights(weights, COUNTS, 4)
     assert scaled[3] == 1 and (PRIOR * scaled[:3]).sum().item() == pytest.approx(1.0)
     assert (scaled[2] / scaled[0]).item() == pytest.approx(10.0)
+
+
+def test_a_background_channel_gets_the_mean_over_the_objects() -> None:
+    values = torch.tensor([1.0, 2.0, 4.0])
+    assert torch.equal(with_background(values, COUNTS, 3), values.double())
+    assert with_background(values, COUNTS, 4).tolist() == pytest.approx([1.0, 2.0, 4.0, 0.8 + 0.3 + 0.2])
+
+
+def test_removed_classes() -> None:
+    counts = torch.tensor([9.0, 0.0])
+    assert removed_shift(counts, 2) is None
+    assert removed_shift(counts, 3, 'mask').tolist() == [0.0, REMOVED, 0.0]
+    with pytest.raises(ValueError, match='empty_class'):
+        removed_shift(counts, 2, 'drop')

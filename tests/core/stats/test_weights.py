@@ -76,3 +76,10 @@ def test_empty_classes_count_once_or_like_the_rarest() -> None:
     assert fill_empty_classes(torch.tensor([5.0, 0.0])).tolist() == [5.0, 1.0]
     assert fill_empty_classes(torch.tensor([0.75, 0.25, 0.0])).tolist() == [0.75, 0.25, 0.25]
     assert fill_empty_classes(torch.zeros(2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize('scheme', WEIGHT_SCHEMES)
+def test_running_counts_that_have_seen_nothing_yet_give_finite_weights(scheme: str) -> None:
+    """A first batch of ignored pixels only."""
+    weights = class_weight_tensor(torch.zeros(3), scheme, image_pixels=torch.zeros(3))
+    assert torch.isfinite(weights).all() and len(set(weights.tolist())) == 1

@@ -39,10 +39,17 @@ SOFTMAX = [
     {'type': 'imbdense.ReweightedCELoss', 'scheme': 'effective'},
     {'type': 'imbdense.LogitAdjustLoss', 'tau': 0.5},
     {'type': 'imbdense.BalancedSoftmaxLoss'},
+    {'type': 'imbdense.SoftmaxFocalLoss', 'scheme': 'effective'},
+    {'type': 'imbdense.LDAMLoss', 'scheme': 'effective'},
+    {'type': 'imbdense.SoftmaxEQLLoss', 'threshold': 0.05},
+    {'type': 'imbdense.CDTLoss'},
+    {'type': 'imbdense.LabelAwareSmoothLoss'},
+    {'type': 'imbdense.BalancedLogitVariationLoss'},
 ]
 SIGMOID = [
     {'type': 'imbdense.ReweightedCELoss', 'use_sigmoid': True, 'focal_gamma': 2.0, 'focal_alpha': 0.25},
     {'type': 'imbdense.LogitAdjustLoss', 'use_sigmoid': True, 'focal_gamma': 2.0, 'focal_alpha': 0.25},
+    {'type': 'imbdense.SigmoidFocalCBLoss', 'use_sigmoid': True, 'focal_gamma': 2.0},
 ]
 COUNTED = [{}, {'class_counts': COUNTS}]
 softmax = pytest.mark.parametrize('loss', SOFTMAX, ids=lambda item: item['type'].split('.')[1])
@@ -106,8 +113,9 @@ def test_mmseg_head_with_several_losses_and_an_ohem_sampler() -> None:
 def test_changing_the_type_alone_replaces_the_host_default() -> None:
     """mmseg's default is merged into: use_sigmoid=False and loss_weight=1.0 stay in the dict."""
     default = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
-    for name in ('ReweightedCELoss', 'LogitAdjustLoss', 'BalancedSoftmaxLoss', 'PerClassDiceLoss'):
-        fcn({**default, 'type': f'imbdense.{name}'})
+    names = [item['type'] for item in SOFTMAX] + ['imbdense.PerClassDiceLoss', 'imbdense.LADELoss']
+    for name in [*names, 'imbdense.InfluenceBalancedLoss']:
+        fcn({**default, 'type': name})
     mask2former = {**default, 'reduction': 'mean', 'class_weight': [1.0] * CLASSES + [0.1]}
     fcn({**mask2former, 'type': 'imbdense.LogitAdjustLoss'})
 
