@@ -7,6 +7,10 @@ from typing import Any
 
 ROOMS: dict[str, tuple[str, ...]] = {
     'losses': ('balanced-softmax', 'reweighted-ce', 'binned-lovasz'),
+    'long_tail_losses': (
+        'focal', 'focal-weighted', 'ldam', 'cdt', 'label-aware-smooth', 'lade', 'influence-balanced', 'softmax-eql',
+        'logit-variation', 'sigmoid-focal-cb',
+    ),
     'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
     'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),

@@ -15,7 +15,7 @@ CLASSES = 19
 COUNTS = [1e7 / (c + 1) ** 2 for c in range(CLASSES)]
 
 
-def _inputs(scale: float) -> tuple[Tensor, Tensor]:
+def inputs(scale: float) -> tuple[Tensor, Tensor]:
     """Logits (1, 19, H, W) that want a gradient, and labels with a tenth ignored."""
     generator = torch.Generator().manual_seed(0)
     side = int(512 * scale**0.5)
@@ -25,33 +25,36 @@ def _inputs(scale: float) -> tuple[Tensor, Tensor]:
     return logits.requires_grad_(True), target
 
 
-def _step(
+def step(
     loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor
 ) -> Callable[[], tuple[float, Tensor]]:
     """One forward and backward pass."""
 
-    def step() -> tuple[float, Tensor]:
+    def run() -> tuple[float, Tensor]:
         logits.grad = None
         value = loss(logits, target)
         value.backward()
         return float(value.detach()), logits.grad[0, :, :4, :4].clone()
 
-    return step
+    return run
 
 
-def _workload(
-    scale: float, ours: Callable[[Tensor, Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor]
+def workload(
+    scale: float,
+    ours: Callable[[Tensor, Tensor], Tensor],
+    formula: Callable[[Tensor, Tensor], Tensor],
+    peer: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Workload:
-    """Time against plain cross-entropy; check value and gradient against the ``formula`` written with torch."""
-    logits, target = _inputs(scale)
-    expected = _step(formula, logits, target)()
+    """Time against ``peer``, by default plain cross-entropy; check value and gradient against the ``formula``."""
+    logits, target = inputs(scale)
+    expected = step(formula, logits, target)()
 
     def check(result: tuple[float, Tensor], _plain: tuple[float, Tensor]) -> str:
         require_close('gradients', result[1], expected[1], 1e-8)
         return require_close('losses', result[0], expected[0], 1e-4)
 
-    plain = _step(lambda z, y: F.cross_entropy(z, y, ignore_index=255), logits, target)
-    return Workload(_step(ours, logits, target), plain, check)
+    plain = step(peer or (lambda z, y: F.cross_entropy(z, y, ignore_index=255)), logits, target)
+    return Workload(step(ours, logits, target), plain, check)
 
 
 def balanced_softmax(scale: float) -> Workload:
@@ -60,7 +63,7 @@ def balanced_softmax(scale: float) -> Workload:
 
     loss = MODELS.build({'type': 'imbdense.BalancedSoftmaxLoss', 'class_counts': COUNTS})
     shift = torch.log(torch.tensor(COUNTS)).view(1, -1, 1, 1)
-    return _workload(
+    return workload(
         scale, lambda z, y: loss(z, y, ignore_index=255), lambda z, y: F.cross_entropy(z + shift, y, ignore_index=255)
     )
 
@@ -71,7 +74,7 @@ def reweighted_ce(scale: float) -> Workload:
 
     loss = MODELS.build({'type': 'imbdense.ReweightedCELoss', 'class_counts': COUNTS})
     weight = torch.as_tensor(class_weights(COUNTS, 'inverse'), dtype=torch.float32)
-    return _workload(
+    return workload(
         scale, lambda z, y: loss(z, y, ignore_index=255), lambda z, y: F.cross_entropy(z, y, weight, ignore_index=255)
     )
 
@@ -83,7 +86,7 @@ def binned_lovasz(scale: float) -> Workload:
     from imbdense.registry import MODELS
 
     loss = MODELS.build({'type': 'imbdense.BinnedLovaszLoss'})
-    logits, target = _inputs(scale)
+    logits, target = inputs(scale)
 
     def check(ours: tuple[float, Tensor], peer: tuple[float, Tensor]) -> str:
         error = ((ours[1] - peer[1]).norm() / peer[1].norm()).item()
@@ -95,7 +98,7 @@ def binned_lovasz(scale: float) -> Workload:
         return lovasz_softmax(z.softmax(1), y, classes='present', per_image=False, ignore_index=255)
 
     return Workload(
-        _step(lambda z, y: loss(z, y, ignore_index=255), logits, target), _step(peer, logits, target), check)
+        step(lambda z, y: loss(z, y, ignore_index=255), logits, target), step(peer, logits, target), check)
 
 
 CASES = (

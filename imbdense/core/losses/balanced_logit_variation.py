@@ -78,9 +78,9 @@ def balanced_logit_variation_loss(
     view = (1, -1) + (1,) * (pred.ndim - 2)
     scale = with_background(variation_scale(counts), counts, channels, owner=owner).to(dtype).view(view)
     if noise is None:
-        index = random_integers(pred.shape, torch.uint8, pred.device, generator).flatten().int()
-        noise = noise_levels(sigma).to(pred.device, dtype)[index].view(pred.shape)
-    shift = noise.to(dtype) * scale
+        shift = _draw(pred, sigma, dtype, generator).mul_(scale)
+    else:
+        shift = noise.to(dtype) * scale
     removed = removed_shift(counts, channels, empty_class, owner=owner)
     if removed is not None:
         shift += removed.to(shift).view(view)
@@ -89,3 +89,9 @@ def balanced_logit_variation_loss(
         nll, valid=valid, class_weight=None if class_weight is None else class_weight.to(nll)[safe], weight=weight,
         normalizer=normalizer, avg_factor=avg_factor, reduction=reduction,
     )
+
+
+def _draw(pred: Tensor, sigma: float, dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+    """|xi| of the shape of ``pred``, from a table of quantiles."""
+    index = random_integers(pred.shape, torch.uint8, pred.device, generator).flatten().int()
+    return noise_levels(sigma).to(pred.device, dtype).index_select(0, index).view(pred.shape)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_counts, check_number, split_ignored
+from imbdense.core.losses.cross_entropy import probabilities
 from imbdense.core.losses.prior_shift import removed_shift, with_background
 from imbdense.core.reduction import full_precision, reduce_loss
 from imbdense.core.stats import fill_empty_classes
@@ -100,7 +101,7 @@ class _SmoothedNll(torch.autograd.Function):
         log_prob, uniform, eps, safe, valid = ctx.saved_tensors
         view = (1, -1) + (1,) * (log_prob.ndim - 2)
         grad = torch.where(valid, grad, 0.0)
-        out = log_prob.exp().mul_(grad.unsqueeze(1))
+        out = probabilities(log_prob).mul_(grad.unsqueeze(1))
         out.addcmul_((grad * eps).unsqueeze(1), uniform.view(view), value=-1.0)
         out.scatter_add_(1, safe.unsqueeze(1), (grad * (eps - 1.0)).unsqueeze(1))
         return out, None, None, None, None, None

@@ -15,7 +15,10 @@ from imbdense.core.reduction import REDUCTIONS, full_precision, zero_with_graph
 from imbdense.core.stats import fill_empty_classes
 
 LEFT_OUT = -1e30
-"""Log mass of an element that counts nothing: its exponential is an exact zero, and nothing becomes NaN."""
+"""Added to the logits of elements that count nothing, so that they never are the largest."""
+
+NEGLIGIBLE = -80.0
+"""Exponents below are taken as this: e^-80 of the largest term is nothing, and smaller ones are slow to compute."""
 
 
 def lade_loss(
@@ -100,12 +103,12 @@ class _ClassSums(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
-        log_mass = torch.where(mass > 0, mass.log(), LEFT_OUT)
-        scaled = logits + log_mass.unsqueeze(1)
+        scaled = logits + torch.where(mass > 0, 0.0, LEFT_OUT).to(logits).unsqueeze(1)
         top = scaled.amax((0, 2))
-        scaled.sub_(top.view(1, -1, 1)).exp_()
+        scaled.sub_(top.view(1, -1, 1)).clamp_(min=NEGLIGIBLE).exp_().mul_(mass.unsqueeze(1))
         sums = scaled.sum((0, 2))
         own = logits.gather(1, labels.unsqueeze(1)).squeeze(1) * mass
+        sums = sums.clamp_min(1e-30)  # 0 when nothing counts
         ctx.save_for_backward(scaled, sums, labels, mass)
         return logits.new_zeros(logits.shape[1]).scatter_add(0, labels.flatten(), own.flatten()), top + sums.log()
 
