@@ -129,6 +129,9 @@ def test_one_step(path: Path, tmp_path: Path) -> None:
     counts = class_counts(dataset)
     ledger, _ = build_ledger(counts, class_table(dataset), dataset, None)
     bind_losses(model, ledger, counts)
+    for hook in config.default_hooks.values():
+        if hook.type == 'imbdense.FeatureTapHook':
+            HOOKS.build(hook).attach(model)
     data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
     loss, values = model.parse_losses(model(**data, mode='loss'))
     loss.backward()

@@ -71,7 +71,10 @@ class CountedLoss(DenseLoss):
 
     @abstractmethod
     def log_change(self, counts: Tensor) -> Tensor:
-        """(C,) the change of the log class prior that training with this loss makes in the model's softmax."""
+        """(C,) the change of the log class prior that training with this loss makes in the model's softmax.
+
+        Where the change is no constant factor: that at the boundary between two classes, where the decision falls.
+        """
 
     # The ledger ---------------------------------------------------------------------------------------------------
 
