@@ -32,7 +32,7 @@ def matches_per_class(frequency: ArrayLike, *, scale: float = 2.0, threshold: fl
     threshold = check_number('threshold', threshold, low=0.0, low_open=True, owner=owner)
     shares = np.asarray(frequency, dtype=np.float64)
     if shares.ndim != 1 or not np.isfinite(shares).all() or (shares < 0).any() or (shares > 1).any():
-        raise ValueError(f'{owner}: frequency must hold one share of images in [0, 1] per class, got {frequency}.')
+        raise ValueError(f'{owner}: frequency must hold one share of images in [0, 1] per class, got {frequency!r}.')
     if not (shares > 0).any():
         raise ValueError(f'{owner}: no image holds any class. Count the data set again: `imbdense stats CONFIG`.')
     shares = np.where(shares > 0, shares, shares[shares > 0].min())
