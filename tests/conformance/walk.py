@@ -128,7 +128,10 @@ def loss_variants(cls: type) -> list[dict[str, Any]]:
 
 
 def roi_channels(loss: Any) -> int:
-    """Channels of the logits in a box head of mmdet: what the loss says when asked, else C + 1."""
+    """Channels of the logits in a detection head of mmdet: C for one sigmoid per class (dense heads), else what the
+    loss says when a box head asks, else C + 1."""
+    if loss.use_sigmoid:
+        return len(CLASSES)
     if getattr(loss, 'custom_cls_channels', False):
         return loss.get_cls_channels(len(CLASSES))
     return len(CLASSES) + 1

@@ -110,6 +110,16 @@ def test_mmseg_head_with_several_losses_and_an_ohem_sampler() -> None:
     check_gradient(losses, head)
 
 
+def test_margins_on_a_cosine_head() -> None:
+    base = {
+        'type': 'mmseg.FCNHead', 'in_channels': 3, 'channels': 4, 'num_convs': 1, 'num_classes': CLASSES,
+        'norm_cfg': None, 'loss_decode': {'type': 'imbdense.LDAMLoss', 'class_counts': COUNTS},
+    }
+    head = MODELS.build({'type': 'imbdense.NormedSegHead', 'temperature': 1.0, 'base': base})
+    assert head((torch.randn(2, 3, 8, 8),)).abs().max() <= 1 + 1e-6
+    check_gradient(head.loss((torch.randn(2, 3, 8, 8),), seg_samples(), {}), head)
+
+
 def test_changing_the_type_alone_replaces_the_host_default() -> None:
     """mmseg's default is merged into: use_sigmoid=False and loss_weight=1.0 stay in the dict."""
     default = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
