@@ -99,6 +99,19 @@ def _denominator(terms: Tensor, valid: Tensor | None, mass: Tensor | None, norma
     return terms.new_tensor(max(terms.numel(), 1))
 
 
+def count_values(index: Tensor, size: int, weights: Tensor | None = None) -> Tensor:
+    """Sum of ``weights`` (or number) of the elements with each value of ``index``, (size,) float64 or int64.
+
+    ``torch.bincount`` for values that are known to lie in [0, size): it looks for the largest value, which makes a GPU
+    wait and breaks a compiled graph, so it is used on the CPU alone (where it is the fastest).
+    """
+    flat = index.flatten()
+    if flat.device.type == 'cpu' and not torch.compiler.is_compiling():
+        return torch.bincount(flat, None if weights is None else weights.flatten().double(), minlength=size)
+    amount = torch.ones_like(flat, dtype=torch.int64) if weights is None else weights.flatten().double()
+    return amount.new_zeros(size).scatter_add_(0, flat.long(), amount)
+
+
 def zero_with_graph(tensor: Tensor) -> Tensor:
     """An exact float32 zero, attached to ``tensor``: backward gives it a zero gradient, never ``None`` and never NaN.
 

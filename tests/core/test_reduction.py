@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imbdense.core.reduction import full_precision, reduce_loss, zero_with_graph
+from imbdense.core.reduction import count_values, full_precision, reduce_loss, zero_with_graph
 
 LOSS = torch.tensor([1.0, 2.0, 3.0, 4.0])
 VALID = torch.tensor([True, True, True, False])
@@ -63,3 +63,13 @@ def test_zero_with_graph_survives_inf_and_nan() -> None:
     value = zero_with_graph(tensor)
     value.backward()
     assert value.item() == 0 and tensor.grad.tolist() == [0, 0, 0]
+
+
+def test_count_values_is_bincount_also_where_it_may_not_look() -> None:
+    index = torch.randint(0, 5, (4, 7), generator=torch.Generator().manual_seed(0)).to(torch.int32)
+    weights = torch.rand(4, 7)
+    assert count_values(index, 8).tolist() == torch.bincount(index.flatten(), minlength=8).tolist()
+    assert torch.allclose(count_values(index, 8, weights), torch.bincount(index.flatten(), weights.flatten().double(),
+                                                                          minlength=8))
+    on_meta = count_values(index.to('meta'), 8, weights.to('meta'))  # reading a value back would raise
+    assert on_meta.shape == (8,) and on_meta.dtype == torch.float64

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_integer, split_ignored
 from imbdense.core.losses.class_overlap import OVERLAP_GROUPS, mean_over_classes
-from imbdense.core.reduction import full_precision
+from imbdense.core.reduction import count_values, full_precision
 
 
 def binned_lovasz_loss(
@@ -132,8 +132,7 @@ class _BinnedLovasz(torch.autograd.Function):
 
 def _histogram(place: Tensor, mass: Tensor | None, rows: int, bins: int) -> Tensor:
     """(rows, bins) float64: mass (or number) of the elements at each place; the place of the ignored is dropped."""
-    weights = None if mass is None else mass.expand(place.shape).flatten().double()
-    counts = torch.bincount(place.flatten(), weights, minlength=rows * bins + 1)[:-1]
+    counts = count_values(place, rows * bins + 1, None if mass is None else mass.expand(place.shape))[:-1]
     return counts.double().view(rows, bins)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_integer
+from imbdense.core.reduction import count_values
 
 
 def sample_elements(
@@ -32,7 +33,7 @@ def sample_elements(
     check_integer('most', most, low=2, owner='sample_elements')
     known = (target != ignore_index) & (target >= 0) & (target < num_classes)
     label = torch.where(known, target, num_classes).long()
-    counts = torch.bincount(label, minlength=num_classes + 1)
+    counts = count_values(label, num_classes + 1)
     counts[num_classes] = 0
     present = (counts >= 2).sum().clamp_min(1)
     quota = torch.div(most, present, rounding_mode='floor').clamp(2, per_class)
@@ -41,7 +42,7 @@ def sample_elements(
 
     # Thin the crowd first, so that only some thousands are sorted: four times the quota of each class, hard and easy.
     group = label * 2 + hard
-    members = torch.bincount(group, minlength=2 * num_classes + 2)
+    members = count_values(group, 2 * num_classes + 2)
     kept = (4 * quota + 16).repeat_interleave(2) / members.clamp_min(1)
     chance = torch.rand(label.shape, generator=generator, device=label.device, dtype=torch.float64)
     kept[2 * num_classes :] = 0
@@ -59,7 +60,7 @@ def sample_elements(
 def _rank_in_class(label: Tensor, key: Tensor, num_classes: int) -> Tensor:
     """Rank (0 = smallest ``key``, which lies in (-1, 3)) of each element among those of its label."""
     order = torch.argsort(label * 5.0 + key)
-    counts = torch.bincount(label, minlength=num_classes + 1)
+    counts = count_values(label, num_classes + 1)
     start = counts.cumsum(0) - counts
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel(), device=order.device)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from imbdense.core.checks import check_choice
 from imbdense.core.losses.class_overlap import OVERLAP_GROUPS
+from imbdense.core.reduction import count_values
 
 
 def region_means(
@@ -59,5 +60,5 @@ def class_pixels_per_cell(
     image = torch.arange(images, device=target.device).view(-1, *(1,) * (target.ndim - 1))
     total = images * num_classes * cells
     index = torch.where(known, (image * num_classes + target.long()) * cells + cell, total)
-    counts = torch.bincount(index.flatten(), minlength=total + 1)[:total]
+    counts = count_values(index, total + 1)[:total]
     return counts.view(images, num_classes, *size)
