@@ -45,6 +45,7 @@ class Predictor:
 
     Raises:
         CheckpointError: the file is not safe, damaged, or its weights do not fit the model.
+        ValueError: the config has score_thr='adaptive' and the checkpoint no counted samples.
     """
 
     def __init__(self, config: Config, checkpoint: str | Path, device: str | None = None) -> None:
@@ -56,6 +57,7 @@ class Predictor:
         self.model = MODELS.build(config.model)
         _load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
+        _adaptive_thresholds(self.model, config, content)
         dataset = _innermost_dataset(config)
         self.classes, self.palette = _names_and_colours(content, dataset, config)
         steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
@@ -96,6 +98,17 @@ def _load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: s
             f'{checkpoint} does not fit the model of the config: {len(missing)} weights are missing, for example '
             f'{missing[0]}. Use the config it was trained with (a copy lies in its work dir).'
         )
+
+
+def _adaptive_thresholds(model: torch.nn.Module, config: Config, content: dict[str, Any]) -> None:
+    """Do what :class:`~imbdense.mm.hooks.AdaptiveScoreThrHook` does in a test run, with the config's options."""
+    from imbdense.mm.assigned_counts.run import checkpoint_counts
+    from imbdense.mm.hooks.adaptive_score_thr_hook import AdaptiveScoreThrHook
+
+    listed = [*(config.get('custom_hooks') or ()), *(config.get('default_hooks') or {}).values()]
+    options = [hook for hook in listed if hook and str(hook.get('type')).endswith('AdaptiveScoreThrHook')]
+    chosen = {key: value for key, value in (options[0] if options else {}).items() if key not in ('type', 'priority')}
+    AdaptiveScoreThrHook(**chosen).install(model, checkpoint_counts(content))
 
 
 def _innermost_dataset(config: Config) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from imbdense.mm.reproducible import seeded_generators
 
 HUB_COUNTS = 'imbdense_class_counts'
 HUB_LEDGER = 'imbdense_prior_ledger'
+HUB_ASSIGNED = 'imbdense_assigned_counts'
 META_KEY = 'imbdense'
-"""Where a run keeps counts and ledger: two keys of mmengine's message hub, and ``checkpoint['meta'][META_KEY]``."""
+"""Where a run keeps counts, ledger and assigned samples: keys of mmengine's message hub, and
+``checkpoint['meta'][META_KEY]``."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,13 @@ def build_ledger(
     return ledger, unknown
 
 
+def sampler_of(loader: Any) -> Any:
+    """The index sampler of a data loader, also behind a batch sampler."""
+    sampler = getattr(loader, 'sampler', None)
+    inner = getattr(getattr(loader, 'batch_sampler', None), 'sampler', None)
+    return inner if inner is not None else sampler
+
+
 UNIFORM_SAMPLERS = ('DefaultSampler', 'InfiniteSampler', 'SequentialSampler', 'RandomSampler', 'NoneType')
 """Samplers that draw every image equally often."""
 
@@ -125,7 +134,7 @@ def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
     Raises:
         TypeError: the pipeline never makes ``gt_seg_map`` (a detection data set).
     """
-    base, local = _locate(dataset, index)
+    base, local = locate(dataset, index)
     results = base.get_data_info(local)
     with seeded_generators(seed, index):
         for transform in base.pipeline.transforms:
@@ -143,7 +152,7 @@ def load_objects(dataset: Any, index: int) -> ImageObjects:
     Raises:
         TypeError: the data set has no ``instances`` with boxes (a segmentation data set).
     """
-    base, local = _locate(dataset, index)
+    base, local = locate(dataset, index)
     info = base.get_data_info(local)
     if 'instances' not in info:
         raise TypeError(f'{type(base).__name__}: image {index} has no instances; this is no detection data set.')
@@ -170,7 +179,7 @@ def _walk(pipeline: Any) -> Iterator[Any]:
             yield from _walk(transform)
 
 
-def _locate(dataset: Any, index: int) -> tuple[Any, int]:
+def locate(dataset: Any, index: int) -> tuple[Any, int]:
     """The innermost data set that holds image ``index`` of a wrapped one, and its index there."""
     inner = children(dataset)
     while inner:

@@ -34,6 +34,15 @@ from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjus
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
 from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
+from imbdense.core.losses.prior_bias import (
+    expected_initial_loss,
+    per_class_sigmoid_bias,
+    per_class_softmax_bias,
+    prior_to_bias,
+    shared_prior,
+    shared_sigmoid_bias,
+    shared_softmax_bias,
+)
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
 from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
@@ -44,6 +53,7 @@ from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
 __all__ = [
+    'assigned',
     'auc_square_loss',
     'bal_scl_loss',
     'balanced_group_scores',
@@ -65,6 +75,7 @@ __all__ = [
     'eqlv2_loss',
     'eqlv2_weights',
     'equilibrium_loss',
+    'expected_initial_loss',
     'federated_loss',
     'foreground_class_balance_loss',
     'foreground_weights',
@@ -78,8 +89,11 @@ __all__ = [
     'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',
+    'per_class_sigmoid_bias',
+    'per_class_softmax_bias',
     'per_class_tversky_loss',
     'prior_shift',
+    'prior_to_bias',
     'region_means',
     'reweighted_ce_loss',
     'sample_elements',
@@ -88,6 +102,9 @@ __all__ = [
     'seesaw_loss',
     'seesaw_objectness_loss',
     'seesaw_scores',
+    'shared_prior',
+    'shared_sigmoid_bias',
+    'shared_softmax_bias',
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
     'sigmoid_focal_cb_loss',

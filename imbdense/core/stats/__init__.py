@@ -1,6 +1,7 @@
 """How often does each class occur, and who already corrected for it?
 
 * :class:`ClassCounts`        - the counts of a data set, one number per class and unit (pixels, regions, ...);
+* :class:`AssignedCounts`     - the samples (anchors, queries, ...) that a detection head learns each class from;
 * :class:`ImageClassTable`    - which image holds how much of which class (compressed rows), for samplers and crops;
 * :mod:`~.indices`            - imbalance ratio, Gini, effective number, Shannon evenness;
 * :func:`class_weights`       - counts -> loss weights, in every published convention;
@@ -9,6 +10,7 @@
 * :class:`PriorLedger`        - the class distribution along sampler, crop, loss and post-hoc step.
 """
 
+from imbdense.core.stats.assigned import AssignedCounts, NoForegroundError
 from imbdense.core.stats.counts import ClassCounts, CountUnit
 from imbdense.core.stats.empty import fill_empty_classes
 from imbdense.core.stats.image_table import ImageClassTable
@@ -28,10 +30,12 @@ from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, cla
 
 __all__ = [
     'WEIGHT_SCHEMES',
+    'AssignedCounts',
     'ClassCounts',
     'CountUnit',
     'DoubleCorrectionError',
     'ImageClassTable',
+    'NoForegroundError',
     'PriorEntry',
     'PriorLedger',
     'RunningClassStats',

@@ -32,7 +32,7 @@ class ScanCache:
     """
 
     def __init__(self, root: str, key: str) -> None:
-        self.folder = _writable_folder(root)
+        self.folder = writable_folder(root)
         self.file = None if self.folder is None else self.folder / f'labels-{key}.npz'
         self.parts = None if self.folder is None else self.folder / f'labels-{key}.part'
         self._written: list[Path] = []
@@ -107,7 +107,7 @@ def user_cache_dir() -> Path:
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'imbdense'
 
 
-def _writable_folder(root: str) -> Path | None:
+def writable_folder(root: str) -> Path | None:
     """The first folder a file can be made in: beside the labels, the user's cache; None if neither."""
     digest = hashlib.sha256(os.path.abspath(root).encode('utf-8', 'surrogateescape')).hexdigest()[:12]
     here = Path(root) / FOLDER

@@ -5,6 +5,7 @@ from imbdense.mm.optional import import_members
 import_members(
     __name__,
     {
+        'adaptive_score_thr_hook': (),
         'atomic_checkpoint_hook': (),
         'class_count_hook': (),
         'decoupled_stage2_hook': (),
@@ -15,6 +16,7 @@ import_members(
         'nan_guard_hook': (),
         'neural_collapse_hook': (),
         'post_hoc_logit_adjust_hook': (),
+        'prior_bias_init_hook': (),
         'report_hook': (),
         'rich_progress_hook': (),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch.distributed as dist
@@ -10,9 +11,11 @@ from mmengine.logging import MMLogger
 
 from imbdense.core.checks import check_choice
 from imbdense.core.stats import ClassCounts, PriorLedger
+from imbdense.mm.assigned_counts.class_layers import find_class_layers, main_layer
+from imbdense.mm.assigned_counts.run import keep_in_checkpoint, restore_from_checkpoint, run_counts
 from imbdense.mm.class_counts import UNITS, default_unit
 from imbdense.mm.element_samplers import element_samplers
-from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger
+from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger, sampler_of
 from imbdense.registry import HOOKS
 
 
@@ -30,9 +33,15 @@ class ClassCountHook(Hook):
     knows what training did. They are recomputed, not restored, when training is resumed: data and config decide.
     Across ranks: rank 0 counts and sends the result; an error there is raised on every rank.
 
+    With ``count='assigned'`` the prior is that of the samples (anchors, points, proposals, queries) the detection head
+    learns from, after the pipeline and its own assigner: a class of large objects gets more anchors than its number of
+    objects says. They are measured (see :mod:`imbdense.mm.assigned_counts`) as sampler and transforms leave them, and
+    the ledger begins with them.
+
     Args:
-        count: unit of the prior: 'pixels', 'regions', 'instances' or 'images'; ``None`` = pixels for segmentation,
-            instances for detection. Detection with crowded rare images may prefer 'images'.
+        count: unit of the prior: 'pixels', 'regions', 'instances', 'images' or 'assigned'; ``None`` = 'assigned' where
+            a loss asks for it, else pixels for segmentation, instances for detection. Detection with crowded rare
+            images may prefer 'images'.
         seed: of the estimates that transforms sample.
     """
 
@@ -49,6 +58,9 @@ class ClassCountHook(Hook):
         model = getattr(runner.model, 'module', runner.model)
         elements, remarks = element_samplers(model)
         counts, ledger, unknown = self._on_rank_zero(runner.train_dataloader, elements)
+        if self.count == 'assigned' or asks_for_assigned(model):
+            counts, ledger = self._with_assigned(runner, counts, ledger)
+            unknown = []
         bound = bind_losses(model, ledger, counts)
         runner.message_hub.update_info(HUB_COUNTS, counts.to_dict())
         runner.message_hub.update_info(HUB_LEDGER, ledger.to_dict())
@@ -75,14 +87,36 @@ class ClassCountHook(Hook):
         """Put counts and ledger into the checkpoint's meta, which also published checkpoints keep."""
         info = runner.message_hub.runtime_info
         if HUB_LEDGER in info:
-            checkpoint['meta'][META_KEY] = {'class_counts': info[HUB_COUNTS], 'prior_ledger': info[HUB_LEDGER]}
+            kept = checkpoint['meta'].setdefault(META_KEY, {})
+            kept.update(class_counts=info[HUB_COUNTS], prior_ledger=info[HUB_LEDGER])
+        keep_in_checkpoint(runner, checkpoint)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Put them back into the message hub, for components that act at test time and for the report."""
         record = checkpoint.get('meta', {}).get(META_KEY) if isinstance(checkpoint.get('meta'), dict) else None
-        if record:
+        if record and 'prior_ledger' in record:
             runner.message_hub.update_info(HUB_COUNTS, record['class_counts'])
             runner.message_hub.update_info(HUB_LEDGER, record['prior_ledger'])
+        restore_from_checkpoint(runner, checkpoint)
+
+    def _with_assigned(
+        self, runner: Any, counts: ClassCounts, ledger: PriorLedger
+    ) -> tuple[ClassCounts, PriorLedger]:
+        """Measure the samples of the main head; return the counts with them, and a ledger that begins with them.
+
+        Sampler and transforms are in the measurement already: they stay in the ledger by name, and change nothing.
+        """
+        layer = main_layer(find_class_layers(runner.model))
+        found = run_counts(runner, [layer], seed=self.seed)[layer.path]
+        if layer.name == 'conv_seg' or found.classes != counts.classes:
+            raise ValueError(
+                f"ClassCountHook: count='assigned' counts what a detection head learns each class from, but "
+                f'{layer.dotted} has the classes {found.classes[:5]}. Choose one of {list(counts.units)}.'
+            )
+        measured = PriorLedger(counts.classes, found.foreground, source=f'assigned to {layer.path}')
+        for entry in ledger.entries[1:]:
+            measured.declare(entry.source, measured.seen_prior)
+        return replace(counts, assigned=found.foreground), measured
 
     def _on_rank_zero(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Count on rank 0 and send the result (or the error) to all ranks."""
@@ -109,17 +143,23 @@ class ClassCountHook(Hook):
         dataset = loader.dataset
         counts = class_counts(dataset)
         ledger, unknown = build_ledger(
-            counts, class_table(dataset), dataset, sampler_of(loader), unit=self.count, seed=self.seed,
+            counts,
+            class_table(dataset),
+            dataset,
+            sampler_of(loader),
+            unit=None if self.count == 'assigned' else self.count,
+            seed=self.seed,
             elements=elements,
         )
         return counts, ledger, unknown
 
 
-def sampler_of(loader: Any) -> Any:
-    """The index sampler of a data loader, also behind a batch sampler."""
-    sampler = getattr(loader, 'sampler', None)
-    inner = getattr(getattr(loader, 'batch_sampler', None), 'sampler', None)
-    return inner if inner is not None else sampler
+def asks_for_assigned(model: Any) -> bool:
+    """Whether a loss of the model wants the assigned samples (``count='assigned'``)."""
+    return any(
+        getattr(module, 'count', None) == 'assigned' and callable(getattr(module, 'bind_prior', None))
+        for module in model.modules()
+    )
 
 
 def bind_losses(model: Any, ledger: PriorLedger, counts: ClassCounts) -> list[str]:
