@@ -1,5 +1,5 @@
 # Shows training on all anchors without focal loss: plain binary cross-entropy, scaled to the size of the box losses,
-# and a bias that starts at the share of foreground (9 anchors in 1000, over 4 classes). The rest is that of
+# and a bias that starts at the measured share of foreground (9 anchors in 1000, over 4 classes). The rest is that of
 # atss_mobilenetv2_hit_uav_focal.py.
 _base_ = [
     '../_base_/models/atss_mobilenetv2.py', '../_base_/datasets/hit_uav.py',
@@ -10,8 +10,6 @@ model = dict(
         type='imbdense.SamplingFreeATSSHead',
         num_classes=4,
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        balancer=dict(type='imbdense.GuidedLossBalancer'),
-        init_cfg=dict(
-            type='Normal', layer='Conv2d', std=0.01,
-            override=dict(type='Normal', name='atss_cls', std=0.01, bias_prob=0.0021))))
+        balancer=dict(type='imbdense.GuidedLossBalancer')))
+custom_hooks = [dict(type='imbdense.PriorBiasInitHook')]
 optim_wrapper = dict(optimizer=dict(lr=2e-3))

@@ -8,10 +8,7 @@ keep_all = dict(type='PseudoSampler')
 model = dict(
     rpn_head=dict(
         type='imbdense.SamplingFreeRPNHead',
-        balancer=dict(type='imbdense.GuidedLossBalancer'),
-        init_cfg=dict(
-            type='Normal', layer='Conv2d', std=0.01,
-            override=dict(type='Normal', name='rpn_cls', std=0.01, bias_prob=0.003))),
+        balancer=dict(type='imbdense.GuidedLossBalancer')),
     roi_head=dict(
         bbox_head=dict(
             type='imbdense.SamplingFreeBBoxHead',
@@ -21,4 +18,5 @@ model = dict(
         rpn=dict(sampler=keep_all),
         rcnn=dict(sampler=keep_all)),
     test_cfg=dict(rcnn=dict(score_thr=1e-3)))
+custom_hooks = [dict(type='imbdense.PriorBiasInitHook')]
 default_hooks = dict(checkpoint=dict(interval=500))
