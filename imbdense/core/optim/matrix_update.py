@@ -10,8 +10,10 @@ from torch import Tensor
 
 from imbdense.core.optim.newton_schulz import orthogonalize, orthogonalize_guarded, update_scale
 
-STACK_ELEMENTS = 2**23
-"""Matrices are stacked up to this many elements: about eight float32 copies of the stack are alive at a time."""
+STACK_ELEMENTS = {'cpu': 2**18}
+"""Matrices are stacked up to this many elements on a device type; larger ones gain nothing there."""
+OTHER_STACK_ELEMENTS = 2**24
+"""The same on other devices; about eight copies of the stack are alive at a time."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def stacks(params: Sequence[Tensor], batched: bool) -> Iterator[list[Tensor]]:
     for param in params:
         alike.setdefault((param.shape, param.dtype, param.device), []).append(param)
     for members in alike.values():
-        size = max(1, STACK_ELEMENTS // max(members[0].numel(), 1))
+        limit = STACK_ELEMENTS.get(members[0].device.type, OTHER_STACK_ELEMENTS)
+        size = max(1, limit // max(members[0].numel(), 1))
         yield from (members[start : start + size] for start in range(0, len(members), size))
 
 
