@@ -17,7 +17,9 @@ import_members(
         'neural_collapse_hook': (),
         'post_hoc_logit_adjust_hook': (),
         'prior_bias_init_hook': (),
+        'progress_hook': ('mmseg',),
         'report_hook': (),
         'rich_progress_hook': (),
+        'spectrum_hook': (),
     },
 )

@@ -18,19 +18,29 @@ class AtomicCheckpointHook(CheckpointHook):
 
     The host deletes first: with ``max_keep_ckpts=1`` or ``save_best`` a full disk or a crash at that moment leaves
     nothing. Arguments and file names are those of ``CheckpointHook``. ``imbdense train`` puts this hook in the place of
-    ``CheckpointHook`` in every config. Needs room for one checkpoint more than are kept. Rank 0 writes.
+    ``CheckpointHook`` in every config. Needs room for one checkpoint more than are kept. Rank 0 writes; an optimizer
+    whose state lies on several ranks (it has ``consolidate_state``) is gathered by all of them before.
     """
 
     card = 'safe_training'
     tasks: tuple[str, ...] = ('segmentation', 'detection', 'points')
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        self._consolidate(runner)
         with self._removals_last():
             super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        if self.save_best:
+            self._consolidate(runner)
         with self._removals_last():
             super()._save_best_checkpoint(runner, metrics)
+
+    def _consolidate(self, runner: Runner) -> None:
+        """Let all ranks bring together an optimizer state that is spread over them."""
+        consolidate = getattr(getattr(runner.optim_wrapper, 'optimizer', None), 'consolidate_state', None)
+        if self.save_optimizer and callable(consolidate):
+            consolidate()
 
     @contextlib.contextmanager
     def _removals_last(self) -> Iterator[None]:
