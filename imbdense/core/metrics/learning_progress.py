@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 def steps_to_reach(steps: Sequence[int], values: ArrayLike, threshold: float) -> list[int | None]:
     """The first of ``steps`` (T,) at which each column of ``values`` (T, K) is at least ``threshold``.
 
-    ``None`` for a column that never is; NaN (a class that was not measured) never is.
+    ``None`` for a column that never is, also without any step; NaN (a class that was not measured) never is.
 
     Raises:
         ValueError: ``values`` has not one row per step.

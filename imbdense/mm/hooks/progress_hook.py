@@ -36,8 +36,9 @@ class ProgressHook(Hook):
     cross-entropy; of MaskFormer heads -log of the normalised score). A class without a pixel in the probe is NaN and in
     no mean.
 
-    ``<work_dir>/imbdense/progress.json`` (atomic, rank 0) holds the curves and what they say: the first iteration at
-    which the recall of each class and the mean recall of each frequency group reaches ``threshold`` (``null`` = never),
+    ``<work_dir>/imbdense/progress.json`` (atomic, rank 0) holds the curves and what they say: the first measurement
+    after the start at which the recall of each class and the mean recall of each frequency group is ``threshold``
+    (``null`` = never; a single class may reach it early by chance, when the model calls nearly everything so),
     and the tail loss and its ratio to the head loss when the head loss first comes down to 1, .5, .2, .1, .05. The last
     lets optimizers be compared that differ in speed. Group means are logged as ``progress/recall_<group>`` and
     ``progress/loss_<group>``; the table of iterations is printed after training.
@@ -124,12 +125,15 @@ class ProgressHook(Hook):
         groups, _ = resolve_groups(
             self.groups, self.class_counts, self.count, classes, self._probe.pixels, 'pixels of the probe'
         )
-        steps = [point['iter'] for point in self._curves]
-        loss = [group_means(point['loss'], groups) for point in self._curves]
-        recall = [group_means(point['recall'], groups) for point in self._curves]
         names = list(groups.members)
-        by_group = steps_to_reach(steps, [[point[name] for name in names] for point in recall], self.threshold)
-        by_class = steps_to_reach(steps, [point['recall'] for point in self._curves], self.threshold)
+        loss = [group_means(point['loss'], groups) for point in self._curves]
+        trained = [point for point in self._curves if point['iter'] > 0]  # before, recall is chance
+        steps = [point['iter'] for point in trained]
+        of_classes = np.array([point['recall'] for point in trained]).reshape(len(steps), len(classes))
+        means = [group_means(row, groups) for row in of_classes]
+        of_groups = np.array([[row[name] for name in names] for row in means]).reshape(len(steps), len(names))
+        by_class = steps_to_reach(steps, of_classes, self.threshold)
+        by_group = steps_to_reach(steps, of_groups, self.threshold)
         record: dict[str, Any] = {
             'kind': 'progress',
             'classes': list(classes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from imbdense.core.metrics.learning_progress import loss_at_equal_head_loss, steps_to_reach
@@ -12,7 +13,7 @@ from imbdense.core.metrics.learning_progress import loss_at_equal_head_loss, ste
 def test_first_step_at_the_threshold() -> None:
     recall = [[0.1, 0.0, math.nan], [0.5, 0.2, math.nan], [0.4, 0.49, math.nan], [0.9, 0.4, math.nan]]
     assert steps_to_reach([0, 10, 20, 30], recall, 0.5) == [10, None, None]
-    assert steps_to_reach([7], [[1.0]], 1.0) == [7]
+    assert steps_to_reach([7], [[1.0]], 1.0) == [7] and steps_to_reach([], np.zeros((0, 2)), 0.5) == [None, None]
 
 
 def test_tail_loss_when_the_head_is_equally_good() -> None:
