@@ -36,8 +36,8 @@ NOTES = (
     '  objects per image on average, pickled as mmdet keeps them; with fewer objects its start is cheaper.',
     '* `rare-crop`: the peer is set to a ratio it cannot meet (`cat_max_ratio=1e-4`), so that all its ten retries run.',
     '* `muon-step`: the iteration costs about 150 GFLOP a step whatever the batch; forward and backward of two images',
-    '  of 512² are so little that 1.15 is out of reach in float32 (as published, without the Gram form, about 1.7). With',
-    '  `ns_dtype="bfloat16"` on a CPU with AVX512-BF16 1.28 was measured. The share falls with the batch.',
+    '  of 512² are so little that 1.15 is out of reach in float32 (as published, without the Gram form: about 1.7).',
+    '  With `ns_dtype="bfloat16"` and AVX512-BF16 1.28 was measured. The share falls with the batch.',
     '* "n → 4n" compares sizes above the second-level cache for `balanced-softmax`, `reweighted-ce` and `confusion-*`',
     '  (2 and 8 times the size of the table), since leaving a cache is no growth of the work.',
 )

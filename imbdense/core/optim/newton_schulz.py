@@ -82,8 +82,8 @@ def resolve_ns_dtype(name: str | torch.dtype, matrix: Tensor) -> torch.dtype:
     """The dtype to iterate ``matrix`` in.
 
     'bfloat16', 'float32', 'float64' (or the torch dtypes, or 'bf16', 'fp32', 'fp64'); 'auto' = float64 for a float64
-    matrix, bfloat16 on CUDA devices of compute capability 8.0 and above, otherwise float32: on a CPU bfloat16 products
-    are slow, and the result is 2-3 % off (30 % and more for matrices of low rank).
+    matrix, bfloat16 on CUDA devices of compute capability 8.0 and above, otherwise float32: on most CPUs bfloat16
+    products are slow (not with AVX512-BF16 or AMX), and the result is 1-2 % off, far more where the rank is low.
     """
     chosen = normalise_ns_dtype(name)
     if chosen != 'auto':

@@ -1,6 +1,6 @@
 """Muon in a long-tailed segmentation task with plain cross-entropy: the rare classes are found earlier than by AdamW.
 
-The task of ``tests/core/losses/test_behaviour.py`` with a network of three 24-channel layers and a classifier; the two
+The task of ``tests/core/losses/long_tail_task.py`` with a network of three 24-channel layers and a classifier; the two
 hidden layers are Muon's, the first layer, the classifier and the biases AdamW's.
 """
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbdense.core.optim import MuonAdamW
-from tests.core.losses.test_behaviour import CLASSES, TAIL, make_images
+from tests.core.losses.long_tail_task import CLASSES, TAIL, make_images
 
 SEEDS = (0, 1, 2)
 Make = Callable[[nn.Sequential], torch.optim.Optimizer]

@@ -57,8 +57,8 @@ def test_edges() -> None:
 
 
 def test_an_orthogonalised_update_is_flatter_than_a_sign_update() -> None:
-    """Claim (i) on a gradient of decaying spectrum: Muon's update against that of Adam's first step, sign(g)."""
-    gradient = torch.randn(32, 64) @ torch.diag(torch.logspace(0, -3, 64))
+    """Four strong directions, as of frequent classes, over weak others: Muon against Adam's first step, sign(g)."""
+    gradient = torch.randn(32, 4) @ torch.randn(4, 64) + 0.05 * torch.randn(32, 64)
     muon, adam = spectrum_metrics(orthogonalize(gradient)), spectrum_metrics(gradient.sign())
     print(f'effective rank of the update: Muon {muon["effective_rank"]:.1f}, Adam {adam["effective_rank"]:.1f}')
-    assert muon['effective_rank'] > 1.2 * adam['effective_rank'] and muon['svd_entropy'] > adam['svd_entropy']
+    assert muon['effective_rank'] > 2 * adam['effective_rank'] and muon['svd_entropy'] > adam['svd_entropy']
