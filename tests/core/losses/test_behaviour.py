@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imbdense.core.losses import balanced_softmax_loss, per_class_dice_loss, reweighted_ce_loss
 from imbdense.core.stats import class_weights
-from tests.core.losses.long_tail_task import Batch, Loss, Result, mean_result
+from tests.helpers.long_tail_task import Batch, Loss, Result, mean_result
 
 
 def plain(batch: Batch) -> Tensor:

@@ -24,7 +24,7 @@ from imbdense.core.losses import (
     softmax_focal_loss,
 )
 from imbdense.core.stats import class_weights
-from tests.core.losses.long_tail_task import Batch, Loss, Result, mean_result
+from tests.helpers.long_tail_task import Batch, Loss, Result, mean_result
 
 pytestmark = pytest.mark.slow
 

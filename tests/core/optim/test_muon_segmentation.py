@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbdense.core.optim import MuonAdamW
-from tests.core.losses.long_tail_task import CLASSES, TAIL, make_images
+from tests.helpers.long_tail_task import CLASSES, TAIL, make_images
 
 SEEDS = (0, 1, 2)
 Make = Callable[[nn.Sequential], torch.optim.Optimizer]

@@ -18,7 +18,7 @@ from imbdense.core.losses import dot_regression_from_logits, seen_feature_norm
 from imbdense.core.metrics.neural_collapse import smallest_angle
 from imbdense.core.representation import fixed_frame
 from imbdense.nn.classifiers import CosineConv2d, FixedFrameClassifier
-from tests.core.losses.test_behaviour import CLASSES, TAIL, make_images
+from tests.helpers.long_tail_task import CLASSES, TAIL, make_images
 
 Make = Callable[[int, Tensor], nn.Module]
 Loss = Callable[[Tensor, Tensor], Tensor]

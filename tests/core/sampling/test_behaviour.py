@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from imbdense.core.sampling import RateStream, RepeatFactorStream, keep_rates, oversampling_factors
 from imbdense.core.stats import ImageClassTable
-from tests.core.losses.test_behaviour import CLASSES, TAIL, make_images
+from tests.helpers.long_tail_task import CLASSES, TAIL, make_images
 
 Scores = dict[str, tuple[Tensor, Tensor]]
 
