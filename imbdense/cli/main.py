@@ -22,6 +22,8 @@ VERBS: dict[str, str] = {
     'browse': 'contact sheets per class, rarest first, through the real pipeline',
     'generate': 'generate aerial scenes with exact labels and a long-tail dial',
     'prepare': 'bring a public data set into the layout of the configs',
+    'calibrate': 'fit NorCal, logit adjustment, thresholds or a temperature of a finished model',
+    'diagnose': 'where a finished model loses its rare classes, and what mends it',
     'report': 'one HTML file about one or several work dirs',
     'benchmark': 'speed against named peers, and the proof runs on real data',
     'list': 'every component with its purpose, tasks and card',

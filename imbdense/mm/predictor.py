@@ -55,7 +55,7 @@ class Predictor:
         self.device = str(device or get_device())
         content = load_checkpoint(checkpoint, 'cpu')
         self.model = MODELS.build(config.model)
-        _load_weights(self.model, content.get('state_dict', content), checkpoint)
+        load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
         _adaptive_thresholds(self.model, config, content)
         dataset = _innermost_dataset(config)
@@ -82,7 +82,7 @@ class Predictor:
         )
 
 
-def _load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
+def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
     """Load all weights of ``model``; a part that is missing or of another shape is an error, not random numbers."""
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     try:

@@ -13,6 +13,7 @@ from imbdense.report.sections.collapse import collapse_section
 from imbdense.report.sections.confusion import confusion_section
 from imbdense.report.sections.curves import curve_section
 from imbdense.report.sections.data import data_section
+from imbdense.report.sections.diagnosis import diagnosis_section
 from imbdense.report.sections.headline import headline
 from imbdense.report.sections.ranking import ranking_section
 from imbdense.report.sections.results import class_section, group_section
@@ -49,6 +50,7 @@ def render(story: Story, title: str | None = None) -> str:
             ('Classes', 'Every class', class_section(story)),
             ('Worst images', 'Worst images of the rare classes', worst_section(story)),
             ('Confusion', 'Confusion', confusion_section(story)),
+            ('Diagnosis', 'Where classes are lost', diagnosis_section(story)),
             ('Curves', 'Over training', curve_section(story)),
             ('Collapse', 'Neural collapse of the last layer', collapse_section(story)),
             ('Detection', 'Detection measures', coco_section(story)),

@@ -7,11 +7,13 @@ import_members(
     {
         'adaptive_score_thr_hook': (),
         'atomic_checkpoint_hook': (),
+        'calibration_hook': (),
         'class_count_hook': (),
         'decoupled_stage2_hook': (),
         'deferred_rebalance_hook': (),
         'exact_resume_hook': (),
         'feature_tap_hook': (),
+        'fractal_calibration': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
         'neural_collapse_hook': (),

@@ -12,14 +12,12 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 from imbdense.core.checks import check_counts, check_number
-from imbdense.core.losses.prior_shift import has_background
+from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger, class_prior
 from imbdense.mm.class_counts import ClassCountsSource, default_unit, load_class_counts
+from imbdense.mm.logit_attachment import attach_logit_map
 from imbdense.mm.prior import HUB_LEDGER, declared_ledger
 from imbdense.registry import HOOKS
-
-MASK_HEADS = ('MaskFormerHead', 'Mask2FormerHead')
-"""Heads whose segmentation output is a class score in [0, queries], not a logit."""
 
 
 @HOOKS.register_module()
@@ -138,77 +136,8 @@ class PostHocLogitAdjustHook(Hook):
 
 
 def attach_shift(model: Any, shift: Tensor, centred: Tensor) -> list[Callable[[], None]]:
-    """Make ``model`` add the shift to its logits when it is not training; return the functions that undo it.
-
-    Raises:
-        TypeError: no part of the model is known to make class logits of that number of classes.
-    """
-    if hasattr(model, 'decode_head'):
-        return [_wrap_segmentor(model, shift)]
-    removers: list[Callable[[], None]] = []
-    for module in model.modules():
-        if hasattr(module, 'loss_cls') and getattr(module, 'num_classes', None) == shift.numel():
-            if shift.numel() == 1 or type(module).__name__.startswith('RPN'):
-                continue
-            handle = module.register_forward_hook(_HeadShift(module, centred))
-            removers.append(handle.remove)
-    if not removers:
-        raise TypeError(
-            f'PostHocLogitAdjustHook: found no head with {shift.numel()} classes in {type(model).__name__}; known are '
-            f'mmseg segmentors with a decode_head and mmdet heads with loss_cls and num_classes.'
-        )
-    return removers
-
-
-def _wrap_segmentor(model: Any, shift: Tensor) -> Callable[[], None]:
-    """Shadow ``encode_decode`` (else ``postprocess_result``) on this instance; the class stays as it is."""
-    scores = any(cls.__name__ in MASK_HEADS for cls in type(model.decode_head).__mro__)
-    name = 'encode_decode' if hasattr(model, 'encode_decode') else 'postprocess_result'
-    original = getattr(model, name)
-
-    def adjust(logits: Tensor) -> Tensor:
-        if logits.shape[1] != shift.numel():
-            raise ValueError(
-                f'PostHocLogitAdjustHook: the model has {logits.shape[1]} channels but the prior has '
-                f'{shift.numel()} classes. A binary head with out_channels=1 needs out_channels=2.'
-            )
-        base = torch.log(logits.float() + 1e-6) if scores else logits
-        return base + shift.to(base).view(1, -1, 1, 1)
-
-    def encode_decode(*args: Any, **kwargs: Any) -> Tensor:
-        return adjust(original(*args, **kwargs))
-
-    def postprocess_result(seg_logits: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return original(adjust(seg_logits), *args, **kwargs)
-
-    object.__setattr__(model, name, encode_decode if name == 'encode_decode' else postprocess_result)
-    return lambda: model.__dict__.pop(name, None) and None
-
-
-class _HeadShift:
-    """Forward hook of an mmdet head: adds the shift to the class logits, whatever their layout."""
-
-    def __init__(self, head: Any, shift: Tensor) -> None:
-        self.use_sigmoid = bool(getattr(head.loss_cls, 'use_sigmoid', False))
-        self.shift = shift
-
-    def __call__(self, head: Any, inputs: Any, output: Any) -> Any:
-        if head.training:
-            return None
-        first, *rest = output if isinstance(output, (tuple, list)) else (output,)
-        if isinstance(first, (list, tuple)):  # one map per feature level, or one query table per decoder layer
-            adjusted = type(first)(self._add(item, 1 if item.ndim == 4 else -1) for item in first)
-        else:
-            adjusted = None if first is None else self._add(first, -1)
-        return (adjusted, *rest) if isinstance(output, (tuple, list)) else adjusted
-
-    def _add(self, logits: Tensor, dim: int) -> Tensor:
-        """Logits (N, anchors * channels, H, W) for dim 1, or (..., channels) for dim -1."""
-        classes = self.shift.numel()
-        channels = logits.shape[dim]
-        per_prior = classes if channels % classes == 0 and self.use_sigmoid else classes + 1
-        if channels % per_prior != 0:
-            has_background(classes, channels, use_sigmoid=self.use_sigmoid, owner='PostHocLogitAdjustHook')
-        background = self.shift.new_zeros(per_prior - classes)
-        full = torch.cat([self.shift, background]).repeat(channels // per_prior).to(logits)
-        return logits + (full if dim == -1 else full.view(1, -1, *(1,) * (logits.ndim - 2)))
+    """Make ``model`` add the shift (segmentors) or the centred shift (detectors) to its logits when it is not
+    training; return the functions that undo it. Errors: see :func:`imbdense.mm.logit_attachment.attach_logit_map`."""
+    used = shift if hasattr(model, 'decode_head') else centred
+    owner = 'PostHocLogitAdjustHook'
+    return attach_logit_map(model, LogitCalibration(owner, tuple(used.tolist())), owner)

@@ -144,9 +144,21 @@ def test_wrong_number_of_channels() -> None:
             return torch.zeros(1, 1, 2, 2)
 
     model = Segmentor()
-    attach_shift(model, torch.zeros(2), torch.zeros(2))
-    with pytest.raises(ValueError, match='1 channels but the prior has 2'):
+    attach_shift(model, torch.zeros(3), torch.zeros(3))
+    with pytest.raises(ValueError, match='1 channels but the prior has 3'):
         model.encode_decode(torch.zeros(1))
+
+
+def test_a_binary_head_of_one_channel_gets_the_difference() -> None:
+    class Segmentor(torch.nn.Module):
+        decode_head = None
+
+        def encode_decode(self, inputs: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(1, 1, 2, 2)
+
+    model = Segmentor()
+    attach_shift(model, torch.tensor([-1.0, 2.0]), torch.zeros(2))
+    assert model.encode_decode(torch.zeros(1)).flatten().tolist() == [3.0] * 4
 
 
 # Heads of mmdet ------------------------------------------------------------------------------------

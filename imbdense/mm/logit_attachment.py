@@ -1,0 +1,109 @@
+"""Putting a calibration between a finished model and its post-processing, and taking it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imbdense.core.inference import LogitCalibration
+
+MASK_HEADS = ('MaskFormerHead', 'Mask2FormerHead')
+"""Heads whose segmentation output is a class score in [0, queries], not a logit."""
+SCORE_FLOOR = 1e-6
+"""Added to class scores before their logarithm is taken."""
+
+Remover = Callable[[], None]
+
+
+def attach_logit_map(model: Any, calibration: LogitCalibration, owner: str) -> list[Remover]:
+    """Make ``model`` calibrate its class logits when it is not training; return the functions that undo it.
+
+    mmseg segmentors: behind ``encode_decode`` (so also sliding windows and test-time augmentation), class scores of
+    MaskFormer heads in the log domain. mmdet detectors: behind every head with ``loss_cls`` and as many classes, region
+    proposal heads excepted; and per-class thresholds on the finished detections.
+
+    Raises:
+        TypeError: no part of the model is known to make class logits of that number of classes.
+    """
+    if hasattr(model, 'decode_head'):
+        return [_wrap_segmentor(model, calibration, owner)]
+    removers: list[Remover] = []
+    for module in model.modules():
+        if hasattr(module, 'loss_cls') and getattr(module, 'num_classes', None) == calibration.num_classes:
+            if calibration.num_classes == 1 or type(module).__name__.startswith('RPN'):
+                continue
+            removers.append(module.register_forward_hook(_HeadMap(module, calibration, owner)).remove)
+    if not removers:
+        raise TypeError(
+            f'{owner}: found no head with {calibration.num_classes} classes in {type(model).__name__}; known are '
+            f'mmseg segmentors with a decode_head and mmdet heads with loss_cls and num_classes.'
+        )
+    if calibration.thresholds is not None:
+        removers.append(_filter_detections(model, calibration.thresholds))
+    return removers
+
+
+def _wrap_segmentor(model: Any, calibration: LogitCalibration, owner: str) -> Remover:
+    """Shadow ``encode_decode`` (else ``postprocess_result``) on this instance; the class stays as it is."""
+    scores = any(cls.__name__ in MASK_HEADS for cls in type(model.decode_head).__mro__)
+    name = 'encode_decode' if hasattr(model, 'encode_decode') else 'postprocess_result'
+    original = getattr(model, name)
+
+    def adjust(logits: Tensor) -> Tensor:
+        binary = logits.shape[1] == 1 and calibration.num_classes == 2
+        if logits.shape[1] != calibration.num_classes and not binary:
+            raise ValueError(
+                f'{owner}: the model has {logits.shape[1]} channels but the prior has {calibration.num_classes} '
+                f'classes. Were the classes counted with the same class list and reduce_zero_label?'
+            )
+        base = torch.log(logits.float() + SCORE_FLOOR) if scores else logits
+        return calibration.apply(base, dim=1).to(base.dtype)
+
+    def encode_decode(*args: Any, **kwargs: Any) -> Tensor:
+        return adjust(original(*args, **kwargs))
+
+    def postprocess_result(seg_logits: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return original(adjust(seg_logits), *args, **kwargs)
+
+    object.__setattr__(model, name, encode_decode if name == 'encode_decode' else postprocess_result)
+    return lambda: model.__dict__.pop(name, None) and None
+
+
+class _HeadMap:
+    """Forward hook of an mmdet head: calibrates the class logits, whatever their layout."""
+
+    def __init__(self, head: Any, calibration: LogitCalibration, owner: str) -> None:
+        self.use_sigmoid = bool(getattr(head.loss_cls, 'use_sigmoid', False))
+        self.calibration, self.owner = calibration, owner
+
+    def __call__(self, head: Any, inputs: Any, output: Any) -> Any:
+        if head.training:
+            return None
+        first, *rest = output if isinstance(output, (tuple, list)) else (output,)
+        if isinstance(first, (list, tuple)):  # one map per feature level, or one query table per decoder layer
+            adjusted = type(first)(self._map(item, 1 if item.ndim == 4 else -1) for item in first)
+        else:
+            adjusted = None if first is None else self._map(first, -1)
+        return (adjusted, *rest) if isinstance(output, (tuple, list)) else adjusted
+
+    def _map(self, logits: Tensor, dim: int) -> Tensor:
+        """Logits (N, anchors * channels, H, W) for dim 1, or (..., channels) for dim -1."""
+        return self.calibration.apply(logits, dim=dim, use_sigmoid=self.use_sigmoid).to(logits.dtype)
+
+
+def _filter_detections(model: Any, thresholds: tuple[float, ...]) -> Remover:
+    """Drop finished detections below the threshold of their class."""
+    original = model.add_pred_to_datasample
+
+    def add_pred_to_datasample(data_samples: Any, results_list: Any) -> Any:
+        kept = []
+        for found in results_list:
+            least = found.scores.new_tensor(thresholds)
+            kept.append(found[found.scores >= least[found.labels]] if len(found) else found)
+        return original(data_samples, kept)
+
+    object.__setattr__(model, 'add_pred_to_datasample', add_pred_to_datasample)
+    return lambda: model.__dict__.pop('add_pred_to_datasample', None) and None
