@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbdense.mm.hooks.post_hoc_logit_adjust_hook import MASK_HEADS
+from imbdense.mm.logit_attachment import MASK_HEADS
 from imbdense.mm.metrics.dense_sample import logits_and_labels
 
 
