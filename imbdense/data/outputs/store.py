@@ -52,6 +52,9 @@ class OutputStore:
         """
         path = Path(folder)
         wanted = json.loads(json.dumps({'format': FORMAT, **manifest}))
+        # Another process may be starting the same folder: list first, then look for the manifest, which comes before
+        # any shard. Hidden names are files that are just being written.
+        names = [entry.name for entry in path.iterdir() if entry.name[0] != '.'] if path.is_dir() else []
         if (path / MANIFEST).exists():
             present = cls.open(path).manifest
             before, now = present['identity'], wanted['identity']
@@ -63,7 +66,7 @@ class OutputStore:
                     f'remove this one.'
                 )
             return cls(path, present)
-        if path.is_dir() and any(path.iterdir()):
+        if names:
             raise OutputsError(f'{path} is not empty and holds no saved outputs. Choose another folder with --outputs.')
         atomic_write_json(path / MANIFEST, wanted)
         return cls(path, wanted)

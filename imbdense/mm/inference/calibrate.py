@@ -26,7 +26,7 @@ from imbdense.core.inference.weighted_table import OBJECTIVES, table_score
 from imbdense.core.stats import PriorLedger
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.calibration_file import CalibrationFile, record_correction
-from imbdense.mm.inference.detection_head import HeadFacts
+from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError
 from imbdense.mm.inference.methods import STRENGTH_METHODS, StrengthMethod, strength_method
 from imbdense.mm.inference.pixel_records import logit, read_sample
 from imbdense.mm.inference.run_prior import TrainedPrior
@@ -125,6 +125,11 @@ def _fit_detector(
     from imbdense.core.inference import identity_calibration
     from imbdense.mm.inference.rescore import finish_all
 
+    if facts.own_scores and options.method != 'threshold':
+        raise UnknownHeadError(
+            f'the loss of this head makes its scores in a way of its own, for which no shift or temperature is '
+            f'defined; {options.method} cannot be fitted. Use --method threshold; `imbdense diagnose` works too.'
+        )
     objective = _one_of('--objective', options.objective or 'mAP', tuple(DETECTION_OBJECTIVES), 'detection')
     candidates = read_candidates(store)
     objects = [one.objects for one in candidates]

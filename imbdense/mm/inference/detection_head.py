@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ MAX_PLACES = 20000
 
 SOFTMAX_SLACK = 4
 """How many times ``nms_pre`` places per class are kept of one-stage softmax heads."""
+SCORE_EPS = 1e-12
 CUTS = ('score_thr', 'nms_pre', 'nms', 'max_per_img', 'min_bbox_size')
 
 
@@ -32,48 +34,49 @@ class HeadFacts:
     """What :func:`imbdense.mm.inference.rescore.finish_detections` needs to know of the head.
 
     Attributes:
-        kind: 'roi', 'dense' or 'query'. num_classes: C. use_sigmoid: one sigmoid per class.
+        kind: 'roi', 'dense' or 'query'. num_classes: C. use_sigmoid: the saved logits are C, one sigmoid each.
         cut: score_thr, nms_pre, nms, max_per_img, min_bbox_size of its test_cfg.
+        own_scores: the loss makes the scores in a way of its own (Seesaw, EQLv2, ...); saved are log(s / (1 - s)) of
+            its scores, which can be diagnosed, but not shifted as the head's logits.
     """
 
     kind: str
     num_classes: int
     use_sigmoid: bool
     cut: dict[str, Any]
+    own_scores: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the manifest."""
-        return {
-            'kind': self.kind, 'num_classes': self.num_classes, 'use_sigmoid': self.use_sigmoid, 'cut': self.cut
-        }  # fmt: skip
+        return dataclasses.asdict(self)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the saved logits."""
+        return self.num_classes + (0 if self.use_sigmoid else 1)
 
 
 def find_head(model: nn.Module) -> tuple[Any, HeadFacts]:
     """The head whose scores become the detections, and its facts.
 
     Raises:
-        UnknownHeadError: no such head, or one with an activation of its own; the message says what can be done.
+        UnknownHeadError: there is no such head; the message says what can be done.
     """
     roi = getattr(model, 'roi_head', None)
     head: Any = getattr(roi if roi is not None else model, 'bbox_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
-    name = type(head).__name__
     if head is None or not hasattr(head, 'predict_by_feat') or not hasattr(head, 'num_classes'):
         raise UnknownHeadError(
             f'{type(model).__name__} has no bbox_head with predict_by_feat and num_classes. {_ADVICE}'
         )
     loss = getattr(head, 'loss_cls', None)
-    if getattr(head, 'custom_cls_channels', False) or getattr(loss, 'custom_cls_channels', False):
-        raise UnknownHeadError(
-            f'{name} with {type(loss).__name__} makes its scores with an activation of its own, for which no shift of '
-            f'logits is defined. {_ADVICE}'
-        )
-    use_sigmoid = bool(getattr(head, 'use_sigmoid_cls', getattr(loss, 'use_sigmoid', False))) and roi is None
+    own = bool(getattr(head, 'custom_cls_channels', False) or getattr(loss, 'custom_cls_channels', False))
+    sigmoid = bool(getattr(head, 'use_sigmoid_cls', getattr(loss, 'use_sigmoid', False))) and roi is None
     kind = 'roi' if roi is not None else 'query' if _is_query_head(head) else 'dense'
     test_cfg = ConfigDict(getattr(roi, 'test_cfg', None) or getattr(head, 'test_cfg', None) or {})
     cut = {key: test_cfg[key] for key in CUTS if key in test_cfg}
     cut['nms'] = dict(cut['nms']) if 'nms' in cut else None
-    return head, HeadFacts(kind, int(head.num_classes), use_sigmoid, cut)
+    return head, HeadFacts(kind, int(head.num_classes), sigmoid or own, cut, own)
 
 
 _ADVICE = (
@@ -124,6 +127,8 @@ def _read_roi(
     rois, scale = given['rois'][0], given['batch_img_metas'][0].get('scale_factor', (1.0, 1.0))
     proposals = rois[:, 1:] / rois.new_tensor([*scale, *scale]) if given.get('rescale') else rois[:, 1:]
     logits = given['cls_scores'][0]
+    if facts.own_scores:
+        logits = torch.logit(raw.scores[:, : facts.num_classes].double(), eps=SCORE_EPS)
     ones = torch.ones(len(logits))
     return _arrays(raw.bboxes.view(len(logits), -1), logits, ones, torch.zeros(len(logits)), proposals)
 
@@ -150,7 +155,7 @@ def _read_dense(
     """All places of all levels, boxes decoded by the head."""
     names = ('cls_scores', 'bbox_preds', 'score_factors', 'batch_img_metas', 'cfg', 'rescale', 'with_nms')
     given = _named(names, args, kwargs)
-    channels = facts.num_classes + (0 if facts.use_sigmoid else 1)
+    channels = int(head.cls_out_channels)
     logits = torch.cat([_rows(scores[0], channels) for scores in given['cls_scores']])
     level = torch.cat(
         [torch.full((scores[0].numel() // channels,), number) for number, scores in enumerate(given['cls_scores'])]
@@ -160,6 +165,8 @@ def _read_dense(
     if factors is not None:
         factor = torch.cat([_rows(maps[0], 1)[:, 0] for maps in factors]).sigmoid()
     boxes = _decode_all(original, given, channels, facts, len(logits))
+    if facts.own_scores:
+        logits = torch.logit(head.loss_cls.get_activation(logits)[:, : facts.num_classes].double(), eps=SCORE_EPS)
     # A softmax score depends on the other classes too, so a shift can change the order within a class: keep more of it.
     own = logits.float() if facts.use_sigmoid else logits.float().log_softmax(dim=-1)
     enough = int(facts.cut.get('nms_pre', -1)) * (1 if facts.use_sigmoid else SOFTMAX_SLACK)
@@ -180,7 +187,7 @@ def _decode_all(original: Any, given: dict[str, Any], channels: int, facts: Head
         count = scores[0].numel() // channels
         rows = scores.new_full((count, channels), -torch.inf, dtype=torch.float32)
         rows[:, 0] = torch.linspace(1, -1, count) if count > 1 else 0.0
-        if not facts.use_sigmoid:
+        if channels > facts.num_classes:
             rows[:, -1] = 0.0
         height, width = scores.shape[-2:]
         fake.append(rows.view(height, width, -1).permute(2, 0, 1)[None])

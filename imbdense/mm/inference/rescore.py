@@ -42,7 +42,7 @@ def finish_detections(
         least = scores.topk(settings.top_per_class, dim=0).values[-1]
         scores = torch.where(scores >= least, scores, 0.0)
     if facts.kind == 'roi':
-        found, labels, values = _roi(boxes, scores, settings)
+        found, labels, values = _roi(boxes, scores, facts.use_sigmoid, settings)
     elif facts.kind == 'dense':
         found, labels, values = _dense(candidates, boxes, scores[:, : facts.num_classes], settings)
     else:
@@ -64,8 +64,10 @@ def activated(candidates: BoxCandidates, facts: HeadFacts) -> np.ndarray[Any, np
 Found = tuple[Tensor, Tensor, Tensor]
 
 
-def _roi(boxes: Tensor, scores: Tensor, settings: ConfigDict) -> Found:
+def _roi(boxes: Tensor, scores: Tensor, use_sigmoid: bool, settings: ConfigDict) -> Found:
     """Two-stage heads: threshold, suppression per class, best ``max_per_img``."""
+    # The host leaves the last column out as background; scores of one sigmoid per class have none.
+    scores = torch.cat([scores, scores[:, :1]], dim=1) if use_sigmoid else scores
     dets, labels = multiclass_nms(boxes, scores, settings.score_thr, settings.nms, settings.max_per_img)
     return dets[:, :4], labels, dets[:, 4]
 

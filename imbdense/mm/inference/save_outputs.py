@@ -142,11 +142,10 @@ def _detection_records(
 ) -> Iterator[Record]:
     """One record per image."""
     infos, head = records_of(finished.dataset), HeadFacts(**facts)
-    channels = head.num_classes + (0 if head.use_sigmoid else 1)
     with listen(finished.model) as take:
         for number, (index, sample) in enumerate(finished.outputs(indices, workers)):
             info = infos[index]
-            candidates = to_candidates(take(), image_objects(info), str(info.get('img_id', index)), channels)
+            candidates = to_candidates(take(), image_objects(info), str(info.get('img_id', index)), head.channels)
             if number < CHECKED_IMAGES:
                 check_rescoring(candidates, head, sample.pred_instances)
             yield candidates.to_arrays()

@@ -15,6 +15,7 @@ from tests.integration.tiny_data import write_detection
 
 CLASSES = ('car', 'mast', 'sign')
 KINDS = ('roi', 'dense', 'dense_softmax', 'dense_factor', 'distribution', 'query')
+OWN_SCORES = ('own_roi', 'own_dense')
 
 
 @MODELS.register_module(force=True)
@@ -102,16 +103,20 @@ def _query() -> dict[str, Any]:
 
 
 def model(kind: str) -> dict[str, Any]:
-    """The config of one kind of :data:`KINDS`."""
+    """The config of one kind of :data:`KINDS` or :data:`OWN_SCORES`."""
     focal = {'type': 'FocalLoss', 'use_sigmoid': True, 'gamma': 2.0, 'alpha': 0.25}
-    if kind == 'roi':
-        return _roi()
+    if kind in ('roi', 'own_roi'):
+        made = _roi()
+        if kind == 'own_roi':
+            made['roi_head']['bbox_head']['loss_cls'] = {'type': 'mmdet.SeesawLoss', 'num_classes': 3}
+        return made
     if kind == 'query':
         return _query()
-    if kind == 'dense':
+    if kind in ('dense', 'own_dense'):
+        own = {'type': 'imbdense.EffectiveClassMarginLoss', 'class_counts': [9, 3, 1], 'use_sigmoid': True}
         return _dense({
             'type': 'RetinaHead', 'anchor_generator': _anchors([0.5, 2.0]), 'bbox_coder': _coder(1.0),
-            'loss_cls': focal,
+            'loss_cls': own if kind == 'own_dense' else focal,
         })  # fmt: skip
     if kind == 'dense_softmax':
         loss = {'type': 'CrossEntropyLoss', 'use_sigmoid': False}

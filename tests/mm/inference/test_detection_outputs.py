@@ -11,7 +11,9 @@ import torch
 pytest.importorskip('mmdet.models')
 
 from imbdense.core.inference import BoxCandidates, LogitCalibration, fracal
+from imbdense.mm.inference.calibrate import CalibrateOptions, fit_outputs
 from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError, find_head, listen
+from imbdense.mm.inference.diagnose import diagnose_outputs
 from imbdense.mm.inference.finished_model import FinishedModel, load_finished
 from imbdense.mm.inference.rescore import finish_detections
 from imbdense.mm.inference.save_outputs import save_outputs
@@ -109,11 +111,21 @@ def test_a_head_that_post_processes_otherwise_is_refused(tmp_path: Path) -> None
         save_outputs(run, tmp_path / 'out')
 
 
-def test_custom_activation_and_no_head_are_refused(tmp_path: Path) -> None:
-    run = finished('dense', tmp_path)
-    run.model.bbox_head.loss_cls.custom_cls_channels = True
-    with pytest.raises(UnknownHeadError, match='activation of its own'):
-        find_head(run.model)
+@pytest.mark.parametrize('kind', detectors.OWN_SCORES)
+def test_scores_of_the_losss_own_can_be_diagnosed_but_not_shifted(kind: str, tmp_path: Path) -> None:
+    run = finished(kind, tmp_path)
+    store = save_outputs(run, tmp_path / 'out')  # checks the detections
+    facts = HeadFacts(**store.manifest['identity']['head'])
+    assert facts.own_scores and facts.use_sigmoid
+    assert diagnose_outputs(store, None, '')['task'] == 'detection'
+    assert fit_outputs(store, None, None, CalibrateOptions('threshold', folds=3))[1] is None
+    with pytest.raises(UnknownHeadError, match='temperature cannot be fitted'):
+        fit_outputs(store, None, None, CalibrateOptions('temperature', folds=3))
+
+
+def test_no_head_is_refused() -> None:
+    with pytest.raises(UnknownHeadError, match='no bbox_head'):
+        find_head(torch.nn.Linear(1, 1))
     with pytest.raises(UnknownHeadError, match='no bbox_head'), listen(torch.nn.Linear(1, 1)):
         pass
 
