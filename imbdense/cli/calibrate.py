@@ -128,6 +128,8 @@ def _advise(fitted: Fitted, target: Path, args: argparse.Namespace) -> None:
               'images, another method, or `imbdense diagnose` to see what is wrong.')
         return
     print(f"recommended. Add to custom_hooks of the config:\n  dict(type='imbdense.CalibrationHook', file='{target}')")
+    if fitted.calibration.method == 'temperature' and fitted.objective == 'log-likelihood':
+        print('A temperature changes no label of a segmentor; a detector needs another score_thr with it.')
     if fitted.calibration.method == 'logit-adjust' and not args.no_center and not args.force:
         tau = fitted.calibration.parameters['tau']
         print(f"or, with a checkpoint that holds its prior: dict(type='imbdense.PostHocLogitAdjustHook', tau={tau:g})")

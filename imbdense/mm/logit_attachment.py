@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -30,20 +30,26 @@ def attach_logit_map(model: Any, calibration: LogitCalibration, owner: str) -> l
     """
     if hasattr(model, 'decode_head'):
         return [_wrap_segmentor(model, calibration, owner)]
-    removers: list[Remover] = []
-    for module in model.modules():
-        if hasattr(module, 'loss_cls') and getattr(module, 'num_classes', None) == calibration.num_classes:
-            if calibration.num_classes == 1 or type(module).__name__.startswith('RPN'):
-                continue
-            removers.append(module.register_forward_hook(_HeadMap(module, calibration, owner)).remove)
-    if not removers:
+    heads = [head for head in _class_heads(model) if head.num_classes == calibration.num_classes]
+    if not heads:
         raise TypeError(
             f'{owner}: found no head with {calibration.num_classes} classes in {type(model).__name__}; known are '
             f'mmseg segmentors with a decode_head and mmdet heads with loss_cls and num_classes.'
         )
+    removers: list[Remover] = []
+    if calibration.moves_logits:  # a threshold alone also suits heads whose channels are no class logits (Seesaw)
+        removers = [head.register_forward_hook(_HeadMap(head, calibration)).remove for head in heads]
     if calibration.thresholds is not None:
         removers.append(_filter_detections(model, calibration.thresholds))
     return removers
+
+
+def _class_heads(model: Any) -> Iterator[Any]:
+    """The heads of a detector with ``loss_cls`` and ``num_classes``, the region proposal head excepted."""
+    proposal = set(model.rpn_head.modules()) if hasattr(model, 'rpn_head') else set()
+    for module in model.modules():
+        if module not in proposal and hasattr(module, 'loss_cls') and hasattr(module, 'num_classes'):
+            yield module
 
 
 def _wrap_segmentor(model: Any, calibration: LogitCalibration, owner: str) -> Remover:
@@ -75,9 +81,9 @@ def _wrap_segmentor(model: Any, calibration: LogitCalibration, owner: str) -> Re
 class _HeadMap:
     """Forward hook of an mmdet head: calibrates the class logits, whatever their layout."""
 
-    def __init__(self, head: Any, calibration: LogitCalibration, owner: str) -> None:
+    def __init__(self, head: Any, calibration: LogitCalibration) -> None:
         self.use_sigmoid = bool(getattr(head.loss_cls, 'use_sigmoid', False))
-        self.calibration, self.owner = calibration, owner
+        self.calibration = calibration
 
     def __call__(self, head: Any, inputs: Any, output: Any) -> Any:
         if head.training:

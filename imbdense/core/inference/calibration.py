@@ -62,11 +62,9 @@ class LogitCalibration:
         return len(self.shift)
 
     @property
-    def is_identity(self) -> bool:
-        """Whether it changes no logit and drops no detection."""
-        return (
-            self.temperature == 1.0 and not any(self.shift) and self.product_shift is None and self.thresholds is None
-        )
+    def moves_logits(self) -> bool:
+        """Whether it changes any logit; thresholds of detections do not."""
+        return self.temperature != 1.0 or any(self.shift) or self.product_shift is not None
 
     def apply(self, logits: Tensor, *, dim: int = -1, use_sigmoid: bool = False) -> Tensor:
         """Return the calibrated logits, same shape; float64 stays, other dtypes are computed and returned as float32.

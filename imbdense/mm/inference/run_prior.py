@@ -39,14 +39,11 @@ class TrainedPrior:
         return [name for name, value in zip(self.counts.classes, values.tolist()) if value == 0]
 
     def effective_counts(self, unit: str | None = None, *, force: bool = False) -> NDArray[np.float64]:
-        """(C,) counts distributed as the model's prior, adding up to the training counts; with ``force`` the training
-        counts themselves, whatever training corrected."""
+        """(C,) the training counts, as long as nothing corrected them (or with ``force``); else their sum, distributed as
+        the prior that the model encodes."""
         values = self.counts.of(unit or default_unit(self.counts)).astype(np.float64)
-        ratio = self.ledger.prior / np.asarray(self.ledger.entries[0].prior)
-        if force or np.ptp(np.log(ratio)) < 1e-9:
-            return values
-        changed = np.maximum(values, 1.0) * ratio
-        return changed * (values.sum() / changed.sum())
+        changed = np.ptp(np.log(self.ledger.prior / np.asarray(self.ledger.entries[0].prior))) > 1e-9
+        return self.ledger.prior * values.sum() if changed and not force else values
 
 
 def trained_prior(finished: FinishedModel, counts_file: str | None = None) -> TrainedPrior:

@@ -118,7 +118,14 @@ def test_scores_of_the_losss_own_can_be_diagnosed_but_not_shifted(kind: str, tmp
     facts = HeadFacts(**store.manifest['identity']['head'])
     assert facts.own_scores and facts.use_sigmoid
     assert diagnose_outputs(store, None, '')['task'] == 'detection'
-    assert fit_outputs(store, None, None, CalibrateOptions('threshold', folds=3))[1] is None
+    fitted, _ = fit_outputs(store, None, None, CalibrateOptions('threshold', folds=3))
+    least = fitted.calibration.thresholds
+    remove = attach_logit_map(run.model, fitted.calibration, 'test')
+    for _, sample in run.outputs(range(6), 0):
+        assert least is not None
+        assert all(s >= least[c] for s, c in zip(sample.pred_instances.scores, sample.pred_instances.labels))
+    for undo in remove:
+        undo()
     with pytest.raises(UnknownHeadError, match='temperature cannot be fitted'):
         fit_outputs(store, None, None, CalibrateOptions('temperature', folds=3))
 

@@ -12,9 +12,10 @@ import torch
 
 from imbdense.core.inference import identity_calibration
 from imbdense.core.inference.fit_segmentation import fold_tables
-from imbdense.core.stats import DoubleCorrectionError
-from imbdense.mm.inference.calibrate import CalibrateOptions, calibration_file, exact_score, fit_outputs
+from imbdense.core.stats import ClassCounts, DoubleCorrectionError, PriorLedger
+from imbdense.mm.inference.calibrate import CalibrateOptions, calibration_file, exact_score, fit_outputs, refuse_double
 from imbdense.mm.inference.finished_model import load_finished
+from imbdense.mm.inference.methods import strength_method
 from imbdense.mm.inference.pixel_records import pixel_record, read_sample, segmentor_facts
 from imbdense.mm.inference.run_prior import TrainedPrior, object_centres, trained_prior
 from imbdense.mm.inference.save_outputs import save_outputs, spread
@@ -82,6 +83,26 @@ def test_a_balanced_model_is_refused_unless_forced(tmp_path: Path) -> None:
     assert bare.ledger.entries[-1].source == 'BalancedSoftmaxLoss'
 
 
+def balanced_prior() -> TrainedPrior:
+    """A detector trained with balanced softmax; one class without a sample."""
+    counts = ClassCounts(CLASSES, instances=np.array([900, 90, 0]), images=np.array([50, 20, 0]))
+    ledger = PriorLedger(CLASSES, counts.instances)
+    ledger.apply('BalancedSoftmaxLoss', 'loss', -np.log(np.maximum(counts.instances, 1)))
+    return TrainedPrior(ledger, counts)
+
+
+def test_norcal_on_a_balanced_model_is_refused_unless_forced() -> None:
+    prior = balanced_prior()
+    options: dict[str, Any] = {'detection': True, 'use_sigmoid': False}
+    method = strength_method('norcal', prior, None, **options)
+    with pytest.raises(DoubleCorrectionError, match='nothing is left to correct, BalancedSoftmaxLoss already did'):
+        refuse_double(prior.ledger, method, force=False)
+    forced = strength_method('norcal', prior, None, force=True, **options)
+    refuse_double(prior.ledger, forced, force=True)
+    assert forced.make(1.0).parameters['counts'] == [50, 20, 0]  # images, as in the paper
+    assert prior.empty == ['mast'] and np.isfinite(forced.make(1.0).shift).all()
+
+
 def test_norcal_is_for_detectors_and_objectives_for_their_task(plain: tuple[Any, Path, Path]) -> None:
     cfg, checkpoint, folder = plain
     finished = load_finished(cfg, checkpoint, device='cpu')
@@ -105,8 +126,6 @@ def test_partly_corrected_counts_keep_their_sum(plain: tuple[Any, Path, Path]) -
 
 
 def test_counts_of_other_classes_are_refused(plain: tuple[Any, Path, Path], tmp_path: Path) -> None:
-    from imbdense.core.stats import ClassCounts
-
     cfg, checkpoint, _ = plain
     file = tmp_path / 'class_counts.json'
     file.write_text(ClassCounts(('a', 'b'), pixels=np.array([1, 2])).to_json())
