@@ -39,7 +39,7 @@ class TrainedPrior:
         return [name for name, value in zip(self.counts.classes, values.tolist()) if value == 0]
 
     def effective_counts(self, unit: str | None = None, *, force: bool = False) -> NDArray[np.float64]:
-        """(C,) the training counts, as long as nothing corrected them (or with ``force``); else their sum, distributed as
+        """(C,) the training counts, if nothing corrected them (or with ``force``); else their sum, distributed as
         the prior that the model encodes."""
         values = self.counts.of(unit or default_unit(self.counts)).astype(np.float64)
         changed = np.ptp(np.log(self.ledger.prior / np.asarray(self.ledger.entries[0].prior))) > 1e-9
