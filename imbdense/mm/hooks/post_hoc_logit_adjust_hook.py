@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from torch import Tensor
 
 from imbdense.core.checks import check_counts, check_number
 from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger, class_prior
 from imbdense.mm.class_counts import ClassCountsSource, default_unit, load_class_counts
-from imbdense.mm.logit_attachment import attach_logit_map
-from imbdense.mm.prior import HUB_LEDGER, declared_ledger
+from imbdense.mm.hooks.test_time_hook import TestTimeHook
 from imbdense.registry import HOOKS
 
 
 @HOOKS.register_module()
-class PostHocLogitAdjustHook(Hook):
+class PostHocLogitAdjustHook(TestTimeHook):
     """Shift the logits at validation and test towards another class prior, without training.
 
     ``z_c <- z_c + tau * (log q_c - log pi_c)`` with pi the prior the model encodes (the last entry of the ledger) and
@@ -57,70 +53,34 @@ class PostHocLogitAdjustHook(Hook):
         class_counts: ClassCountsSource | None = None,
         force: bool = False,
     ) -> None:
+        super().__init__(force)
         name = 'PostHocLogitAdjustHook'
         self.tau = check_number('tau', tau, low=0.0, owner=name)
         self.target_prior = None if target_prior is None else check_counts(
             target_prior, name='target_prior', owner=name
         ).numpy()
         self.class_counts = class_counts
-        self.force = bool(force)
-        self._loaded: PriorLedger | None = None
-        self._remove: list[Callable[[], None]] = []
 
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Remember what training did."""
-        self._loaded = declared_ledger(checkpoint)
-
-    def before_val(self, runner: Any) -> None:
-        """Put the shift in place."""
-        self._install(runner, runner.val_dataloader)
-
-    def after_val(self, runner: Any) -> None:
-        """Take it away."""
-        self.remove()
-
-    def before_test(self, runner: Any) -> None:
-        """Put the shift in place."""
-        self._install(runner, runner.test_dataloader)
-
-    def after_test(self, runner: Any) -> None:
-        """Take it away."""
-        self.remove()
-
-    def remove(self) -> None:
-        """Undo everything this hook attached to the model; safe to call twice."""
-        while self._remove:
-            self._remove.pop()()
-
-    def _install(self, runner: Any, loader: Any) -> None:
-        """Find the prior, refuse a double correction, attach the shift."""
-        self.remove()
-        model = runner.model
-        while hasattr(model, 'module'):
-            model = model.module
-        ledger = self._ledger(runner, model, loader)
+    def calibration(self, runner: Any, model: Any, dataset: Any, ledger: PriorLedger | None) -> LogitCalibration:
+        """Find the prior, refuse a double correction, return the shift (centred for detectors)."""
+        ledger = self._made_ledger(model, dataset) if ledger is None else ledger
         assumed = None if self.class_counts is None else self._given_counts()
         prior = ledger.prior if assumed is None else class_prior(assumed)
         shift = PriorLedger(ledger.classes, prior).residual(self.target_prior, self.tau)
         ledger.apply('PostHocLogitAdjustHook', 'post_hoc', shift, assumed=assumed, force=self.force)
-        centred = shift - float((prior * shift).sum())
-        self._remove = attach_shift(model, torch.as_tensor(shift), torch.as_tensor(centred))
         MMLogger.get_current_instance().info(f'PostHocLogitAdjustHook: prior with the shift\n{ledger.describe()}')
+        used = shift if hasattr(model, 'decode_head') else shift - float((prior * shift).sum())
+        return LogitCalibration('logit-adjust', tuple(used.tolist()), parameters={'tau': self.tau})
 
-    def _ledger(self, runner: Any, model: Any, loader: Any) -> PriorLedger:
-        """A copy of the run's ledger; else one made of ``class_counts`` and of what the losses say they correct."""
-        stored = runner.message_hub.runtime_info.get(HUB_LEDGER)
-        if stored is not None:
-            return PriorLedger.from_dict(stored)
-        if self._loaded is not None:
-            return PriorLedger.from_dict(self._loaded.to_dict())
+    def _made_ledger(self, model: Any, dataset: Any) -> PriorLedger:
+        """Without one in the checkpoint: made of ``class_counts`` and of what the losses say they correct."""
         if self.class_counts is None:
             raise ValueError(
                 'PostHocLogitAdjustHook: the checkpoint holds no class prior, because it was trained without '
                 'imbdense.ClassCountHook. Give class_counts: the path that `imbdense stats CONFIG` prints, or a list.'
             )
         counts = self._given_counts()
-        names = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes') or range(counts.size)
+        names = (getattr(dataset, 'metainfo', None) or {}).get('classes') or range(counts.size)
         ledger = PriorLedger([str(name) for name in names], counts)
         for module in model.modules():
             if callable(getattr(module, 'declare_correction', None)):
@@ -133,11 +93,3 @@ class PostHocLogitAdjustHook(Hook):
             return check_counts(self.class_counts, owner='PostHocLogitAdjustHook').numpy()
         stored = load_class_counts(self.class_counts, 'PostHocLogitAdjustHook')
         return stored.of(default_unit(stored)).astype(np.float64)
-
-
-def attach_shift(model: Any, shift: Tensor, centred: Tensor) -> list[Callable[[], None]]:
-    """Make ``model`` add the shift (segmentors) or the centred shift (detectors) to its logits when it is not
-    training; return the functions that undo it. Errors: see :func:`imbdense.mm.logit_attachment.attach_logit_map`."""
-    used = shift if hasattr(model, 'decode_head') else centred
-    owner = 'PostHocLogitAdjustHook'
-    return attach_logit_map(model, LogitCalibration(owner, tuple(used.tolist())), owner)

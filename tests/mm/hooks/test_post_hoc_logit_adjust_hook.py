@@ -11,13 +11,22 @@ import torch
 
 pytest.importorskip('mmseg')
 
+from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import DoubleCorrectionError
-from imbdense.mm.hooks.post_hoc_logit_adjust_hook import PostHocLogitAdjustHook, attach_shift
+from imbdense.mm.hooks.post_hoc_logit_adjust_hook import PostHocLogitAdjustHook
+from imbdense.mm.logit_attachment import attach_logit_map
 from tests.mm.hooks.tiny_run import runner, write_dataset
 
 COUNTS = [4024.0, 384.0, 8.0]
 POST_HOC = {'type': 'imbdense.PostHocLogitAdjustHook'}
 CE = {'type': 'CrossEntropyLoss', 'use_sigmoid': False}
+
+
+def attach_shift(model, shift, centred):
+    """Segmentors get the shift, detectors the centred one, as the hook does."""
+    used = shift if hasattr(model, 'decode_head') else centred
+    return attach_logit_map(model, LogitCalibration('logit-adjust', tuple(used.tolist())), 'PostHocLogitAdjustHook')
+
 
 
 @pytest.fixture(scope='module')
