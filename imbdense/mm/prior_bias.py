@@ -76,9 +76,9 @@ def _class_bias(layer: ClassLayer, start: Start, per_class: bool) -> Tensor:
     sigmoid = bool(getattr(loss, 'use_sigmoid', False))
     if isinstance(start, float):
         return _given(layer, start, classes, sigmoid)
-    found = torch.as_tensor(start.foreground, dtype=torch.float64)
+    found, background = _matched(layer.head, start)
     shift, weight = loss_terms(loss, found, classes if sigmoid else classes + 1)
-    foreground, background = found * weight[:classes], float(start.background)
+    foreground = found * weight[:classes]
     if sigmoid and per_class:
         bias = per_class_sigmoid_bias(foreground, background)
     elif sigmoid:
@@ -88,6 +88,18 @@ def _class_bias(layer: ClassLayer, start: Start, per_class: bool) -> Tensor:
     else:
         bias = shared_softmax_bias(float(foreground.sum()), background * float(weight[-1]), classes)
     return bias - shift
+
+
+def _matched(head: Any, counts: AssignedCounts) -> tuple[Tensor, float]:
+    """(C,) foreground and the background of a head, where an object may be answered by several queries.
+
+    ``FrequencyHungarianAssigner.matches`` tells by how many, once it knows the classes.
+    """
+    found = torch.as_tensor(counts.foreground, dtype=torch.float64)
+    matches = getattr(getattr(head, 'assigner', None), 'matches', None)
+    if callable(matches):
+        found = found * torch.as_tensor(matches(), dtype=torch.float64)
+    return found, max(float(counts.total) - float(found.sum()), 0.0)
 
 
 def _given(layer: ClassLayer, prior: float, classes: int, sigmoid: bool) -> Tensor:

@@ -136,14 +136,14 @@ def _share(
         if image is None:  # training takes another image instead
             continue
         tables['images'] += 1
-        with seeded_generators(seed, position, 1):
-            for number, counted in enumerate(heads):
+        for number, counted in enumerate(heads):
+            with seeded_generators(seed, position, 1):  # the same draws whichever other heads are counted
                 counts = counted.counter.count(image)
-                foreground, everything = counts[:, :-1].sum(1), counts.sum(1)
-                tables[f'{number}.totals'] += counts
-                tables[f'{number}.moments'] += np.stack(
-                    [foreground * foreground, foreground * everything, everything * everything], axis=1
-                )
+            foreground, everything = counts[:, :-1].sum(1), counts.sum(1)
+            tables[f'{number}.totals'] += counts
+            tables[f'{number}.moments'] += np.stack(
+                [foreground * foreground, foreground * everything, everything * everything], axis=1
+            )
     return tables
 
 

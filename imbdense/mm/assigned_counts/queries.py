@@ -14,7 +14,8 @@ class QueryCounter:
     """Counts queries: those matched to an object, by its class, and the rest.
 
     Whom the matching chooses depends on the predictions, how many it chooses does not: the objects of the image, or
-    all queries where there are more objects. The denoising queries of DINO, half of which are objects, are left out.
+    all queries where there are more objects. The denoising queries of DINO, half of which are objects, are left out,
+    and so are the repeated matches of ``FrequencyHungarianAssigner``, which the bias takes into account.
 
     Args:
         queries: per image.

@@ -182,6 +182,38 @@ def test_query_heads(root: Path) -> None:
             assert bias.softmax(0)[3].item() == pytest.approx(weighed / (found.num_foreground + weighed))
 
 
+def test_rare_objects_that_several_queries_answer() -> None:
+    from types import SimpleNamespace
+
+    model = query_model(sigmoid=True)
+    model.bbox_head.assigner = SimpleNamespace(matches=lambda: np.array([1, 1, 4]))
+    counts = AssignedCounts(cases.CLASSES, [24, 10, 2], 164)
+    values = start_biases(find_class_layers(model)[0], counts, per_class=True)
+    prior = values['bbox_head.cls_branches.0.bias'].sigmoid()
+    assert prior.tolist() == pytest.approx([25 / 203, 11 / 203, 9 / 203])
+
+
+@pytest.mark.parametrize('kind', ['retinanet', 'atss', 'fcos', 'fovea', 'yolov3', 'two_stage'])
+def test_heads_that_learn_from_all_samples(kind: str, root: Path, tmp_path: Path) -> None:
+    """The sampling-free heads are counted as the hosts' they derive from; YOLOv3 then has no objectness."""
+    every = {'sampler': {'type': 'PseudoSampler'}}
+    config = cases.two_stage(sampler=every['sampler']) if kind == 'two_stage' else getattr(cases, kind)()
+    path = 'roi_head.bbox_head' if kind == 'two_stage' else 'bbox_head'
+    plain = counts_of(started(root, tmp_path / 'a', config.copy()), path)
+    if kind == 'two_stage':
+        config.train_cfg.rpn.update(every)
+        config.rpn_head.type = 'imbdense.SamplingFreeRPNHead'
+        config.roi_head.bbox_head.type = 'imbdense.SamplingFreeBBoxHead'
+    else:
+        config.bbox_head.type = f'imbdense.SamplingFree{config.bbox_head.type}'
+    run = started(root, tmp_path / 'b', config, hooks=[{**HOOK, 'per_class': kind == 'yolov3'}])
+    found = counts_of(run, path)
+    assert found.foreground.tolist() == plain.foreground.tolist() and found.background == plain.background
+    if kind == 'yolov3':
+        cells = run.model.bbox_head.convs_pred[0].bias.view(2, 7)[:, 4:].sigmoid()
+        assert cells[1].tolist() == pytest.approx((found.foreground + 1) / (found.total + 3), rel=1e-4)
+
+
 def test_one_class_of_every_form() -> None:
     from types import SimpleNamespace
 
