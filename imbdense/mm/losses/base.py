@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from imbdense.core.checks import check_choice, check_number
 from imbdense.core.losses import shifted_cross_entropy
 from imbdense.core.reduction import NORMALIZERS, REDUCTIONS
+from imbdense.mm.losses.late_statistics import LateStatistics
 
 loss_arguments = dataclass(eq=False, repr=False, kw_only=True)
 """Class decorator of every loss: its annotated fields are the keyword arguments of the constructor.
@@ -52,7 +53,7 @@ class LossCall:
 
 
 @loss_arguments
-class DenseLoss(nn.Module, ABC):
+class DenseLoss(LateStatistics, ABC):
     """Base of the losses: names, weights and the resolution of what a head passes to ``forward``.
 
     Args:

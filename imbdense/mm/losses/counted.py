@@ -67,7 +67,6 @@ class CountedLoss(DenseLoss):
             self._warn_of_empty(self._given)
         self._bound: Tensor | None = None
         self._cache: dict[tuple[Any, ...], Any] = {}
-        self.running: RunningClassStats | None = None
 
     @abstractmethod
     def log_change(self, counts: Tensor) -> Tensor:
@@ -212,13 +211,13 @@ class CountedLoss(DenseLoss):
             raise ValueError(
                 f'{type(self).__name__} can not count soft targets; give class_counts, or use ClassCountHook.'
             )
-        if self.running is None:
-            self.running = RunningClassStats(values).to(target.device)
-            self.running.train(self.training)
-        before = self.running.counts.clone()
-        self.running.update(target, ignore_index)
+        running = self.late_on('running', target.device)
+        if running is None:
+            running = self.keep_late('running', RunningClassStats(values).to(target.device))
+        before = running.counts.clone()
+        running.update(target, ignore_index)
         seen = (before.sum() > 0).to(before.dtype)
-        return before * seen + self.running.counts * (1 - seen)
+        return before * seen + running.counts * (1 - seen)
 
     def keeps_counting(self) -> bool:
         """Whether running counts are used; if not, those of a checkpoint are dropped."""
@@ -235,13 +234,15 @@ class CountedLoss(DenseLoss):
             return self.background
         return call.from_detection_head
 
+    @property
+    def running(self) -> RunningClassStats | None:
+        """The labels counted so far; ``None`` before the first step, and where the counts are known."""
+        return self.late('running')
+
+    def make_late(self, name: str, state: dict[str, Tensor]) -> RunningClassStats | None:
+        """Running counts of the size in the checkpoint, unless the counts are known."""
+        return RunningClassStats(state['counts'].numel()) if self.keeps_counting() else None
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
-        """Make the running counts when the checkpoint holds some (their size is only known at the first step)."""
-        key = f'{prefix}running.counts'
-        if key in state_dict and self.running is None:
-            if self.keeps_counting():
-                self.running = RunningClassStats(state_dict[key].numel())
-                self.running.train(self.training)
-            else:
-                del state_dict[key]
+        self.restore_late('running', state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -20,9 +20,10 @@ class GatheringLoss(DenseLoss, DetectionScores):
     They are not class counts, so nothing is declared to the :class:`~imbdense.core.stats.PriorLedger`.
     """
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.stats: nn.Module | None = None
+    @property
+    def stats(self) -> Any:
+        """The statistics; ``None`` before the number of classes is known."""
+        return self.late('stats')
 
     @abstractmethod
     def make_stats(self, classes: int) -> nn.Module:
@@ -30,21 +31,19 @@ class GatheringLoss(DenseLoss, DetectionScores):
 
     def stats_for(self, classes: int, pred: Tensor) -> Any:
         """The statistics on the device of ``pred``; made at the first call."""
-        if self.stats is None:
-            self.stats = self.make_stats(classes).to(pred.device)
-            self.stats.train(self.training)
-        return self.stats
+        stats = self.late_on('stats', pred.device)
+        return stats if stats is not None else self.keep_late('stats', self.make_stats(classes).to(pred.device))
 
     def get_cls_channels(self, num_classes: int) -> int:
         """Number of logits per box for C classes; from here on their number is known."""
         if self.stats is None:
-            self.stats = self.make_stats(num_classes)
+            self.keep_late('stats', self.make_stats(num_classes))
         return super().get_cls_channels(num_classes)
 
+    def make_late(self, name: str, state: dict[str, Tensor]) -> nn.Module:
+        """Statistics of the size in the checkpoint."""
+        return self.make_stats(next(iter(state.values())).shape[0])
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
-        """Make the statistics when the checkpoint holds some."""
-        stored = [value for key, value in state_dict.items() if key.startswith(f'{prefix}stats.')]
-        if stored and self.stats is None:
-            self.stats = self.make_stats(stored[0].shape[0])
-            self.stats.train(self.training)
+        self.restore_late('stats', state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
