@@ -42,16 +42,13 @@ def relative_accuracy(scores: Scores, suite: str, row: str, baseline: str, key: 
     """seed -> A_t / max(A_v, A_b): how much of what balanced data would have given is reached (long-tail survey).
 
     A_t is the row on the imbalanced data, A_v the plain baseline and A_b the row itself on balanced data of the same
-    size. Rows refused on balanced data (nothing to correct) have A_v alone.
+    size, both as means over their seeds: a single seed that fails on balanced data would rule the ratio. Rows refused
+    on balanced data (nothing to correct) have A_v alone.
     """
     own, plain = values_of(scores, suite, row, key), values_of(scores, BALANCED, baseline, key)
     balanced = values_of(scores, BALANCED, row, key)
-    found = {}
-    for seed in own.keys() & plain.keys():
-        best = max(plain[seed], balanced.get(seed, -math.inf))
-        if best > 0:
-            found[seed] = own[seed] / best
-    return found
+    best = max((float(np.mean(list(part.values()))) for part in (plain, balanced) if part), default=0.0)
+    return {seed: value / best for seed, value in own.items()} if best > 0 else {}
 
 
 def sign_test(differences: Sequence[float]) -> float:
