@@ -78,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
     failed += run_all(trained, configs_dir(), jobs=args.jobs, report=print)
     if rank == 0:
         page = imbalance_page(size, suites, [*trainings, *tests])
-        print(page)
         if args.markdown:
             atomic_write_text(args.markdown, page)
         if args.figure:
             from imbdense.benchmark.imbalance_figure import draw_imbalance
 
             draw_imbalance(suites, [*trainings, *tests], args.figure)
+        print(page)
     return 1 if failed else 0
 
 
