@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     'prepare': 'bring a public data set into the layout of the configs',
     'calibrate': 'fit NorCal, logit adjustment, thresholds or a temperature of a finished model',
     'diagnose': 'where a finished model loses its rare classes, and what mends it',
+    'convert': 'another checkpoint of a finished one: tau-normalised classifier',
     'report': 'one HTML file about one or several work dirs',
     'benchmark': 'speed against named peers, and the proof runs on real data',
     'list': 'every component with its purpose, tasks and card',
