@@ -26,7 +26,7 @@ VERBS: dict[str, str] = {
     'diagnose': 'where a finished model loses its rare classes, and what mends it',
     'convert': 'another checkpoint of a finished one: tau-normalised classifier',
     'report': 'one HTML file about one or several work dirs',
-    'benchmark': 'speed against named peers, and the proof runs on real data',
+    'benchmark': 'speed against named peers, proof runs on real data, the imbalance grid',
     'list': 'every component with its purpose, tasks and card',
     'doctor': 'what is installed, what works, how to mend the rest',
 }
