@@ -65,19 +65,13 @@ def paco_loss(
             f'{tuple(features.shape)}, {tuple(labels.shape)} and {tuple(logits.shape)}.'
         )
     safe, valid = split_ignored(features.new_empty(features.shape[0], classes), labels, ignore_index, owner=owner)
-    vectors, scores = full_precision(features), full_precision(logits)
+    scores = full_precision(logits)
     if class_counts is not None:
         prior = check_counts(class_counts, owner=owner).to(scores)
         scores = scores + torch.log(prior / prior.sum() + 1e-9)
-    with torch.autocast(vectors.device.type, enabled=False):
-        pairs = vectors[:anchors] @ vectors.t() / temperature
-    columns = torch.cat([scores / logit_temperature, pairs], 1)
-    columns = columns - columns.detach().amax(1, keepdim=True)
-
     partner = valid.unsqueeze(0).repeat(anchors, 1)
     partner[:, :anchors].fill_diagonal_(False)
-    share = torch.cat([torch.ones_like(scores), gamma * partner.to(scores.dtype)], 1)
-    log_p = columns - torch.log((columns.exp() * share).sum(1, keepdim=True) + 1e-12)
+    log_p = _log_probability(full_precision(features), scores / logit_temperature, partner, temperature, gamma)
 
     same = partner & (safe.unsqueeze(0) == safe[:anchors].unsqueeze(1))
     own = torch.full_like(scores, smoothing / max(classes - 1, 1))
@@ -87,3 +81,13 @@ def paco_loss(
     return reduce_loss(
         loss, valid=valid[:anchors], weight=weight, normalizer='valid', avg_factor=avg_factor, reduction=reduction
     )
+
+
+def _log_probability(vectors: Tensor, scores: Tensor, partner: Tensor, temperature: float, gamma: float) -> Tensor:
+    """log p of the C class columns and the M feature columns, (B, C + M); ``partner`` says which features count."""
+    with torch.autocast(vectors.device.type, enabled=False):
+        pairs = vectors[: len(scores)] @ vectors.t() / temperature
+    columns = torch.cat([scores, pairs], 1)
+    columns = columns - columns.detach().amax(1, keepdim=True)
+    share = torch.cat([torch.ones_like(scores), gamma * partner.to(scores.dtype)], 1)
+    return columns - torch.log((columns.exp() * share).sum(1, keepdim=True) + 1e-12)
