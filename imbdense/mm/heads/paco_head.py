@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mmengine.registry import MODELS as HOST_MODELS
 from torch import Tensor
 
 from imbdense.mm.heads.sampled_feature_head import SampledFeatureHead
@@ -19,29 +16,15 @@ class PaCoHead(SampledFeatureHead):
     draw and :class:`imbdense.mm.losses.paco.PaCoLoss` for the loss. Parameters: a two-layer projection and a linear
     classifier on the chosen feature map; neither is used at test time.
 
+    The pixels are drawn nearly class-balanced, so by default the prior term is off and the smoothing on (GPaCo).
+
     Args:
-        loss_contrast: config of the loss. The pixels are drawn nearly class-balanced, so the prior term is off by
-            default and the smoothing is on (GPaCo).
         others: see :class:`SampledFeatureHead`.
     """
 
     card = 'contrastive'
     tasks = ('segmentation',)
-
-    def __init__(
-        self,
-        in_channels: int = 256,
-        num_classes: int = 2,
-        channels: int = 128,
-        in_index: int = -1,
-        loss_contrast: dict[str, Any] | None = None,
-        per_class: int = 64,
-        most: int = 2048,
-        ignore_index: int = 255,
-    ) -> None:
-        super().__init__(in_channels, channels, num_classes, in_index, per_class, most, ignore_index)
-        default = {'type': 'imbdense.PaCoLoss', 'prior': False, 'smoothing': 0.1}
-        self.loss_contrast = HOST_MODELS.build(default if loss_contrast is None else dict(loss_contrast))
+    default_loss = {'type': 'imbdense.PaCoLoss', 'prior': False, 'smoothing': 0.1}
 
     def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """One term: class logits and pairs in one softmax."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
+from mmengine.registry import MODELS as HOST_MODELS
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer
@@ -25,22 +26,26 @@ class SampledFeatureHead(BaseModule):
 
     Args:
         in_channels: channels of the feature map.
-        channels: dimensions of the embedding.
         num_classes: C.
+        channels: dimensions of the embedding.
         in_index: which feature map of the backbone or neck.
+        loss_contrast: config of the loss; ``None`` = the ``default_loss`` of the class.
         per_class, most: pixels drawn, of each class and in all.
         ignore_index: label value that counts nothing.
     """
 
+    default_loss: ClassVar[dict[str, Any]]
+
     def __init__(
         self,
-        in_channels: int,
-        channels: int,
-        num_classes: int,
-        in_index: int,
-        per_class: int,
-        most: int,
-        ignore_index: int,
+        in_channels: int = 256,
+        num_classes: int = 2,
+        channels: int = 128,
+        in_index: int = -1,
+        loss_contrast: dict[str, Any] | None = None,
+        per_class: int = 64,
+        most: int = 2048,
+        ignore_index: int = 255,
     ) -> None:
         super().__init__()
         owner = type(self).__name__
@@ -53,6 +58,7 @@ class SampledFeatureHead(BaseModule):
             nn.Linear(in_channels, in_channels), nn.ReLU(inplace=True), nn.Linear(in_channels, channels)
         )
         self.classifier = nn.Linear(in_channels, num_classes)
+        self.loss_contrast = HOST_MODELS.build(dict(self.default_loss if loss_contrast is None else loss_contrast))
 
     @abstractmethod
     def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
