@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--post-hoc', nargs='+', choices=list(POST_HOCS), help='instead of those of the size')
     parser.add_argument('--ratios', nargs='*', type=int, help='imbalance ratios of the scenes, above 1')
     parser.add_argument('--real', nargs='*', choices=list(REAL), help='real data sets')
-    parser.add_argument('--iterations', type=int, help='of each training')
+    parser.add_argument('--iterations', type=int, help='of each training, instead of those of the size')
     parser.add_argument('--seeds', nargs='+', type=int, help='seeds (default: 0 to the number of the size)')
     parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time, per rank')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/imbalance'), help='where the runs live')
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     trainings = plan(suites, args.seeds or list(range(size.seeds)), args.work_dir)
     tests = evaluations(trainings, size.post_hocs)
     if args.dry_run:
-        print(f'{len(trainings)} trainings of {size.iterations} iterations, {len(tests)} tests of finished trainings:')
+        print(f'{len(trainings)} trainings, {len(tests)} tests of finished trainings:')
         for suite in suites:
             print(f'  {suite.name}: {", ".join(method.name for method in suite.methods)}')
         return 0

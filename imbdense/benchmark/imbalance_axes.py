@@ -64,7 +64,7 @@ class Size:
         samplings, losses, post_hocs: names of the axes' points.
         ratios: imbalance ratios of the generated scenes; 1 (balanced objects) is always added, for relative accuracy.
         real: names of real sets, of :data:`REAL`.
-        iterations: of each training.
+        iterations: of each training; ``None`` = those that the suites have in `imbdense benchmark proof` (200 to 400).
         seeds: how many.
     """
 
@@ -73,7 +73,7 @@ class Size:
     post_hocs: tuple[str, ...]
     ratios: tuple[int, ...]
     real: tuple[str, ...]
-    iterations: int
+    iterations: int | None
     seeds: int
 
 
@@ -82,7 +82,7 @@ SIZES: dict[str, Size] = {
     'laptop': Size(
         ('natural', 'class_aware'),
         ('ce', 'weighted_ce', 'balanced_softmax', 'logit_adjust_dice', 'logit_adjust_lovasz'),
-        ('none', 'shift'), (100,), ('dsb2018_nuclei',), 150, 3,
+        ('none', 'shift'), (100,), ('dsb2018_nuclei',), None, 3,
     ),
     'full': Size(
         tuple(SAMPLINGS), tuple(LOSSES), tuple(POST_HOCS), (10, 100, 1000), REAL, 2000, 5,
@@ -124,14 +124,19 @@ def real_suite(name: str, size: Size) -> Suite:
 
 def _sized(suite: Suite, size: Size, lines: Mapping[str, Any], name: str) -> Suite:
     """``suite`` with the methods and the number of iterations of ``size``."""
-    warm_up = min(50, size.iterations // 5)
-    schedule = {
-        'train_cfg.max_iters': size.iterations, 'train_cfg.val_interval': size.iterations,
-        'param_scheduler.0.end': warm_up, 'param_scheduler.1.begin': warm_up,
-        'param_scheduler.1.end': size.iterations, 'param_scheduler.1.T_max': size.iterations - warm_up,
-    }
     lines_of_losses = DETECTION_LOSSES if suite.config.startswith('detection/') else LOSSES
-    return replace(
-        suite, name=name, methods=methods(size.samplings, size.losses, lines_of_losses), lines={**lines, **schedule},
-        note=re.sub(r'\d+ iterations', f'{size.iterations} iterations', suite.note),
-    )
+    suite = replace(
+        suite, name=name, methods=methods(size.samplings, size.losses, lines_of_losses), lines=dict(lines))
+    return suite if size.iterations is None else _with_iterations(suite, size.iterations)
+
+
+def _with_iterations(suite: Suite, iterations: int) -> Suite:
+    """``suite`` with its schedule stretched to ``iterations``."""
+    warm_up = min(50, iterations // 5)
+    schedule = {
+        'train_cfg.max_iters': iterations, 'train_cfg.val_interval': iterations,
+        'param_scheduler.0.end': warm_up, 'param_scheduler.1.begin': warm_up,
+        'param_scheduler.1.end': iterations, 'param_scheduler.1.T_max': iterations - warm_up,
+    }
+    note = re.sub(r'\d+ iterations', f'{iterations} iterations', suite.note)
+    return replace(suite, lines={**suite.lines, **schedule}, note=note)

@@ -40,7 +40,7 @@ def imbalance_page(size: Size, suites: Sequence[Suite], runs: Sequence[Run]) -> 
         '',
         'Regenerate with `imbdense benchmark imbalance --markdown docs/benchmarks/imbalance.md --figure',
         'docs/images/imbalance.png` (resumable; `--size full` for a GPU box, torchrun, SLURM). Data, model, schedule',
-        f'and iterations ({size.iterations}) are the same in every row. Mean ± 95 % Student-t interval over the',
+        'and iterations of a data set are the same in every row. Mean ± 95 % Student-t interval over the',
         'seeds; Δ is paired with natural+ce, seed by seed. All ratios of the scenes are validated on the same scenes,',
         'whose object classes are balanced. RA is relative accuracy: the row on imbalanced data, divided by the better',
         'of natural+ce and the row itself on balanced data of the same size. "refused": the prior ledger finds the',
