@@ -55,10 +55,10 @@ class Detector(nn.Module):
         return self.head(self.body(images.float() / 64 - 2))
 
     @torch.no_grad()
-    def detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def detect(self, image: np.ndarray, floor: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
         out = self(torch.from_numpy(image).permute(2, 0, 1)[None])[0]
         heat = out[:2].sigmoid()
-        peaks = (heat == F.max_pool2d(heat, 3, 1, 1)) & (heat >= 0.05)
+        peaks = (heat == F.max_pool2d(heat, 3, 1, 1)) & (heat >= floor)
         label, row, column = torch.nonzero(peaks, as_tuple=True)
         centre = torch.stack([column, row], dim=1) * STRIDE + STRIDE / 2
         half = out[2:, row, column].T * 4
@@ -106,9 +106,10 @@ def with_false_boxes(rng: np.random.Generator, true: np.ndarray, labels: np.ndar
 
 
 @pytest.mark.slow
-def test_false_boxes_are_rejected_and_true_ones_kept() -> None:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_false_boxes_are_rejected_and_true_ones_kept(seed: int) -> None:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
     model = trained_detector(rng)
     genuine, confirmed = [], []
     for _ in range(150):
@@ -121,6 +122,5 @@ def test_false_boxes_are_rejected_and_true_ones_kept() -> None:
         confirmed.append(accept(box_iou(found, examined.boxes), 0.5, pred_labels=found_classes, pseudo_labels=classes))
     real, kept = np.concatenate(genuine), np.concatenate(confirmed)
     assert 0.25 < (~real).mean() < 0.35
-    print(f'{real.size} pseudo-boxes, true kept {kept[real].mean():.3f}, false rejected {1 - kept[~real].mean():.3f}')
     assert kept[real].mean() >= 0.7
     assert 1 - kept[~real].mean() >= 0.7
