@@ -96,7 +96,7 @@ class MemoryEnsemble:
             higher score. Not with 'nms'.
         yaw_column: which column of the boxes is an angle in radians; it is averaged on the circle, since the mean of
             179 and -179 degrees is not 0.
-        iou: (n, D) and (m, D) boxes -> (n, m); default axis-parallel boxes x1, y1, x2, y2.
+        iou: numpy boxes (n, D) and (m, D) -> (n, m), numpy or torch; default axis-parallel boxes x1, y1, x2, y2.
 
     Raises:
         ValueError: an argument out of range.
@@ -188,7 +188,7 @@ class MemoryEnsemble:
         labels[rows] = np.where(better, other.labels, mine.labels)
         if self.average:
             boxes[rows], scores[rows] = self._mean(mine, other)
-        elif rows.size:
+        else:
             boxes[rows] = np.where(better[:, None], other.boxes, mine.boxes)
             scores[rows] = np.maximum(mine.scores, other.scores)
         return RememberedBoxes(boxes, scores, labels, old.counters)
