@@ -21,6 +21,7 @@ from imbdense.benchmark.grid import launched_rank, run_all
 from imbdense.benchmark.imbalance_axes import (
     LOSSES,
     POST_HOCS,
+    PROFILES,
     REAL,
     SAMPLINGS,
     SIZES,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--loss', nargs='+', choices=list(LOSSES), help='instead of those of the size')
     parser.add_argument('--post-hoc', nargs='+', choices=list(POST_HOCS), help='instead of those of the size')
     parser.add_argument('--ratios', nargs='*', type=int, help='imbalance ratios of the scenes, above 1')
+    parser.add_argument('--profiles', nargs='+', choices=list(PROFILES), help='class profiles of the scenes')
     parser.add_argument('--real', nargs='*', choices=list(REAL), help='real data sets')
     parser.add_argument('--iterations', type=int, help='of each training, instead of those of the size')
     parser.add_argument('--seeds', nargs='+', type=int, help='seeds (default: 0 to the number of the size)')
@@ -93,7 +95,7 @@ def chosen_size(args: argparse.Namespace) -> Size:
     size = SIZES[args.size]
     given = {
         'samplings': args.sampling, 'losses': args.loss, 'post_hocs': args.post_hoc, 'ratios': args.ratios,
-        'real': args.real, 'iterations': args.iterations,
+        'profiles': args.profiles, 'real': args.real, 'iterations': args.iterations,
     }
     size = replace(size, **{
         key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None
@@ -107,9 +109,11 @@ def chosen_size(args: argparse.Namespace) -> Size:
 
 
 def chosen_suites(size: Size) -> list[Suite]:
-    """Balanced scenes first (when there are others), then the ratios, then the real sets."""
-    ratios = sorted({1, *size.ratios}) if size.ratios else []
-    return [*(scene_suite(ratio, size) for ratio in ratios), *(real_suite(name, size) for name in size.real)]
+    """Balanced scenes first (when there are others), then every profile at every ratio, then the real sets."""
+    ratios = [ratio for ratio in sorted(set(size.ratios)) if ratio > 1]
+    scenes = [scene_suite(ratio, profile, size) for profile in size.profiles for ratio in ratios]
+    balanced = [scene_suite(1, 'exp', size)] if scenes else []
+    return [*balanced, *scenes, *(real_suite(name, size) for name in size.real)]
 
 
 def evaluations(trainings: Sequence[Run], post_hocs: Sequence[str]) -> list[Evaluation]:

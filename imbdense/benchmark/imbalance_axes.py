@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.core.sampling.subset import ImbalanceKind
 
 LOSS = 'model.decode_head.loss_decode'
 SAMPLER = 'train_dataloader.sampler'
@@ -54,6 +55,7 @@ POST_HOCS: dict[str, Mapping[str, Any]] = {
 
 
 REAL = ('dsb2018_nuclei', 'dubai_aerial', 'bccd', 'hit_uav')
+PROFILES: tuple[ImbalanceKind, ...] = get_args(ImbalanceKind)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Size:
     Attributes:
         samplings, losses, post_hocs: names of the axes' points.
         ratios: imbalance ratios of the generated scenes; 1 (balanced objects) is always added, for relative accuracy.
+        profiles: how the classes lie between the most and the least frequent one: 'exp', 'step' (half of them are
+            rare) and 'linear', as in Buda et al.
         real: names of real sets, of :data:`REAL`.
         iterations: of each training; ``None`` = those that the suites have in `imbdense benchmark proof` (200 to 400).
         seeds: how many.
@@ -72,20 +76,21 @@ class Size:
     losses: tuple[str, ...]
     post_hocs: tuple[str, ...]
     ratios: tuple[int, ...]
+    profiles: tuple[ImbalanceKind, ...]
     real: tuple[str, ...]
     iterations: int | None
     seeds: int
 
 
 SIZES: dict[str, Size] = {
-    'tiny': Size(('natural',), ('ce', 'balanced_softmax'), ('none', 'shift'), (100,), (), 20, 2),
+    'tiny': Size(('natural',), ('ce', 'balanced_softmax'), ('none', 'shift'), (100,), ('exp',), (), 20, 2),
     'laptop': Size(
         ('natural', 'class_aware'),
         ('ce', 'weighted_ce', 'balanced_softmax', 'logit_adjust_dice', 'logit_adjust_lovasz'),
-        ('none', 'shift'), (100,), ('dsb2018_nuclei',), None, 3,
+        ('none', 'shift'), (100,), ('exp',), ('dsb2018_nuclei',), None, 3,
     ),
     'full': Size(
-        tuple(SAMPLINGS), tuple(LOSSES), tuple(POST_HOCS), (10, 100, 1000), REAL, 2000, 5,
+        tuple(SAMPLINGS), tuple(LOSSES), tuple(POST_HOCS), (10, 100, 1000), PROFILES, REAL, 2000, 5,
     ),
 }
 
@@ -104,29 +109,28 @@ def methods(
     return tuple(Method(method_name(*point), {**SAMPLINGS[point[0]], **lines[point[1]]}) for point in ordered)
 
 
-def scene_suite(ratio: int, size: Size) -> Suite:
-    """Generated scenes trained at one imbalance ratio; every ratio is validated on the same, balanced scenes."""
+def scene_suite(ratio: int, profile: ImbalanceKind, size: Size) -> Suite:
+    """Generated scenes trained at one imbalance; all of them are validated on the same, balanced scenes."""
     from imbdense.benchmark.proof_suites import scenes_suite
 
-    data, balanced = scenes_suite(ratio), scenes_suite(1).data_root
+    data, balanced = scenes_suite(ratio, profile), scenes_suite(1).data_root
     lines = {
         **data.lines, 'val_dataloader.dataset.data_root': balanced, 'test_dataloader.dataset.data_root': balanced,
     }
-    return _sized(data, size, lines, f'scenes_ir{ratio}')
+    return _sized(data, size, lines)
 
 
 def real_suite(name: str, size: Size) -> Suite:
     """A small real set with its own imbalance."""
     from imbdense.benchmark.proof_suites import SUITES
 
-    return _sized(SUITES[name], size, SUITES[name].lines, name)
+    return _sized(SUITES[name], size, SUITES[name].lines)
 
 
-def _sized(suite: Suite, size: Size, lines: Mapping[str, Any], name: str) -> Suite:
+def _sized(suite: Suite, size: Size, lines: Mapping[str, Any]) -> Suite:
     """``suite`` with the methods and the number of iterations of ``size``."""
     lines_of_losses = DETECTION_LOSSES if suite.config.startswith('detection/') else LOSSES
-    suite = replace(
-        suite, name=name, methods=methods(size.samplings, size.losses, lines_of_losses), lines=dict(lines))
+    suite = replace(suite, methods=methods(size.samplings, size.losses, lines_of_losses), lines=dict(lines))
     return suite if size.iterations is None else _with_iterations(suite, size.iterations)
 
 

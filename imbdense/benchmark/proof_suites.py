@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.core.sampling.subset import ImbalanceKind, imbalance_profile
+from imbdense.data.scene.presets import PRESETS
 
 LOSS = 'model.decode_head.loss_decode'
 CLS = 'model.bbox_head.loss_cls'
@@ -102,19 +104,39 @@ def _detection(
         lines=_short(iterations), **_shared(name))
 
 
-def scenes_suite(ratio: int) -> Suite:
-    """Generated scenes of one imbalance ratio between the object classes; 1 = all alike."""
-    root = f'data/scenes_ir{ratio}'
-    dial = ('--profile', 'balanced') if ratio == 1 else ('--imbalance-ratio', str(ratio))
-    making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1', *dial, '--out', root)
+def scenes_suite(ratio: int, kind: ImbalanceKind = 'exp') -> Suite:
+    """Generated scenes of one imbalance ratio between the object classes; 1 = all alike.
+
+    'exp' stretches the preset's own long tail; 'step' (half of the classes are rare) and 'linear' keep its order of
+    the classes.
+    """
+    name = f'scenes_{"ir" if kind == "exp" else kind}{ratio}'
+    root = f'data/{name}'
+    making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1',
+              *_dial(ratio, kind), '--out', root)
     lines = {**_short(300), 'train_dataloader.batch_size': 8,
              'train_dataloader.dataset.data_root': root, 'val_dataloader.dataset.data_root': root}
     rare = ('IoU/two_wheeler', 'IoU/clutter', 'IoU/pole_sign', 'IoU/fence', 'IoU/truck')
+    shape = '' if kind == 'exp' else f' ({kind} profile)'
     return Suite(
-        f'scenes_ir{ratio}', 'benchmark/fpn_mobilenetv2_scenes_ce.py', (*SEGMENTATION_METHODS[:-1], _RARE_CROP),
+        name, 'benchmark/fpn_mobilenetv2_scenes_ce.py', (*SEGMENTATION_METHODS[:-1], _RARE_CROP),
         'mIoU', rare, ('mIoU_head', 'mIoU_medium', 'mIoU_tail'), data_root=root, prepare=making, lines=lines,
-        note=f'Generated aerial scenes, imbalance ratio {ratio} between the raw object classes, 100 training and 50 '
-             'validation images, 10 classes; MobileNetV2 pyramid, 300 iterations of 8 crops of 64 px.')
+        note=f'Generated aerial scenes, imbalance ratio {ratio} between the raw object classes{shape}, 100 training '
+             'and 50 validation images, 10 classes; MobileNetV2 pyramid, 300 iterations of 8 crops of 64 px.')
+
+
+def _dial(ratio: int, kind: ImbalanceKind) -> tuple[str, ...]:
+    """The options of `imbdense generate scenes` that set the mix of the object classes."""
+    if ratio == 1:
+        return '--profile', 'balanced'
+    if kind == 'exp':
+        return '--imbalance-ratio', str(ratio)
+    shares = PRESETS['demo'].scene.mix.profile
+    if isinstance(shares, str):
+        raise TypeError(f"the preset 'demo' must list its shares, but has the profile {shares!r}.")
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    wanted = ratio * imbalance_profile(kind, len(ranked), ratio)
+    return '--profile', ','.join(f'{name}={share:g}' for name, share in zip(ranked, wanted))
 
 
 _PYRAMID = 'MobileNetV2 (ImageNet) with a feature pyramid to stride 2, 200 iterations of 4 crops of 192 px.'

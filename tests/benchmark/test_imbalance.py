@@ -64,6 +64,22 @@ def test_options_replace_the_axes_and_keep_the_baseline():
     assert size.post_hocs == ('none', 'shift') and size.samplings == SIZES['laptop'].samplings
 
 
+def shares_asked(command):
+    """class -> share of a `generate scenes` command."""
+    text = command[command.index('--profile') + 1]
+    return {name: float(share) for name, share in (part.split('=') for part in text.split(','))}
+
+
+def test_profiles_of_the_scenes():
+    size = chosen_size(parsed('--ratios', '100', '--profiles', 'exp', 'step', 'linear', '--real'))
+    suites = {suite.name: suite for suite in chosen_suites(size)}
+    assert list(suites) == ['scenes_ir1', 'scenes_ir100', 'scenes_step100', 'scenes_linear100']
+    step, linear = (shares_asked(suites[name].prepare) for name in ('scenes_step100', 'scenes_linear100'))
+    assert list(step)[::10] == ['high_vegetation', 'bike']
+    assert list(step.values()) == [100.0] * 5 + [1.0] * 6
+    assert list(linear.values()) == pytest.approx([100 - 9.9 * rank for rank in range(11)])
+
+
 def test_relative_accuracy_by_hand(grid):
     scores = collect_scores(grid[1])
     own = relative_accuracy(scores, 'scenes_ir100', 'natural+balanced_softmax', PLAIN, 'mean')
