@@ -22,9 +22,9 @@ class FeatureGaussians(ClassFeatures):
 
     One feature alone has no variance, so such a step teaches nothing.
 
-    State: ``mean``, ``variance`` (C, D) float32 and ``observed`` (C,) int64, equal on all ranks: each step sums
-    C * (2 D + 1) float32 numbers over them (9.9 MB at C = 1203, D = 1024), as differences from the running mean, which
-    keeps the variance exact where the mean is large.
+    State: ``mean``, ``variance`` (C, D) float32 and ``observed`` (C,) int64, equal on all ranks. Each step sums
+    C * (2 D + 1) float32 numbers over them (9.9 MB at C = 1203, D = 1024), of differences from the running mean, so
+    that a large mean does not swallow the variance.
 
     Args:
         num_classes, channels: see :class:`ClassFeatures`.

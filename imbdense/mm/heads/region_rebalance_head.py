@@ -78,20 +78,34 @@ class RegionRebalanceMixin:
     # of the host:
     num_classes: int
     ignore_index: int
-    _pixels: tuple[Tensor, Tensor] | None = None
+    _seen: list[tuple[Tensor, Tensor]] | None = None
+    """While the loss is computed: features and region logits of the forward pass."""
 
     def cls_seg(self, feat: Tensor) -> Tensor:
         """Corrected pixel logits of the features (N, D, *spatial)."""
         logits = super().cls_seg(feat)  # type: ignore[misc]
         region_logits = self.regions.classifier(soft_region_means(feat, logits))
-        self._pixels = feat, region_logits
+        if self._seen is not None:
+            self._seen.append((feat, region_logits))
         return logits + self._correction(region_logits, logits.ndim)
 
+    def loss(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """What mmseg calls; arguments and result as in the host's head."""
+        self._seen = []
+        try:
+            return super().loss(*arguments, **options)  # type: ignore[misc]
+        finally:
+            self._seen = None
+
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: Any) -> dict[str, Any]:
-        """Losses of the logits without and with the correction, and of the regions."""
-        if self._pixels is None:
-            raise RuntimeError(f'{OWNER}: losses were asked for without a forward pass before.')
-        (features, region_logits), self._pixels = self._pixels, None
+        """Losses of the logits without and with the correction, and of the regions.
+
+        Raises:
+            RuntimeError: the head classified its pixels more than once, or not within :meth:`loss`.
+        """
+        if self._seen is None or len(self._seen) != 1:
+            raise RuntimeError(f'{OWNER}: {type(self).__name__}.loss has to make its pixel logits once, with cls_seg.')
+        features, region_logits = self._seen[0]
         host: Any = super()
         losses = host.loss_by_feat(seg_logits - self._correction(region_logits, seg_logits.ndim), batch_data_samples)
         corrected = host.loss_by_feat(seg_logits, batch_data_samples)
