@@ -190,18 +190,22 @@ HOSTS: dict[str, dict[str, Any]] = {
 }
 
 
-def segmentor(base: dict[str, Any] | None = None) -> Any:
-    """A UNet with the corrected head."""
-    torch.manual_seed(0)
-    return MODELS.build(ConfigDict({
+def segmentor_config(base: dict[str, Any]) -> dict[str, Any]:
+    """A UNet with ``base`` corrected."""
+    return {
         'type': 'EncoderDecoder', 'test_cfg': {'mode': 'whole'},
         'data_preprocessor': {'type': 'SegDataPreProcessor', 'size': (16, 16), 'pad_val': 0, 'seg_pad_val': 255},
         'backbone': {'type': 'UNet', 'base_channels': 8, 'num_stages': 2, 'strides': (1, 1), 'enc_num_convs': (1, 1),
                      'dec_num_convs': (1,), 'downsamples': (True,), 'enc_dilations': (1, 1), 'dec_dilations': (1,),
                      'norm_cfg': {'type': 'BN'}},
-        'decode_head': {'type': 'imbdense.RegionRebalanceHead', 'channels': 5,
-                        'base': base or {'type': 'FCNHead', **FCN}},
-    }))  # fmt: skip
+        'decode_head': {'type': 'imbdense.RegionRebalanceHead', 'channels': 5, 'base': base},
+    }  # fmt: skip
+
+
+def segmentor(base: dict[str, Any] | None = None) -> Any:
+    """The model of :func:`segmentor_config`; an FCN unless told otherwise."""
+    torch.manual_seed(0)
+    return MODELS.build(ConfigDict(segmentor_config(base or {'type': 'FCNHead', **FCN})))
 
 
 @pytest.mark.parametrize('base', HOSTS.values(), ids=HOSTS.keys())
@@ -221,3 +225,21 @@ def test_segmentors_train_and_predict(base: dict[str, Any]) -> None:
         for item in samples:
             item.set_metainfo({'img_shape': (16, 16), 'ori_shape': (16, 16), 'pad_shape': (16, 16)})
         assert model.predict(images, samples)[0].pred_sem_seg.data.shape == (1, 16, 16)
+
+
+def test_the_last_head_of_a_cascade() -> None:
+    """OCR: the corrected head gets the logits of the head before it."""
+    torch.manual_seed(0)
+    config = segmentor_config({'type': 'OCRHead', 'in_channels': 8, 'in_index': 1, 'channels': 6, 'num_classes': C,
+                               'ocr_channels': 4})
+    config |= {'type': 'CascadeEncoderDecoder', 'num_stages': 2,
+               'decode_head': [{'type': 'FCNHead', **FCN}, config['decode_head']]}
+    model = MODELS.build(ConfigDict(config)).train()
+    images, samples = torch.randn(2, 3, 16, 16), sample()[1]
+    losses = model.loss(images, samples)
+    assert {f'decode_1.{key}' for key in KEYS} <= set(losses)
+    model.parse_losses(losses)[0].backward()
+    with torch.no_grad():
+        before = model.eval()(images, mode='tensor')
+        model.decode_head[1].regions.classifier[2].bias[0] += 5
+        assert torch.allclose(model(images, mode='tensor')[:, 0], before[:, 0] + 5, atol=1e-5)
