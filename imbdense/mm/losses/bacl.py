@@ -20,14 +20,14 @@ class ForegroundClassBalanceLoss(GatheringLoss, ObjectnessScores):
 
     See :func:`imbdense.core.losses.foreground_class_balance_loss` for formula, shapes and edge cases,
     :class:`ObjectnessScores` for the channels: box heads get an objectness channel. It is the loss of BACL; the
-    hallucination of tail features in its second training stage is not part of it.
+    hallucination of features in its second training stage is that of ``imbdense.BACLBBoxHead``.
 
     State: the confusion of all samples so far (:class:`imbdense.core.stats.RunningConfusion`, C x C), equal on all
     ranks, restored on resume; a call uses the confusion before it. While deferred it is plain binary cross-entropy
     and goes on observing.
 
     Args:
-        alpha: strength of the margins, >= 0; the paper uses 0.85 (LVIS v1) and 1.
+        alpha: strength of the margins, >= 0; the released settings have 0.85, 0 = plain sigmoids.
         competitors_only: samples of a class only push down classes that score as high as it, or ``score_thr``.
         score_thr: in (0, 1).
         use_sigmoid: ``True`` in the config of a dense or query head: C channels, no objectness.
