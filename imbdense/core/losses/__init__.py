@@ -45,7 +45,6 @@ from imbdense.core.losses.prior_bias import (
     shared_softmax_bias,
 )
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
-from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
@@ -97,7 +96,6 @@ __all__ = [
     'per_class_tversky_loss',
     'prior_shift',
     'prior_to_bias',
-    'region_means',
     'reweighted_ce_loss',
     'sample_elements',
     'score_sums',

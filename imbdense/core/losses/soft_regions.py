@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imbdense.core.losses.region_means import class_pixels_per_cell
 from imbdense.core.reduction import full_precision
+from imbdense.core.regions import class_pixels_per_cell
 
 
 def soft_region_means(features: Tensor, logits: Tensor) -> Tensor:

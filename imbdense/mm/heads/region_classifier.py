@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer, check_number
 from imbdense.core.losses import shifted_cross_entropy
-from imbdense.core.stats import PriorLedger
 from imbdense.mm.losses.base import LossCall
 from imbdense.mm.losses.shifted import ShiftedLoss
 
@@ -55,7 +54,7 @@ class RegionClassifier(BaseModule):
                 f'{owner}: loss_region must be LogitAdjustLoss, BalancedSoftmaxLoss or ReweightedCELoss of imbdense, '
                 f'but is {type(self.loss_region).__name__}.'
             )
-        self.loss_region.declare_correction = _leave_ledger  # type: ignore[method-assign]
+        self.loss_region.enters_ledger = False
         self.classifier = nn.Sequential(
             nn.Linear(in_channels, channels), nn.ReLU(inplace=True), nn.Linear(channels, num_classes + self.extra)
         )
@@ -80,7 +79,3 @@ class RegionClassifier(BaseModule):
             logits, goal, shift=shift, class_weight=class_weight, owner=type(self).__name__, **options
         )
         return self.loss_region.loss_weight * loss
-
-
-def _leave_ledger(ledger: PriorLedger) -> None:
-    """In the place of ``declare_correction`` of a loss that does not act on the logits of the model."""

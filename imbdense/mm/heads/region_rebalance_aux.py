@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_choice
-from imbdense.core.losses import region_means
 from imbdense.core.losses.class_overlap import OVERLAP_GROUPS
+from imbdense.core.regions import region_means
 from imbdense.mm.heads.region_classifier import RegionClassifier
 from imbdense.registry import MODELS
 

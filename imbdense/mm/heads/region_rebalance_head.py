@@ -11,7 +11,8 @@ from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_number
-from imbdense.core.losses import region_means, soft_region_labels, soft_region_means
+from imbdense.core.losses import soft_region_labels, soft_region_means
+from imbdense.core.regions import region_means
 from imbdense.mm.heads.region_classifier import RegionClassifier
 from imbdense.registry import MODELS
 

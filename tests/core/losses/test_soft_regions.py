@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imbdense.core.losses import region_means, soft_region_labels, soft_region_means
+from imbdense.core.losses import soft_region_labels, soft_region_means
+from imbdense.core.regions import region_means
 
 
 def test_by_hand() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 import torch.distributed as dist
 
 from imbdense.core.sampling import FeatureGaussians, FeatureQueue
-from imbdense.core.sampling.feature_queue import place_in_class
 from tests.helpers.two_ranks import run_two_ranks
 
 MAKERS: dict[str, Any] = {'queue': lambda: FeatureQueue(4, 3, 5), 'gaussians': lambda: FeatureGaussians(4, 3)}
@@ -23,33 +21,6 @@ def steps(number: int = 12, most: int = 9, seed: int = 0) -> list[tuple[torch.Te
     sizes = torch.randint(0, most, (number,), generator=generator).tolist()
     return [(5 + torch.randn(n, 3, generator=generator), torch.randint(-1, 5, (n,), generator=generator))
             for n in sizes]  # fmt: skip
-
-
-def test_places_by_hand() -> None:
-    assert place_in_class(torch.tensor([2, 0, 2, 2, 1, 0])).tolist() == [0, 0, 1, 2, 0, 1]
-    assert place_in_class(torch.zeros(0, dtype=torch.int64)).tolist() == []
-
-
-def test_queue_by_hand() -> None:
-    """Size 2: the third feature of class 1 takes the place of the first; of three in one step the first two stay."""
-    queue = FeatureQueue(2, 1, 2)
-    queue.update(torch.tensor([[1.0], [2.0], [9.0]]), torch.tensor([1, 1, 2]))
-    assert queue.memory.flatten()[:4].tolist() == [0, 0, 1, 2] and queue.entered.tolist() == [0, 2]
-    queue.update(torch.tensor([[3.0]]), torch.tensor([1]))
-    assert queue.memory.flatten()[:4].tolist() == [0, 0, 3, 2] and queue.entered.tolist() == [0, 3]
-    queue.update(torch.tensor([[4.0], [5.0], [6.0]]), torch.tensor([0, 0, 0]))
-    assert queue.memory.flatten()[:4].tolist() == [4, 5, 3, 2] and queue.available().tolist() == [True, True]
-
-
-def test_queue_holds_what_a_deque_per_class_holds() -> None:
-    queue, plain = FeatureQueue(4, 3, 5), [deque(maxlen=5) for _ in range(4)]
-    for features, labels in steps(30):
-        queue.update(features, labels)
-        for klass in range(4):
-            plain[klass].extend(features[labels == klass][:5].tolist())
-    held = queue.memory[:-1].view(4, 5, 3)
-    for klass in range(4):
-        assert sorted(held[klass].tolist()) == sorted(plain[klass])
 
 
 def test_draws_of_the_queue_are_features_of_their_class_and_reach_all_of_them() -> None:
@@ -139,7 +110,7 @@ def test_shapes_that_do_not_fit_are_named(make: Any) -> None:
 
 
 @pytest.mark.parametrize(('maker', 'options', 'message'), [
-    (FeatureQueue, {'size': 0}, 'size'), (FeatureQueue, {'num_classes': 0}, 'num_classes'),
+    (FeatureQueue, {'num_classes': 0}, 'num_classes'),
     (FeatureGaussians, {'momentum': 1.5}, 'momentum'), (FeatureGaussians, {'channels': 0}, 'channels'),
 ])  # fmt: skip
 def test_bad_arguments_are_named(maker: Any, options: dict[str, Any], message: str) -> None:
@@ -204,4 +175,4 @@ def test_two_ranks_have_the_gaussians_of_the_joined_batch_and_queues_of_their_ow
         single.update(features, labels)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert all(torch.allclose(first[key], value, atol=1e-5) for key, value in single.state_dict().items())
-    assert not torch.equal(own['entered'], other['entered'])
+    assert not torch.equal(own['queue.entered'], other['queue.entered'])

@@ -107,9 +107,9 @@ def test_positive_regions_enter_with_the_input_of_the_classifier(name: str) -> N
     for fc in head.shared_fcs:
         inputs = fc(inputs).relu()
     if name == 'loce':
-        held = head.drawn_from.memory.view(-1, D)
+        held = head.drawn_from.queue.memory.view(-1, D)
         assert torch.allclose(held[:2], inputs[:2]) and torch.allclose(held[160:163], inputs[2:5])
-        assert head.drawn_from.entered.tolist() == [2, 0, 3]
+        assert head.drawn_from.queue.entered.tolist() == [2, 0, 3]
     else:
         assert torch.allclose(head.drawn_from.mean[2], inputs[2:5].mean(0), atol=1e-6)
         assert torch.allclose(head.drawn_from.variance[0], inputs[:2].var(0), atol=1e-6)

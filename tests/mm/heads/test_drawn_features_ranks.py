@@ -46,5 +46,5 @@ def test_ranks_stay_together_but_for_their_queues() -> None:
         norms = ('running_mean', 'running_var')
         differing = {key for key, value in first.items()
                      if not key.endswith(norms) and not torch.equal(value, second[key])}
-        queue = {f'roi_head.bbox_head.drawn_from.{part}' for part in ('memory', 'entered')}
+        queue = {f'roi_head.bbox_head.drawn_from.queue.{part}' for part in ('memory', 'entered')}
         assert differing == (queue if name == 'loce' else set())

@@ -58,6 +58,6 @@ def test_only_the_classifiers_learn_and_a_resumed_run_ends_the_same(name: str, t
     moved = {key for key, value in before.items() if '.stats.' not in key and not torch.equal(value, after[key])}
     assert moved and all(key.startswith(LEARNING) for key in moved)
     memory = {key: value for key, value in after.items() if '.drawn_from.' in key}
-    counter = 'entered' if name == 'LOCEBBoxHead' else 'observed'
+    counter = 'queue.entered' if name == 'LOCEBBoxHead' else 'observed'
     assert memory[f'roi_head.bbox_head.drawn_from.{counter}'].sum() > 0
     assert after.keys() == resumed.keys() and all(torch.equal(value, resumed[key]) for key, value in after.items())
