@@ -36,7 +36,7 @@ from imbdense.core.inference.shares import LEAST_LOSS
 from imbdense.core.metrics.groups import FrequencyGroups
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.calibrate import read_candidates
-from imbdense.mm.inference.detection_head import HeadFacts
+from imbdense.mm.inference.head_facts import HeadFacts
 from imbdense.mm.inference.pixel_records import read_sample
 from imbdense.mm.metrics.output import jsonable
 

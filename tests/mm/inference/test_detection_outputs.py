@@ -12,7 +12,8 @@ pytest.importorskip('mmdet.models')
 
 from imbdense.core.inference import BoxCandidates, LogitCalibration, fracal
 from imbdense.mm.inference.calibrate import CalibrateOptions, fit_outputs
-from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError, find_head, listen
+from imbdense.mm.inference.detection_head import listen
+from imbdense.mm.inference.head_facts import HeadFacts, UnknownHeadError, find_head
 from imbdense.mm.inference.diagnose import diagnose_outputs
 from imbdense.mm.inference.finished_model import FinishedModel, load_finished
 from imbdense.mm.inference.rescore import finish_detections
