@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.core.inference import BoxCandidates, LogitCalibration
+from imbdense.core.inference import BoxCandidates, ImageDetections, LogitCalibration
 from imbdense.core.inference.fit_detection import (
     DETECTION_OBJECTIVES,
     fit_detection_strength,
@@ -140,9 +140,12 @@ def _fit_detector(
     cut = {name: value for name in ('score_thr', 'max_per_img') if (value := getattr(options, name)) is not None}
     shared: dict[str, Any] = {'folds': options.folds, 'seed': options.seed}
     if strength is not None:
+        def finish(calibration: LogitCalibration) -> list[ImageDetections]:
+            return finish_all(candidates, facts, calibration, masks=masks, **cut)
+
         return fit_detection_strength(
-            lambda calibration: finish_all(candidates, facts, calibration, masks=masks, **cut), objects, facts.num_classes,
-            strength.make, strength.values, objective=objective, progress=progress, **shared,
+            finish, objects, facts.num_classes, strength.make, strength.values, objective=objective, progress=progress,
+            **shared,
         )  # fmt: skip
     if options.method == 'temperature':
         return fit_detection_temperature(candidates, facts.num_classes, facts.use_sigmoid, **shared)

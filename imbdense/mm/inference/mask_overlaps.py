@@ -65,7 +65,9 @@ def listen_masks(model: nn.Module) -> Iterator[PredictMasks]:
         roi_head.__dict__.pop('predict_mask', None)
 
 
-def mask_overlaps(candidates: BoxCandidates, truth: Sequence[Any], size: tuple[int, int], predict: PredictMasks) -> Floats:
+def mask_overlaps(
+    candidates: BoxCandidates, truth: Sequence[Any], size: tuple[int, int], predict: PredictMasks
+) -> Floats:
     """``mask_iou`` of :class:`BoxCandidates`: (P, 3) place, object, IoU.
 
     A mask lies in its box. So only a box that holds half of an object's mask can reach an IoU of 0.5 with it, and only
