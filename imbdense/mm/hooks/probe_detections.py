@@ -20,6 +20,8 @@ from imbdense.mm.inference.head_facts import find_head, gives_probabilities
 from imbdense.mm.reproducible import seeded_generators
 
 FLOOR = 1e-12
+CLASS_LOSSES = ('loss_cls', 'initial_loss_cls')
+"""Attributes of heads that hold a class loss; TOOD begins with the second."""
 
 
 class DetectionProbe:
@@ -95,7 +97,13 @@ class _LossListener(nn.Module):
             return getattr(super().__getattr__('loss'), name)
 
     def forward(self, pred: Tensor, target: Any, weight: Tensor | None = None, **options: Any) -> Tensor:
-        """Count; the value is 0, since only what comes in is of interest."""
+        """Count; the value is 0, since only what comes in is of interest.
+
+        PAA asks for the losses of its candidates, to choose among them: that is answered and not counted.
+        """
+        if options.get('reduction_override') == 'none':
+            answer: Tensor = self.loss(pred, target, weight, **options)
+            return answer
         self.called = True
         labels = labels_of(target, self.classes)
         counted = (labels >= 0) & (labels < self.classes)
@@ -138,13 +146,16 @@ def _in_place(model: Any, head: Any, listener: _LossListener) -> Iterator[None]:
     """Put the listener in the place of the loss, and leave out the mask head, for which no masks are loaded."""
     roi = getattr(model, 'roi_head', None)
     masks = getattr(roi, 'mask_head', None)
-    head.loss_cls = listener
+    owned = {name: getattr(head, name) for name in CLASS_LOSSES if isinstance(getattr(head, name, None), nn.Module)}
+    for name in owned:
+        setattr(head, name, listener)
     if masks is not None:
         roi.mask_head = None
     try:
         yield
     finally:
-        head.loss_cls = listener.loss
+        for name, loss in owned.items():
+            setattr(head, name, loss)
         if masks is not None:
             roi.mask_head = masks
 

@@ -90,7 +90,8 @@ class SegmentationProbe:
         labels, logits = labels[valid], logits[:, valid].float()
         loss = F.cross_entropy(logits.T, labels, reduction='none').double()
         hit = (logits.argmax(0) == labels).double()
-        sums = [torch.bincount(labels, weights, len(self.classes)).double() for weights in (None, loss, torch.exp(-loss), hit)]
+        parts = (None, loss, torch.exp(-loss), hit)
+        sums = [torch.bincount(labels, part, len(self.classes)).double() for part in parts]
         return torch.stack(sums).cpu().numpy()
 
 

@@ -25,7 +25,7 @@ HOOK = {'type': 'imbdense.ProgressHook', 'interval': 5, 'per_class': 2}
 COUNTS = {'type': 'imbdense.ClassCountHook'}
 HEADS: dict[str, Callable[[], ConfigDict]] = {
     'retina': cases.retinanet, 'atss': cases.atss, 'gfl': cases.gfl, 'fcos': cases.fcos, 'yolov3': cases.yolov3,
-    'faster': cases.two_stage, 'cascade': lambda: cases.two_stage(2),
+    'paa': cases.paa, 'tood': cases.tood, 'yolox': cases.yolox, 'faster': cases.two_stage, 'cascade': lambda: cases.two_stage(2),
 }  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def test_curves_of_a_run(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize('kind', HEADS)
 def test_every_kind_of_head_is_measured_and_not_disturbed(kind: str, root: Path, tmp_path: Path) -> None:
     run = runner(root, tmp_path / kind, HEADS[kind](), hooks=[])
+    run.message_hub.update_info('epoch', 0)  # TOOD asks for it
     model, probe = run.model, make_probe(run, 2)
     model.train()
     model.backbone.eval()
