@@ -72,7 +72,7 @@ class AnchorCounter:
         return class_row(chosen, background, self.classes)
 
     def _kept(self, owners: Tensor, indices: Tensor, levels: list[int]) -> Tensor:
-        """Of the objects (k,) that anchors ``indices`` (k,) are assigned to, those that stay; the rest is background."""
+        """Of the objects (k,) that anchors ``indices`` (k,) are assigned to, those that stay; others are background."""
         return owners
 
     def _assign(

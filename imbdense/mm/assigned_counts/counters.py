@@ -103,7 +103,7 @@ def _counter(model: Any, layer: ClassLayer, name: str, divisor: int) -> Counter:
     if type(head.assigner).__name__ not in ASSIGNERS:
         raise TypeError(f'{type(head.assigner).__name__} may look at predictions')
     if name == 'TOODHead' and int(head.initial_epoch) < 1:
-        raise TypeError('with initial_epoch=0 its task-aligned assigner, which looks at predictions, is used throughout')
+        raise TypeError('with initial_epoch=0 its task-aligned assigner, which looks at predictions, is always used')
     if name == 'YOLOV3Head':
         return YOLOV3Counter(head, divisor)
     return (PAACounter if name == 'PAAHead' else AnchorCounter)(head, divisor, name == 'RPNHead')
@@ -140,7 +140,7 @@ def _advice(layer: ClassLayer, reason: str) -> str:
     """A message that says what to do instead of counting."""
     return (
         f'the samples of {layer.dotted} ({type(layer.head).__name__}) can not be counted from the annotations: '
-        f'{reason}. Give prior=<probability> (0.01 is the usual one), or name another layer with target=... A loss that '
-        f'corrects a prior needs no such count: without class_counts and count=\'assigned\' it counts what it sees '
-        f'while it trains (running counts).'
+        f'{reason}. Give prior=<probability> (0.01 is the usual one), or name another layer with target=... '
+        f"A loss that corrects a prior needs no such count: without class_counts and count='assigned' it counts what "
+        f'it sees while it trains (running counts).'
     )

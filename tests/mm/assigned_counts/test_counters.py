@@ -108,7 +108,7 @@ def test_tood_counts_the_anchors_of_its_first_epochs(dataset: Any) -> None:
     model = cases.build(cases.tood())
     expected = cases.counts_in_forward(model, model.bbox_head, dataset, loss='initial_loss_cls')
     assert expected[:-1].sum() > 20 and counted(model, dataset)['bbox_head'].tolist() == expected.tolist()
-    with pytest.raises(TypeError, match='initial_epoch=0.*running counts'):
+    with pytest.raises(TypeError, match=r'initial_epoch=0.*running counts'):
         counted(cases.build(cases.tood(0)), dataset)
 
 

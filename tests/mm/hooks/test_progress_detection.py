@@ -25,7 +25,8 @@ HOOK = {'type': 'imbdense.ProgressHook', 'interval': 5, 'per_class': 2}
 COUNTS = {'type': 'imbdense.ClassCountHook'}
 HEADS: dict[str, Callable[[], ConfigDict]] = {
     'retina': cases.retinanet, 'atss': cases.atss, 'gfl': cases.gfl, 'fcos': cases.fcos, 'yolov3': cases.yolov3,
-    'paa': cases.paa, 'tood': cases.tood, 'yolox': cases.yolox, 'faster': cases.two_stage, 'cascade': lambda: cases.two_stage(2),
+    'paa': cases.paa, 'tood': cases.tood, 'yolox': cases.yolox, 'faster': cases.two_stage,
+    'cascade': lambda: cases.two_stage(2),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from tests.integration.tiny_data import write_detection
 from tests.mm.inference import host_heads
 
 CLASSES = ('car', 'mast', 'sign')
-KINDS = ('roi', 'dense', 'dense_softmax', 'dense_factor', 'distribution', 'query', *host_heads.CONFIGS)
+KINDS = ('roi', 'dense', 'dense_softmax', 'dense_factor', 'distribution', 'query')
 OWN_SCORES = ('own_roi', 'own_dense')
 
 
@@ -107,7 +107,7 @@ def _query() -> dict[str, Any]:
 
 
 def model(kind: str) -> dict[str, Any]:
-    """The model of one kind of :data:`KINDS` or :data:`OWN_SCORES`."""
+    """The model of one kind of :data:`KINDS`, :data:`host_heads.CONFIGS` or :data:`OWN_SCORES`."""
     if kind in host_heads.CONFIGS:
         return host_heads.model(kind)
     focal = {'type': 'FocalLoss', 'use_sigmoid': True, 'gamma': 2.0, 'alpha': 0.25}
