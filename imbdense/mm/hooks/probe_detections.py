@@ -29,7 +29,8 @@ class DetectionProbe:
 
     The model computes its loss in evaluation mode, and what it hands to ``loss_cls`` of its class head is read: the
     samples that its own assigner gives to each class. Objects come from the annotations, in the scale of the image
-    as the validation pipeline leaves it. Of a cascade the last stage counts, of query heads every decoder layer.
+    as the validation pipeline leaves it. Of a cascade the last stage counts, of query heads every decoder layer
+    (of DINO also its denoising queries).
     Mask heads are left out. Samplers draw the same RoIs at every measurement, and no state of training is touched.
 
     Args:
@@ -64,6 +65,9 @@ class DetectionProbe:
         training = {module: module.training for module in model.modules()}
         listener = _LossListener(head, len(self.classes))
         model.eval()
+        # These two have no loss otherwise: DINO without denoising queries, VFNet without its first boxes.
+        model.training = hasattr(model, 'dn_query_generator')
+        head.training = any(cls.__name__ == 'VFNetHead' for cls in type(head).__mro__)
         try:
             with _in_place(model, head, listener), torch.random.fork_rng():
                 for number, batch in enumerate(self.batches):
