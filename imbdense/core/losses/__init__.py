@@ -7,7 +7,7 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 """
 
 from imbdense.core.losses.auc_square import auc_square_loss
-from imbdense.core.losses.bacl import confusion_sums, foreground_class_balance_loss
+from imbdense.core.losses.bacl import foreground_class_balance_loss, labelled_probabilities
 from imbdense.core.losses.bags import balanced_group_scores, balanced_group_softmax_loss, class_groups
 from imbdense.core.losses.bal_scl import bal_scl_loss
 from imbdense.core.losses.balanced_logit_variation import balanced_logit_variation_loss
@@ -66,7 +66,6 @@ __all__ = [
     'center_collapse_loss',
     'class_groups',
     'classes_present',
-    'confusion_sums',
     'dot_regression_from_logits',
     'dot_regression_loss',
     'draw_federated_classes',
@@ -83,6 +82,7 @@ __all__ = [
     'guided_step',
     'influence_balanced_loss',
     'label_aware_smooth_loss',
+    'labelled_probabilities',
     'lade_loss',
     'ldam_loss',
     'logit_adjust_loss',

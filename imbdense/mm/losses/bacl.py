@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_number
-from imbdense.core.losses import confusion_sums, foreground_class_balance_loss
+from imbdense.core.losses import foreground_class_balance_loss, labelled_probabilities
 from imbdense.core.stats import RunningConfusion
 from imbdense.mm.losses.base import LossCall, loss_arguments
 from imbdense.mm.losses.gathering import GatheringLoss
@@ -68,5 +68,5 @@ class ForegroundClassBalanceLoss(GatheringLoss, ObjectnessScores):
             pred, target, stats.confusion(), alpha=alpha, competitors_only=competitors_only,
             score_thr=self.score_thr, class_weight=self.fixed_weight, **call.options,
         )
-        stats.update(confusion_sums(pred, target, classes, ignore_index=call.ignore_index))
+        stats.update(*labelled_probabilities(pred, target, classes, ignore_index=call.ignore_index))
         return loss
