@@ -22,7 +22,7 @@ def _class_statistics(scale: float) -> Workload:
     seen = torch.zeros(CLASSES + 1)
 
     def ours() -> Tensor:
-        counts.update(target)
+        counts.update(target, ignore_index=-1)
         gradients.update(values, values)
         scores.update(values, values)
         return counts.counts.float() / counts.counts.sum()
