@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import pseudo_collate
-from torch import inference_mode
+from torch import Tensor, inference_mode, nn
 from torch.utils.data import DataLoader, Dataset
 
+from imbdense.core.inference import ImageObjects
 from imbdense.mm.datasets.statistics import records_of
+from imbdense.mm.inference.detection_head import find_head
 from imbdense.mm.inference.finished_model import FinishedModel
 from imbdense.mm.inference.layer_tap import LayerTap, whole_pictures
 from imbdense.mm.inference.pixel_records import class_logits, segmentor_facts
@@ -82,46 +85,78 @@ def collect(
 
     Segmentors with a sliding window see whole pictures here, so that the layer gives one map per picture.
     """
-    classes = len(finished.classes)
-    collector = PoolCollector(classes, len(images), max_vectors, seed)
+    reading = Reading.of(finished.model, int(getattr(finished.dataset, 'ignore_index', 255)))
+    if reading.num_classes != len(finished.classes):
+        raise ValueError(
+            f'the head has {reading.num_classes} classes, but the data set has {len(finished.classes)}: '
+            f'{list(finished.classes)}. Compare num_classes with metainfo.classes.'
+        )
+    collector = PoolCollector(reading.num_classes, len(images), max_vectors, seed)
+    infos = records_of(finished.dataset) if labelled and finished.task == 'detection' else None
     skipped: list[str] = []
     with LayerTap(finished.model, layer) as tap, whole_pictures(finished.model), inference_mode():
-        infos = records_of(finished.dataset) if labelled else None
         for number, (index, sample) in enumerate(_outputs(finished, images, workers)):
             if isinstance(sample, str):
                 skipped.append(sample)
             else:
                 maps, size = tap.take()
-                add_image(
-                    collector, finished, index, maps[0], size, sample, None if infos is None else infos[index], labelled
-                )
+                objects = None if infos is None else image_objects(infos[index])
+                reading.add(collector, index, maps[0], size, sample, labelled, objects)
             if progress is not None:
                 progress(number + 1, len(images))
     return collector, skipped
 
 
-def add_image(
-    collector: PoolCollector, finished: FinishedModel, index: int, feature: Any, size: tuple[int, int] | None,
-    sample: Any, info: dict[str, Any] | None, labelled: bool,
-) -> None:  # fmt: skip
-    """Hand one predicted sample of the host to the collector."""
-    seen = seen_share(sample, size)
-    if 'seg_logits' in sample:
-        facts = segmentor_facts(finished.model)
-        logits = class_logits(sample.seg_logits.data, facts).float().cpu().numpy()
+@dataclass(frozen=True)
+class Reading:
+    """How predicted samples of a model are read.
+
+    Attributes:
+        num_classes: K. ignore_index: of labels. facts: of the decode head; ``None`` for a detector.
+    """
+
+    num_classes: int
+    ignore_index: int
+    facts: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, model: nn.Module, ignore_index: int = 255) -> Reading:
+        """Look at the first segmentor or detector inside ``model`` (itself, or the student of a wrapper).
+
+        Raises:
+            TypeError: there is none. UnknownHeadError: a detector without a class head.
+        """
+        for module in model.modules():
+            if getattr(module, 'decode_head', None) is not None:
+                facts = segmentor_facts(module)
+                return cls(facts['num_classes'], ignore_index, facts)
+            if getattr(module, 'roi_head', None) is not None or getattr(module, 'bbox_head', None) is not None:
+                return cls(find_head(module)[1].num_classes, ignore_index, None)
+        raise TypeError(f'{type(model).__name__} holds neither a decode_head nor a bbox_head.')
+
+    def add(
+        self, collector: PoolCollector, index: int, feature: Tensor, size: tuple[int, int] | None, sample: Any,
+        labelled: bool, objects: ImageObjects | None = None,
+    ) -> None:  # fmt: skip
+        """Hand one predicted sample to the collector.
+
+        Args:
+            feature, size: from :class:`LayerTap`. labelled: read the truth; of a detector ``objects`` is it.
+        """
+        seen = seen_share(sample, size)
+        if self.facts is None:
+            found = sample.pred_instances
+            boxes = getattr(found.bboxes, 'tensor', found.bboxes).cpu().numpy().reshape(-1, 4)
+            arrays = (boxes, found.labels.cpu().numpy(), found.scores.cpu().numpy())
+            shape = (int(sample.ori_shape[0]), int(sample.ori_shape[1]))
+            collector.add_detection(index, feature, seen, arrays, shape, objects if labelled else None)
+            return
+        logits = class_logits(sample.seg_logits.data, self.facts).float().cpu().numpy()
         label = None
         if labelled:
             label = sample.gt_sem_seg.data[0].long().cpu().numpy()
-            ignored = label == int(getattr(finished.dataset, 'ignore_index', 255))
-            label = np.where(ignored | (label >= len(finished.classes)), -1, label)
+            label = np.where((label == self.ignore_index) | (label >= self.num_classes), -1, label)
         collector.add_segmentation(index, feature, seen, logits, label)
-        return
-    found = sample.pred_instances
-    boxes = getattr(found.bboxes, 'tensor', found.bboxes).cpu().numpy().reshape(-1, 4)
-    arrays = (boxes, found.labels.cpu().numpy(), found.scores.cpu().numpy())
-    collector.add_detection(
-        index, feature, seen, arrays, tuple(sample.ori_shape[:2]), image_objects(info) if info is not None else None
-    )
 
 
 def seen_share(sample: Any, size: tuple[int, int] | None) -> tuple[float, float]:

@@ -101,6 +101,10 @@ class PoolCollector:
             np.full(int(counted.sum()), image),
         ))  # fmt: skip
 
+    def add_features(self, image: int, feature: torch.Tensor, seen: tuple[float, float]) -> None:
+        """The mean feature of an image alone, for :attr:`means`."""
+        self._start(image, feature, seen)
+
     def sample(self) -> PoolSample:
         """Everything that was collected.
 
@@ -117,6 +121,20 @@ class PoolCollector:
         outputs = [np.concatenate(arrays) for arrays in zip(*self._parts['outputs'])]
         made = ClassOutputs(*outputs) if len(outputs[0]) else None
         return PoolSample(vectors, groups, chosen.get('by_class'), chosen.get('truth'), made)
+
+    def merge(self, other: PoolCollector) -> None:
+        """Take over what another collector has."""
+        self.images += other.images
+        self.means += other.means
+        for name, parts in other._parts.items():
+            self._parts[name] += parts
+
+    def image_means(self) -> tuple[Array, Array]:
+        """((M,) different images, (M, d) mean feature of each)."""
+        names, index = np.unique(np.asarray(self.images, dtype=np.int64), return_inverse=True)
+        sums = np.zeros((len(names), self.means[0].size))
+        np.add.at(sums, index.reshape(-1), np.stack(self.means))
+        return names, sums / np.bincount(index.reshape(-1))[:, None]
 
     def _start(self, image: int, feature: torch.Tensor, seen: tuple[float, float]) -> tuple[Array, Array, Array]:
         """(vectors of the map without padding (n, C), row, column of each); remembers the mean."""
