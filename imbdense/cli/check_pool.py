@@ -2,10 +2,10 @@
 
   imbdense check pool CONFIG CHECKPOINT --unlabelled photos/ more/*.jpg --out pool_check
 
-Writes pool.json and pool.html: do the features differ (and each class by itself), which class shares has the pool, which
-of its images are least like the labelled ones, and what semi-supervised training would gain per class. The labelled
-images (--labelled, a split of the config) must not be those the model was trained on. Images that cannot be read are named
-and skipped.
+Writes pool.json and pool.html: do the features differ (and each class by itself), which class shares has the pool,
+which of its images are least like the labelled ones, and what semi-supervised training would gain per class. The
+labelled images (--labelled, a split of the config) must not be those the model was trained on. Images that cannot be
+read are named and skipped.
 
 Exit code: 0 no shift found, 1 a shift, an unclear result or skipped images, 2 wrong use.
 """
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='the .pth file')
     parser.add_argument('--unlabelled', nargs='+', type=Path, required=True, metavar='PATH', help='image files and '
                         'folders (searched recursively)')
-    parser.add_argument('--labelled', choices=('val', 'test'), default='val', help='labelled images of the config (val)')
+    parser.add_argument('--labelled', choices=('val', 'test'), default='val', help='labelled images (val)')
     parser.add_argument('--out', type=Path, default=Path('pool_check'), help='folder for pool.json and pool.html')
     parser.add_argument('--layer', help='whose features are compared, for example backbone.layer4 (default: the last '
                         'map of the backbone)')
@@ -117,7 +117,8 @@ def show(record: dict[str, Any], console: Console) -> None:
     from rich.table import Table
 
     features, domain = record['features'], record['domain']
-    console.print(f'[bold]{record["verdict"]}[/bold]: {record["images"][0]} labelled, {record["images"][1]} pool images')
+    images = record['images']
+    console.print(f'[bold]{record["verdict"]}[/bold]: {images[0]} labelled, {images[1]} pool images')
     for reason in {features['reason'], record['mmd']['reason'], domain['reason']} - {''}:
         console.print(f'  not measured: {reason}')
     console.print(
@@ -139,10 +140,12 @@ def show(record: dict[str, Any], console: Console) -> None:
         shift = ['–', '–'] if own is None else [own['status'], ''] if own['status'] != 'ok' else [
             _number(own['shift']['fd_inf'], 2), _number(own['shift']['p_value'])
         ]
-        gain = ['–', '–'] if forecast is None else [
-            f'{_number(forecast["gain"][k], 1)} ({_number(forecast["low"][k], 1)} to {_number(forecast["high"][k], 1)})',
-            f'{_number(forecast["probe_gain"][k], 1)} ± {_number(forecast["probe_error"][k], 1)}',
-        ]
+        gain = ['–', '–']
+        if forecast is not None:
+            value, low, high, probe, error = (
+                _number(forecast[key][k], 1) for key in ('gain', 'low', 'high', 'probe_gain', 'probe_error')
+            )
+            gain = [f'{value} ({low} to {high})', f'{probe} ± {error}']
         table.add_row(name, *shares, *shift, *gain)
     console.print(table)
     if prior is not None:

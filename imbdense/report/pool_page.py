@@ -26,8 +26,8 @@ WORDS = {
 def pool_page(record: dict[str, Any]) -> str:
     """The self-contained HTML of a record of ``imbdense check pool``."""
     subtitle = escape(
-        f'{record["images"][0]} labelled images ({record["labelled_split"]}) and {record["images"][1]} of the pool, seen '
-        f'by {Path(record["checkpoint"]).name}, layer {record["layer"]}'
+        f'{record["images"][0]} labelled images ({record["labelled_split"]}) and {record["images"][1]} of the pool, '
+        f'seen by {Path(record["checkpoint"]).name}, layer {record["layer"]}'
     )
     return page(
         f'Unlabelled pool: {record["verdict"]}',
@@ -95,12 +95,12 @@ def _priors(record: dict[str, Any]) -> str:
     ]  # fmt: skip
     header = ('class', 'labelled %', 'pool %', '95 %', 'cross-check %', 'ratio', 'status')
     lead = (
-        f'<p>Total variation {_text(prior["total_variation"])} ({_text(prior["tv_low"])} to {_text(prior["tv_high"])}), '
-        f'largest change of a class {_text(prior["max_ratio"], 2)}×.</p>'
+        f'<p>Total variation {_text(prior["total_variation"])} ({_text(prior["tv_low"])} to '
+        f'{_text(prior["tv_high"])}), largest change of a class {_text(prior["max_ratio"], 2)}×.</p>'
     )
     note = (
-        'Estimated from the outputs of the model (expectation maximisation; cross-check: black-box shift estimation), on '
-        'the assumption that a class looks the same on both sides. A class is not identifiable where the two differ by '
+        'Estimated from the outputs of the model (expectation maximisation; cross-check: black-box shift estimation), '
+        'on the assumption that a class looks the same on both sides. A class is not identifiable where the two differ by '
         'more than a factor of 2, or where its predictions could be those of other classes.'
     )
     return lead + _ratio_plot(names, prior) + table(header, rows) + f'<p class="note">{note}</p>'
@@ -155,8 +155,8 @@ def _classes(record: dict[str, Any]) -> str:
     if not rows:
         return ''
     note = (
-        'Of the places that the model takes for the class with a probability of at least 0.8, on both sides. What it does '
-        'not recognise is missing here.'
+        'Of the places that the model takes for the class with a probability of at least 0.8, on both sides. What it '
+        'does not recognise is missing here.'
     )
     return table(('class', 'FD∞', 'p', 'labelled vectors', 'pool vectors'), rows) + f'<p class="note">{note}</p>'
 
@@ -175,8 +175,8 @@ def _gain(record: dict[str, Any]) -> str:
         for k, name in enumerate(record['classes'])
     ]  # fmt: skip
     worth = (
-        f'On planted shifts that it had not seen, the prediction explains {_text(found["r_squared"], 2)} of the variance '
-        f'(R²; near 0 = no more than the mean), and its 90 % interval held {_text(found["coverage"], 2)} of them.'
+        f'On planted shifts that it had not seen, the prediction explains {_text(found["r_squared"], 2)} of the '
+        f'variance (R²; near 0 = no more than the mean), and its 90 % interval held {_text(found["coverage"], 2)} of them.'
     )
     header = ('class', 'F1 now', 'predicted gain', '90 % interval', 'linear probe with this pool')
     return table(header, rows) + f'<p>{escape(worth)}</p><p class="warn">{escape(found["note"])}</p>'

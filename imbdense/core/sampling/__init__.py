@@ -9,8 +9,8 @@ Index streams of samplers are pure functions of (seed, epoch, rank, number of ra
 * :class:`ProgressiveStream`   - from uniform to class-balanced over the epochs;
 * :class:`RateStream`          - any expected draws per image: :func:`oversampling_factors`, :func:`keep_rates`.
 
-:func:`sampling_effect` tells what a stream leaves of the imbalance. :func:`imbalanced_subset`,
-:func:`balanced_subset` and :func:`target_subset` choose images once and for all. Inside an image, :func:`pixel_weights` and
+:func:`sampling_effect` tells what a stream leaves of the imbalance. :func:`imbalanced_subset`, :func:`balanced_subset`
+and :func:`target_subset` choose images once and for all. Inside an image, :func:`pixel_weights` and
 :func:`draw_class_balanced` balance pixels and samples of a detector.
 
 Instead of images, features can be drawn: :class:`FeatureQueue` keeps the last of each class,

@@ -51,7 +51,7 @@ def target_subset(
     check_choice('unit', unit, UNITS, owner='target_subset')
     check_number('tol', tol, low=0.0, owner='target_subset')
     named, wanted = _checked(table, shares)
-    dense = np.zeros((len(table), table.num_classes))
+    dense: Amounts = np.zeros((len(table), table.num_classes))
     dense[table.entry_images, table.classes] = table.amounts if unit == 'amounts' else 1.0
     dense = dense[:, named]
     rng = np.random.default_rng(seed)

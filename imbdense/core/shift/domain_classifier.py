@@ -73,7 +73,7 @@ def fit_logistic(features: Floats, target: Floats, ridge: float = 1.0) -> Floats
     """(d,) weights of least penalised cross-entropy, by Newton steps; the last column (ones) is not penalised."""
     penalty = np.full(features.shape[1], ridge)
     penalty[-1] = 1e-9
-    weight = np.zeros(features.shape[1])
+    weight: Floats = np.zeros(features.shape[1])
     for _ in range(STEPS):
         chance = 1.0 / (1.0 + np.exp(-np.clip(features @ weight, -30.0, 30.0)))
         gradient = features.T @ (chance - target) + penalty * weight

@@ -59,8 +59,8 @@ def fit_bias_temperature(
     """(T, b) of the least cross-entropy of softmax(z / T + b), b = 0 for absent classes, mean 0 over the others.
 
     The bias matters as much as the temperature: a model trained with a rebalanced loss encodes another prior than the
-    one of its labels, and :func:`em_priors` would count that as a shift. At most 20 000 drawn places are used. A very weak
-    pull towards T = 1, b = 0 keeps perfect predictions finite.
+    one of its labels, and :func:`em_priors` would count that as a shift. At most 20 000 drawn places are used.
+    A very weak pull towards T = 1, b = 0 keeps perfect predictions finite.
 
     Source: Alexandari, Kundaje, Shrikumar, ICML 2020.
     """

@@ -63,9 +63,9 @@ def forecast_gain(
 ) -> Forecast:
     """Predict the gain of semi-supervised training before any training.
 
-    Each simulation splits the labelled images into test, labelled and pool part, plants a shift of known strength in the
-    pool part (another prior, one class moved, everything moved or rescaled; or none), and measures what one round of
-    self-training of a linear classifier gains per class. A regression then leads from what can be seen of a pool -
+    Each simulation splits the labelled images into test, labelled and pool part, plants a shift of known strength in
+    the pool part (another prior, one class moved, everything moved or rescaled; or none), and measures what one round
+    of self-training of a linear classifier gains per class. A regression then leads from what can be seen of a pool -
     excess Fréchet distance of the class, its prior ratio, the number of labelled images with the class - to the gain,
     and is applied to the real pool.
 
@@ -111,8 +111,9 @@ def _common_axes(labelled: Floats, pool: Floats) -> tuple[Floats, Floats]:
     """Both on the main axes of the labelled vectors, in their standard deviations."""
     spread = labelled.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
-    axes, middle = principal_axes(np.asarray(labelled / spread, dtype=np.float64), min(DIM, max(2, len(labelled) // 20)))
-    return (labelled / spread - middle) @ axes, (pool / spread - middle) @ axes
+    scaled = np.asarray(labelled / spread, dtype=np.float64)
+    axes, middle = principal_axes(scaled, min(DIM, max(2, len(labelled) // 20)))
+    return (scaled - middle) @ axes, (pool / spread - middle) @ axes
 
 
 def _simulate(data: Planted, num_classes: int, number: int, rng: np.random.Generator) -> list[tuple[float, ...]]:
@@ -221,7 +222,7 @@ def _regress(
         out = number % FOLDS == fold
         inside[out] = error[out] <= _margins(error[~out], classes[~out], num_classes)[classes[out].astype(int)]
     known = np.isfinite(real[:, 0]) & np.isfinite(margin)
-    predicted = _design(np.arange(num_classes), np.nan_to_num(real), num_classes) @ _fit(design, gain)
+    predicted = _design(np.arange(num_classes, dtype=np.float64), np.nan_to_num(real), num_classes) @ _fit(design, gain)
     predicted = np.where(known, predicted, np.nan)
     status = tuple('ok' if one else 'insufficient' for one in known)
     used = np.isfinite(margin)[classes.astype(int)]

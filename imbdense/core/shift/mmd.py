@@ -60,7 +60,7 @@ def mean_discrepancy(pair: VectorPair, *, permutations: int = 199, seed: int = 0
     order = np.argsort(index, kind='stable')
     distances = distances[order][:, order]
     kernel = np.exp(-distances / (2.0 * WIDTHS[-1] ** 2 * scale))
-    found = []
+    found: list[Floats] = []
     for number in range(len(WIDTHS)):
         if number:  # half the width: the fourth power
             np.square(kernel, out=kernel)

@@ -44,10 +44,10 @@ def prepare_pair(
 ) -> VectorPair:
     """Equalise, standardise, project.
 
-    1. As many groups on both sides, then as many vectors (drawn). 2. Every feature minus the mean, over the
-    standard deviation, of both sides together; one that never changes is left out. (The labelled standard deviation
-    instead would treat the sides differently: two equal sides then get p < .05 in 7 of 100 cases.) 3. Principal axes of the union, d' = min(max_dim, n / 20, groups / 4, d), at least 2: more axes than the
-    samples can fill measure noise.
+    1. As many groups on both sides, then as many vectors (drawn). 2. Every feature minus the mean,
+    over the standard deviation, of both sides together; one that never changes is left out. (The labelled standard
+    deviation would treat the sides differently: two equal sides then get p < .05 in 7 of 100 cases.) 3. Principal axes
+    of the union, d' = min(max_dim, n / 20, groups / 4, d), at least 2: more axes than samples can fill measure noise.
 
     Args:
         labelled: (n, d). unlabelled: (m, d). *_groups: image of each vector.

@@ -80,8 +80,9 @@ def excess_per_class(
         groups = min(np.unique(train.group[a]).size, np.unique(pool.group[b]).size)
         if groups < LEAST or min(a.sum(), b.sum()) < 4 * LEAST:
             continue
+        draw = int(rng.integers(2**31))
         pair = prepare_pair(
-            train.vectors[a], train.group[a], pool.vectors[b], pool.group[b], max_dim=AXES, seed=int(rng.integers(2**31))
+            train.vectors[a], train.group[a], pool.vectors[b], pool.group[b], max_dim=AXES, seed=draw
         )
         if not pair.reason:
             found[klass] = frechet_distance(pair.a, pair.b).value - permuted_distances(pair, PERMUTATIONS, rng).mean()

@@ -85,7 +85,7 @@ def estimate_prior_shift(
     predicted = _shares(unlabelled.predicted, unlabelled.weight, labelled.num_classes)
     images = group_index(labelled.group)[1] + group_index(unlabelled.group)[1]
     bbse = bbse_prior(confusion, predicted, 1.0 / images)
-    drawn = np.full((1, len(prior)), np.nan)
+    drawn: Floats = np.full((1, len(prior)), np.nan)
     if bootstraps > 0:
         drawn = _redrawn(labelled, unlabelled, em, bootstraps, np.random.default_rng(seed))
     low, high = np.quantile(drawn, 0.025, axis=0), np.quantile(drawn, 0.975, axis=0)

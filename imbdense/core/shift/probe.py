@@ -16,7 +16,7 @@ SHRINK = 0.05
 
 @dataclass(frozen=True)
 class Discriminant:
-    """One Gaussian per class with a common covariance; ``slope`` (d, K) and ``offset`` (K,), -inf for absent classes."""
+    """One Gaussian per class with a common covariance: ``slope`` (d, K), ``offset`` (K,), -inf for absent classes."""
 
     slope: Floats
     offset: Floats

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imbdense.core.shift.class_conditional import ClassShift, ClassVectors, class_conditional_shift
 from imbdense.core.shift.domain_classifier import DomainClassifier, classify_domains

@@ -34,8 +34,8 @@ class DatasetShiftHook(Hook):
 
     Every ``interval`` iterations the features of ``layer`` and the predictions on labelled and (weakly augmented)
     unlabelled images of the iterations just before are compared, see :func:`imbdense.core.shift.measure_shift`. Logged:
-    ``shift/fd_inf`` (Fréchet distance without bias), ``shift/p`` and ``shift/tv_prior`` (half the absolute difference of
-    the class shares); a warning where a shift is found. For batches with branches, ``inputs = {'sup': [...],
+    ``shift/fd_inf`` (Fréchet distance without bias), ``shift/p`` and ``shift/tv_prior`` (half the absolute difference
+    of the class shares); a warning where a shift is found. For batches with branches, ``inputs = {'sup': [...],
     'unsup_weak': [...], ...}``. An image that comes again counts as the same image.
 
     The images are looked at one by one in evaluation mode without gradients before the training step; with
@@ -49,8 +49,8 @@ class DatasetShiftHook(Hook):
     The segmentor decides what it multiplies; mmdet's own semi-supervised detectors ignore it. Costs a forward pass of
     both branches in every iteration.
 
-    Across ranks: for a measurement the images of all ranks are joined, every rank computes the same; weights are those of
-    the rank's own images. Nothing is saved: after a resume the next measurement comes at the next multiple of
+    Across ranks: for a measurement the images of all ranks are joined, every rank computes the same; weights are those
+    of the rank's own images. Nothing is saved: after a resume the next measurement comes at the next multiple of
     ``interval``, weights are absent until then.
 
     Args:
@@ -58,7 +58,8 @@ class DatasetShiftHook(Hook):
             'backbone.layer4'; ``None`` = the last map of the backbone.
         max_vectors: feature vectors per side and measurement, 50 per image.
         action: 'warn' or 'downweight'.
-        labelled, unlabelled: names of the branches; ``None`` = 'unsup_weak', 'unsup_teacher', 'unsup', or the only other.
+        labelled, unlabelled: names of the branches; ``None`` = 'unsup_weak', 'unsup_teacher', 'unsup', or the first
+            other one.
         seed: of the draws.
     """
 
@@ -172,8 +173,8 @@ class DatasetShiftHook(Hook):
         if report.verdict == 'shift':
             MMLogger.get_current_instance().warning(
                 f'DatasetShiftHook: the unlabelled images differ from the labelled ones (FD_inf '
-                f'{report.features.fd_inf:.3g}, p = {report.features.p_value:.3g}). {ADVICE} `imbdense check pool` tells '
-                f'which classes and images.'
+                f'{report.features.fd_inf:.3g}, p = {report.features.p_value:.3g}). {ADVICE} `imbdense check pool` '
+                f'tells which classes and images.'
             )
 
     def _log(self, runner: Any, text: str) -> None:

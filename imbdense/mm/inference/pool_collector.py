@@ -76,7 +76,8 @@ class PoolCollector:
         """One image of a detector; objects are read at the middle of their boxes.
 
         Args:
-            found: boxes (n, 4), labels, scores. size: (H, W) the boxes are in. objects: annotated; ``None`` = unlabelled.
+            found: boxes (n, 4), labels, scores. size: (H, W) the boxes are in. objects: the annotated ones; ``None`` =
+                unlabelled.
         """
         rng = np.random.default_rng((self.seed, image))
         vectors, _, columns = self._start(image, feature, seen)

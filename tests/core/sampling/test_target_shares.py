@@ -19,7 +19,7 @@ def test_two_classes_by_hand(share: float, expected: list[int]) -> None:
     """From 60 : 140: half 60 : 60; 10 % min(60, floor(.1 / .9 * 140) = 15) : 140, which is 9.7 %."""
     found = target_subset(one_class_each(60, 140), {0: share, 1: 1 - share})
     assert found.counts.tolist() == expected and found.images.size == sum(expected)
-    if 0 < share:
+    if share > 0:
         assert abs(found.counts[0] / found.counts.sum() - share) < 0.01
 
 

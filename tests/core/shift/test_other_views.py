@@ -1,4 +1,4 @@
-"""MMD, domain classifier, class-conditional distance, image weights: references, edges, what they must and must not see."""
+"""MMD, domain classifier, class-conditional distance, image weights: references, edges, what they must (not) see."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def test_equal_classes_are_not_found_different():
 @pytest.mark.parametrize(('vectors', 'images'), [(99, 50), (400, 19)])
 def test_scarce_classes_get_no_number(vectors, images):
     def make(seed: int) -> ClassVectors:
-        return ClassVectors(noise(vectors, 3, seed), np.zeros(vectors, int), np.arange(vectors) % images, np.ones(vectors))
+        label, group = np.zeros(vectors, int), np.arange(vectors) % images
+        return ClassVectors(noise(vectors, 3, seed), label, group, np.ones(vectors))
 
     few = class_conditional_shift(make(0), make(1), 2, permutations=9)
     assert [one.status for one in few] == ['insufficient'] * 2

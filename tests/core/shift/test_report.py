@@ -19,8 +19,9 @@ NAMES = tuple('abcd')
 
 def warned(seed: int, **shift: float) -> bool:
     """Whether 'shift' is printed."""
-    plain = [PoolSample(s.vectors, s.group) for s in (side(40, 2 * seed, labelled=True, per_image=10),
-                                                      side(40, 2 * seed + 1, labelled=False, per_image=10, **shift))]  # fmt: skip
+    labelled = side(40, 2 * seed, labelled=True, per_image=10)
+    pool = side(40, 2 * seed + 1, labelled=False, per_image=10, **shift)
+    plain = [PoolSample(one.vectors, one.group) for one in (labelled, pool)]
     return measure_shift(*plain, NAMES, permutations=99, seed=seed).verdict == 'shift'
 
 

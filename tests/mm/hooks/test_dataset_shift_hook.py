@@ -48,7 +48,7 @@ def test_equal_sides_do_not_warn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_inverted_images_warn_and_are_weighted_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner, warned, scalars = train(tmp_path, hook(action='downweight'), monkeypatch, iterations=20, invert_from=20)
+    _, warned, scalars = train(tmp_path, hook(action='downweight'), monkeypatch, iterations=20, invert_from=20)
     assert len(warned) == 2 and 'a prediction, not a verdict' in warned[0] and scalars['shift/p'] < 0.05
     assert max(map(max, shift_run.SEEN[:9])) == 1.0, 'no weight before the first measurement'
     like, unlike = np.array(shift_run.SEEN[10:15]), np.array(shift_run.SEEN[15:20])  # images 0 to 19, 20 to 39
@@ -74,7 +74,7 @@ def test_modes_are_given_back() -> None:
 
 
 def test_wrong_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="no layer 'backbone.layer9'"):
+    with pytest.raises(ValueError, match=r"no layer 'backbone\.layer9'"):
         train(tmp_path / 'a', hook(layer='backbone.layer9'), monkeypatch)
     with pytest.raises(ValueError, match="no branch 'labelled'; it has"):
         train(tmp_path / 'b', hook(labelled='labelled'), monkeypatch)

@@ -33,7 +33,7 @@ def test_features_are_read_where_the_labels_are() -> None:
 
 
 def test_classes_are_drawn_uniformly_over_their_parts() -> None:
-    """A part of 4 cells beside one of 600: about half of the draws would come from the small one, so all of it is in."""
+    """A part of 4 cells beside one of 600: about half of the draws would be of the small one, so all of it is in."""
     label = np.zeros((40, 40), np.int64)
     label[:20, :30] = 1
     label[30:32, 30:32] = 1
