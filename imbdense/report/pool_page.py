@@ -100,8 +100,8 @@ def _priors(record: dict[str, Any]) -> str:
     )
     note = (
         'Estimated from the outputs of the model (expectation maximisation; cross-check: black-box shift estimation), '
-        'on the assumption that a class looks the same on both sides. A class is not identifiable where the two differ by '
-        'more than a factor of 2, or where its predictions could be those of other classes.'
+        'on the assumption that a class looks the same on both sides. A class is not identifiable where the two differ '
+        'by more than a factor of 2, or where its predictions could be those of other classes.'
     )
     return lead + _ratio_plot(names, prior) + table(header, rows) + f'<p class="note">{note}</p>'
 
@@ -176,7 +176,8 @@ def _gain(record: dict[str, Any]) -> str:
     ]  # fmt: skip
     worth = (
         f'On planted shifts that it had not seen, the prediction explains {_text(found["r_squared"], 2)} of the '
-        f'variance (R²; near 0 = no more than the mean), and its 90 % interval held {_text(found["coverage"], 2)} of them.'
+        f'variance (R²; near 0 = no more than the mean), and its 90 % interval held {_text(found["coverage"], 2)} of '
+        'them.'
     )
     header = ('class', 'F1 now', 'predicted gain', '90 % interval', 'linear probe with this pool')
     return table(header, rows) + f'<p>{escape(worth)}</p><p class="warn">{escape(found["note"])}</p>'

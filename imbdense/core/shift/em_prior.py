@@ -13,20 +13,23 @@ MAX_FIT = 20_000
 PULL = 1e-6
 
 
-def em_priors(chances: Floats, prior: Floats, weights: Floats, start: Floats | None = None) -> Floats:
+def em_priors(
+    chances: Floats, prior: Floats, weights: Floats, start: Floats | None = None, tolerance: float = TOLERANCE
+) -> Floats:
     """Most likely class shares of B weighted samples, (B, K).
 
     ::
 
         pi <- weighted mean over x of  p(y | x) pi / p_L  / (sum over classes)
 
-    until the change is below 1e-6 (sum over the classes) or 200 steps are done. All samples go together: a step is two
-    matrix products.
+    until the change is at most ``tolerance`` (sum over the classes) or 200 steps are done. All samples go
+    together: a step is two matrix products.
 
     Args:
         chances: (n, K) calibrated p(y | x) under the prior ``prior``. prior: (K,) p_L; a class with 0 stays at 0.
         weights: (n, B) >= 0, a positive sum per column.
         start: (K,) first shares; ``None`` = ``prior``.
+        tolerance: > 0.
 
     Source: Saerens, Latinne, Decaestecker, Neural Computation 14, 2002.
     """
@@ -40,7 +43,7 @@ def em_priors(chances: Floats, prior: Floats, weights: Floats, start: Floats | N
         updated /= updated.sum(axis=1, keepdims=True)
         change = np.abs(updated - shares).sum(axis=1).max()
         shares = updated
-        if change < TOLERANCE:
+        if change < tolerance:
             break
     return shares
 

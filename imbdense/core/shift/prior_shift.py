@@ -18,6 +18,7 @@ DISAGREE = 2.0
 LEAST_SEPARATION = 0.1
 LEAST_PLACES, LEAST_IMAGES = 50, 5
 POOL_DRAWS = 10
+MAX_REDRAWN, REDRAWN_TOLERANCE = 50_000, 1e-4
 
 
 @dataclass(frozen=True)
@@ -102,21 +103,24 @@ def estimate_prior_shift(
 def _redrawn(
     labelled: ClassOutputs, unlabelled: ClassOutputs, em: Floats, bootstraps: int, rng: np.random.Generator
 ) -> Floats:
-    """(B, K) estimates on drawn images of both sides."""
+    """(B, K) estimates on drawn images of both sides; of more than 50 000 pool places as many are drawn."""
+    keep = np.sort(rng.permutation(len(unlabelled.weight))[:MAX_REDRAWN])
+    pool_logits, pool_weight = unlabelled.logits[keep], unlabelled.weight[keep]
     known = labelled.label >= 0
     logits, label = labelled.logits[known], labelled.label[known]
-    (index_l, images_l), (index_u, images_u) = group_index(labelled.group[known]), group_index(unlabelled.group)
+    (index_l, images_l), (index_u, images_u) = group_index(labelled.group[known]), group_index(unlabelled.group[keep])
     found = []
     for number in range(0, bootstraps, POOL_DRAWS):
         times = rng.multinomial(images_l, np.full(images_l, 1.0 / images_l))
         weight = labelled.weight[known] * times[index_l]
         here = weight > 0
         prior = _shares(label[here], weight[here], labelled.num_classes)
-        chances = probabilities(unlabelled.logits, *fit_bias_temperature(logits[here], label[here], weight[here]))
+        chances = probabilities(pool_logits, *fit_bias_temperature(logits[here], label[here], weight[here]))
         draws = rng.multinomial(
             images_u, np.full(images_u, 1.0 / images_u), size=min(POOL_DRAWS, bootstraps - number)
         )
-        found.append(em_priors(chances, prior, unlabelled.weight[:, None] * draws[:, index_u].T, start=em))
+        weights = pool_weight[:, None] * draws[:, index_u].T
+        found.append(em_priors(chances, prior, weights, em, REDRAWN_TOLERANCE))
     return np.concatenate(found)
 
 
