@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from imbdense.core.inference import ImageObjects, draw_pixels
-from imbdense.core.inference.box_matching import box_iou
+from imbdense.core.overlaps import box_iou
 from imbdense.core.shift import ClassOutputs, ClassVectors, PoolSample
 
 SURE = 0.8
