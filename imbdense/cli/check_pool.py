@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+WIDTH = 130
+"""Characters the table needs; a narrower terminal wraps the lines, which loses less than cutting the numbers."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the sub-command."""
     add_config_arguments(parser)
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
         atomic_write_json(args.out / 'pool.json', record)
         atomic_write_text(args.out / 'pool.html', pool_page(record))
-        show(record, Console(highlight=False))
+        show(record, Console(highlight=False, width=max(WIDTH, Console().width)))
     print(f'\nwritten to {args.out / "pool.html"} and pool.json')
     for message in skipped:
         print(f'skipped {message}', file=sys.stderr)
