@@ -88,7 +88,8 @@ def forecast_gain(
     data = Planted(vectors, labelled.label[keep], index[keep], weight)
     rows = [row for number in range(simulations) for row in _simulate(data, num_classes, number, rng)]
     if len({row[0] for row in rows}) < FOLDS:
-        return _unknown(num_classes, 'too few images per class, or the linear classifier is sure of too little, to simulate with')
+        reason = 'too few images per class, or the linear classifier is sure of too little, to simulate with'
+        return _unknown(num_classes, reason)
     pool_weight = np.full(len(pool), weight.sum() / images * pool_images / len(pool))
     probe = _probe(data, pool, pool_weight, num_classes, rng)
     real = _evidence_of_pool(data, pool, pool_index, pool_weight, num_classes, pool_ratio, rng)
