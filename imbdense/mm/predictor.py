@@ -60,13 +60,12 @@ class Predictor:
         _adaptive_thresholds(self.model, config, content)
         dataset = _innermost_dataset(config)
         self.classes, self.palette = _names_and_colours(content, dataset, config)
-        steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
-        self._pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+        self._pipeline = label_free_pipeline(dataset)
 
     @torch.no_grad()
     def __call__(self, path: str | Path) -> Prediction:
         """Predict one image file; errors of reading it are raised as the pipeline raises them."""
-        record = self._pipeline({'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []})
+        record = self._pipeline(file_record(path))
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
         sample = self.model.test_step(pseudo_collate([record]))[0]
@@ -80,6 +79,17 @@ class Predictor:
             labels=found.labels[order].cpu().numpy().astype(np.int64),
             scores=found.scores[order].cpu().numpy().astype(np.float32),
         )
+
+
+def label_free_pipeline(dataset: dict[str, Any]) -> Compose:
+    """The pipeline of a data set config without the steps that load labels."""
+    steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
+    return Compose([TRANSFORMS.build(step) for step in steps])
+
+
+def file_record(path: str | Path) -> dict[str, Any]:
+    """What such a pipeline starts from."""
+    return {'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []}
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
