@@ -44,6 +44,7 @@ from imbdense.core.losses.prior_bias import (
     shared_softmax_bias,
 )
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
+from imbdense.core.losses.pseudo_cross_entropy import pseudo_cross_entropy
 from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
@@ -93,6 +94,7 @@ __all__ = [
     'per_class_softmax_bias',
     'per_class_tversky_loss',
     'prior_shift',
+    'pseudo_cross_entropy',
     'prior_to_bias',
     'region_means',
     'reweighted_ce_loss',
