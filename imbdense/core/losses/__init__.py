@@ -32,6 +32,7 @@ from imbdense.core.losses.lade import lade_loss
 from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.memory_contrast import ClassMemoryBank, ContrastPixels, memory_contrast_loss
+from imbdense.core.losses.mrkld import mrkld_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
 from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
@@ -90,8 +91,9 @@ __all__ = [
     'ldam_loss',
     'logit_adjust_loss',
     'loss_ratio',
-    'objectness_scores',
     'memory_contrast_loss',
+    'mrkld_loss',
+    'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',
     'per_class_sigmoid_bias',

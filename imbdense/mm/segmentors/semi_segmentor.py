@@ -8,28 +8,25 @@ from typing import Any, Literal, get_args
 
 import torch
 from mmengine.logging import MessageHub
-from mmengine.registry import MODELS as HOST_MODELS
-from mmseg.models.segmentors import BaseSegmentor
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
-from imbdense.core.optim import freeze_teacher, update_teacher
 from imbdense.core.pseudo_label import PseudoLabels
 from imbdense.core.stats import RunningClassStats
 from imbdense.mm.segmentors.consistency.base import IGNORE, Consistency, SemiBatch
 from imbdense.mm.segmentors.networks import class_logits
+from imbdense.mm.segmentors.teacher_student import TeacherStudent
 from imbdense.mm.views import STRONG, SUPERVISED, WEAK, valid_mask
 from imbdense.registry import MODELS, PSEUDO_LABELERS
 
 Teacher = Literal['ema', 'self', 'peer']
+PredictOn = Literal['teacher', 'student']
 SHORT = {'fixmatch': 'FixMatch', 'unimatch': 'UniMatch', 'cps': 'CrossPseudo', 'u2pl': 'U2PL'}
 """Short names of the consistency rules."""
-PATIENCE = 3
-"""Training steps before an EMA teacher that nobody updates is an error."""
 
 
 @MODELS.register_module()
-class SemiSegmentor(BaseSegmentor):
+class SemiSegmentor(TeacherStudent):
     """Train any segmentor of mmseg on labelled and unlabelled images.
 
     ``L = sup_weight * L_sup + unsup_weight * ramp(t) * L_unsup``, ramp = exp(-5 (1 - t / T)^2) for t < T = ``ramp``
@@ -83,33 +80,21 @@ class SemiSegmentor(BaseSegmentor):
         sup_weight: float | None = None,
         unsup_weight: float | None = None,
         ramp: int = 0,
-        predict_on: Literal['teacher', 'student'] | None = None,
+        predict_on: PredictOn | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
         init_cfg: Any = None,
     ) -> None:
-        config = dict(segmentor)
-        base = config.pop('data_preprocessor', None)
-        super().__init__(
-            data_preprocessor=data_preprocessor or {'type': 'imbdense.SemiDataPreProcessor', 'base': base},
-            init_cfg=init_cfg,
-        )
         name = type(self).__name__
-        self.consistency = _build_consistency(consistency)
-        rule = type(self.consistency)
-        self.teacher_kind = check_choice('teacher', teacher or rule.teachers[0], get_args(Teacher), owner=name)
-        check_choice(f'teacher of {rule.__name__}', self.teacher_kind, rule.teachers, owner=name)
-        self._build_networks(config)
-        weights = zip((sup_weight, unsup_weight), rule.weights)
+        rule = _build_consistency(consistency)
+        teacher = check_choice('teacher', teacher or rule.teachers[0], get_args(Teacher), owner=name)
+        check_choice(f'teacher of {type(rule).__name__}', teacher, rule.teachers, owner=name)
+        super().__init__(segmentor, teacher, predict_on, data_preprocessor, init_cfg)
+        self.consistency = rule
         self.sup_weight, self.unsup_weight = (
             check_number(key, own if given is None else given, low=0.0, owner=name)
-            for key, (given, own) in zip(('sup_weight', 'unsup_weight'), weights)
+            for key, given, own in zip(('sup_weight', 'unsup_weight'), (sup_weight, unsup_weight), rule.weights)
         )
         self.ramp = check_integer('ramp', ramp, low=0, owner=name)
-        has_teacher = self.teacher_kind == 'ema'
-        self.predict_on = check_choice(
-            'predict_on', predict_on or ('teacher' if has_teacher else 'student'),
-            ('teacher', 'student') if has_teacher else ('student',), owner=name,
-        )
         self.pseudo = PSEUDO_LABELERS.build({**(pseudo or rule.rule), 'num_classes': self.num_classes})
         self.refine = nn.ModuleList(
             PSEUDO_LABELERS.build({**item, 'num_classes': self.num_classes}) for item in refine
@@ -117,40 +102,6 @@ class SemiSegmentor(BaseSegmentor):
         self.pseudo_counts = RunningClassStats(self.num_classes)
         self.register_buffer('threshold_cut', torch.ones(self.num_classes))
         self.consistency.prepare(self)
-
-    def _build_networks(self, config: dict[str, Any]) -> None:
-        """Student, teacher or peer, and what others ask a segmentor for."""
-        self.student = HOST_MODELS.build(dict(config))
-        self.num_classes = int(self.student.num_classes)
-        self.out_channels, self.align_corners = self.student.out_channels, self.student.align_corners
-        if self.out_channels != self.num_classes or self.num_classes < 2:
-            raise ValueError(
-                f'SemiSegmentor: the head has {self.out_channels} logit channels for {self.num_classes} classes; one '
-                f'per class is needed, so out_channels={max(self.num_classes, 2)} with a softmax loss.'
-            )
-        self.teacher_follows = False  # set by EMATeacherHook
-        self._steps = 0
-        if self.teacher_kind == 'ema':
-            self.teacher = HOST_MODELS.build(dict(config))
-            freeze_teacher(self.teacher)
-            update_teacher(self.teacher, self.student, 0.0)
-        elif self.teacher_kind == 'peer':
-            self.peer = HOST_MODELS.build(dict(config))
-
-    def init_weights(self) -> None:
-        """Initialise student and peer (each draws its own weights); the teacher begins as the student."""
-        super().init_weights()
-        if self.teacher_kind == 'ema':
-            update_teacher(self.teacher, self.student, 0.0)
-
-    def train(self, mode: bool = True) -> SemiSegmentor:
-        """The EMA teacher stays in evaluation mode."""
-        super().train(mode)
-        if self.teacher_kind == 'ema':
-            self.teacher.eval()
-        return self
-
-    # Training -----------------------------------------------------------------------------------------------------
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list[Any]]) -> dict[str, Any]:
         """All terms and statistics of a batch of branches, see :class:`imbdense.SemiDataPreProcessor`."""
@@ -180,15 +131,23 @@ class SemiSegmentor(BaseSegmentor):
         return self.logits(network, images, features).softmax(1), features
 
     @torch.no_grad()
-    def label(self, probs: Tensor, features: Any, batch: SemiBatch) -> PseudoLabels:
-        """Pseudo-labels of the weak views: refiners, the rule, then the thresholds cut by ``threshold_cut``."""
+    def label(
+        self, probs: Tensor, features: Any, valid: Tensor, indices: Tensor | None = None
+    ) -> PseudoLabels:
+        """Pseudo-labels of a batch: refiners, the rule, then the thresholds cut by ``threshold_cut``.
+
+        Args:
+            probs: (U, K, h, w); ``features``: of the network that said so, ``None`` = none to give.
+            valid: (U, h, w) bool.
+            indices: (U,) which unlabelled images these are.
+        """
         for refiner in self.refine:
             own = _last_map(features) if getattr(refiner, 'needs_features', False) else None
-            probs = refiner(probs, batch.valid, own)
-        pseudo = self.pseudo(probs, batch.valid, batch.indices)
+            probs = refiner(probs, valid, own)
+        pseudo = self.pseudo(probs, valid, indices)
         confidence, predicted = probs.max(1)
         limit = (self.pseudo.thresholds().to(probs) * self.threshold_cut)[predicted]
-        saved = (self.threshold_cut < 1)[predicted] & batch.valid & (confidence >= limit) & (pseudo.label == IGNORE)
+        saved = (self.threshold_cut < 1)[predicted] & valid & (confidence >= limit) & (pseudo.label == IGNORE)
         return PseudoLabels(
             torch.where(saved, predicted, pseudo.label), torch.where(saved, 1.0, pseudo.weight), pseudo.accepted
         )
@@ -237,48 +196,6 @@ class SemiSegmentor(BaseSegmentor):
         """To the rule and the refiners."""
         for part in (self.pseudo, *self.refine):
             part.set_progress(self.progress)
-
-    def _check_followed(self) -> None:
-        """Raise when the EMA teacher stands still."""
-        self._steps += 1
-        if self.teacher_kind == 'ema' and self._steps >= PATIENCE and not self.teacher_follows:
-            raise RuntimeError(
-                "SemiSegmentor: teacher='ema', but nobody updates the teacher. Add "
-                "custom_hooks=[dict(type='imbdense.EMATeacherHook')] to the config."
-            )
-
-    # Prediction ---------------------------------------------------------------------------------------------------
-
-    @property
-    def predictor(self) -> Any:
-        """The network that predicts."""
-        return self.teacher if self.predict_on == 'teacher' else self.student
-
-    def predict(self, inputs: Tensor, data_samples: Any = None) -> Any:
-        """The predictions of ``predict_on``, as the host gives them."""
-        return self.predictor.predict(inputs, data_samples)
-
-    def _forward(self, inputs: Tensor, data_samples: Any = None) -> Any:
-        """The raw output of ``predict_on``."""
-        return self.predictor._forward(inputs, data_samples)
-
-    def extract_feat(self, inputs: Tensor) -> Any:
-        """The features of ``predict_on``."""
-        return self.predictor.extract_feat(inputs)
-
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
-        """The logits of ``predict_on``."""
-        return self.predictor.encode_decode(inputs, batch_img_metas)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """Give the weights of a bare segmentor to every network."""
-        networks = [name for name in ('student', 'teacher', 'peer') if hasattr(self, name)]
-        own = [key for key in state_dict if key.startswith(prefix)]
-        if own and not any(key.startswith(f'{prefix}{name}.') for key in own for name in networks):
-            bare = {key[len(prefix):]: state_dict.pop(key) for key in own}
-            for name in networks:
-                state_dict.update({f'{prefix}{name}.{key}': value for key, value in bare.items()})
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def _build_consistency(config: str | Mapping[str, Any]) -> Consistency:

@@ -67,7 +67,7 @@ class CrossPseudoConsistency(Consistency):
 
     def _label(self, model: Any, logits: Tensor, valid: Tensor) -> PseudoLabels:
         """What a network says, as the rule takes it."""
-        return model.pseudo(logits.detach().softmax(1), valid)
+        return model.label(logits.detach().softmax(1), None, valid)
 
     def _sums(self, logits: list[Tensor], labels: list[PseudoLabels], valid: Tensor) -> Tensor:
         """(2,) cross-entropies of each network against the other's labels, times the number of valid pixels."""

@@ -98,7 +98,7 @@ class U2PLConsistency(Consistency):
     def forward(self, model: Any, batch: SemiBatch) -> ConsistencyResult:
         """``loss_strong`` and ``loss_contrast``."""
         supervised = self._seen.get(model.student)  # of the labelled images, just seen by the supervised loss
-        pseudo = model.label(*model.teacher_view(batch.weak), batch)
+        pseudo = model.label(*model.teacher_view(batch.weak), batch.valid, batch.indices)
         image = batch.strong[0] if batch.strong else batch.weak
         mask = self.draw_masks(image)
         image, target, valid = mixed(image, mask), mixed_labels(pseudo, mask), mixed(batch.valid, mask)
