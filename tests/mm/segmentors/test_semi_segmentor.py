@@ -12,7 +12,9 @@ pytest.importorskip('mmseg')
 
 from mmengine.logging import MessageHub
 
+from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger
+from imbdense.mm.logit_attachment import attach_logit_map
 from imbdense.mm.segmentors.export import network_state
 from imbdense.registry import MODELS
 from tests.mm.segmentors.semi_cases import batch, build, fcn, segformer, step
@@ -216,6 +218,18 @@ def test_teacher_stays_frozen_and_predicts_unless_the_student_shall() -> None:
     student = build(predict_on='student')
     assert student.predictor is student.student
     assert build(consistency='cps').predict_on == 'student'
+
+
+def test_a_calibration_acts_on_the_network_that_predicts() -> None:
+    """A shift of class 2 that outweighs every logit; afterwards all is as before."""
+    model = build().eval()
+    data = model.data_preprocessor(batch(labeled=1, unlabeled=0), False)
+    before = model(**data, mode='predict')[0].pred_sem_seg.data.clone()
+    removers = attach_logit_map(model, LogitCalibration('test', (0.0, 0.0, 50.0, 0.0)), 'test')
+    assert (model(**data, mode='predict')[0].pred_sem_seg.data == 2).all()
+    for remove in removers:
+        remove()
+    assert torch.equal(model(**data, mode='predict')[0].pred_sem_seg.data, before)
 
 
 def test_weights_of_a_bare_segmentor_load_into_all_and_one_comes_out_again() -> None:
