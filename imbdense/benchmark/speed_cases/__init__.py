@@ -15,6 +15,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'sampling': ('sampler-start',),
+    'statistics': ('confusion-statistic',),
     'scene': ('scene',),
     'pseudo_label': ('obc-kde',),
     'optim': ('muon-step',),
