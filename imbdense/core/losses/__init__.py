@@ -47,12 +47,10 @@ from imbdense.core.losses.prior_bias import (
 )
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
 from imbdense.core.losses.pseudo_cross_entropy import pseudo_cross_entropy
-from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
 from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
-from imbdense.core.losses.soft_regions import soft_region_labels, soft_region_means
 from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
@@ -103,7 +101,6 @@ __all__ = [
     'prior_shift',
     'prior_to_bias',
     'pseudo_cross_entropy',
-    'region_means',
     'reweighted_ce_loss',
     'sample_elements',
     'score_sums',
@@ -118,7 +115,6 @@ __all__ = [
     'shifted_sigmoid_loss',
     'sigmoid_focal_cb_loss',
     'soft_region_labels',
-    'soft_region_means',
     'softmax_eql_loss',
     'softmax_focal_loss',
 ]
