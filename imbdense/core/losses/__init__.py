@@ -51,6 +51,7 @@ from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
 from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
+from imbdense.core.losses.soft_regions import soft_region_labels, soft_region_means
 from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
@@ -115,6 +116,7 @@ __all__ = [
     'shifted_sigmoid_loss',
     'sigmoid_focal_cb_loss',
     'soft_region_labels',
+    'soft_region_means',
     'softmax_eql_loss',
     'softmax_focal_loss',
 ]
