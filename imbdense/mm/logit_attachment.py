@@ -32,6 +32,8 @@ def attach_logit_map(model: Any, calibration: LogitCalibration, owner: str) -> l
     Raises:
         TypeError: no part of the model is known to make class logits of that number of classes.
     """
+    if hasattr(model, 'predict_on'):
+        model = model.predictor  # the network of a teacher-student segmentor that predicts
     if hasattr(model, 'decode_head'):
         return [_wrap_segmentor(model, calibration, owner)]
     heads = [head for head in _class_heads(model) if head.num_classes == calibration.num_classes]
