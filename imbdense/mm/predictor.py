@@ -43,6 +43,9 @@ class Predictor:
         checkpoint: file loaded with ``weights_only=True``.
         device: torch device; ``None`` = the first accelerator, else the CPU.
 
+    Attributes:
+        content: what the checkpoint holds. model: in eval mode. classes, palette: names and colours.
+
     Raises:
         CheckpointError: the file is not safe, damaged, or its weights do not fit the model.
         ValueError: the config has score_thr='adaptive' and the checkpoint no counted samples.
@@ -53,7 +56,7 @@ class Predictor:
 
         init_default_scope(config.get('default_scope') or 'mmengine')
         self.device = str(device or get_device())
-        content = load_checkpoint(checkpoint, 'cpu')
+        self.content = content = load_checkpoint(checkpoint, 'cpu')
         self.model = MODELS.build(config.model)
         load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
@@ -64,12 +67,16 @@ class Predictor:
         self._pipeline = Compose([TRANSFORMS.build(step) for step in steps])
 
     @torch.no_grad()
-    def __call__(self, path: str | Path) -> Prediction:
-        """Predict one image file; errors of reading it are raised as the pipeline raises them."""
+    def sample(self, path: str | Path) -> Any:
+        """What the host's model returns for one image file; errors of reading it are raised as they come."""
         record = self._pipeline({'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []})
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
-        sample = self.model.test_step(pseudo_collate([record]))[0]
+        return self.model.test_step(pseudo_collate([record]))[0]
+
+    def __call__(self, path: str | Path) -> Prediction:
+        """Labels or boxes of one image file; errors as in :meth:`sample`."""
+        sample = self.sample(path)
         if 'pred_sem_seg' in sample:
             label = sample.pred_sem_seg.data[0].cpu().numpy()
             return Prediction(label=label.astype(np.uint8 if len(self.classes) < 256 else np.int32))

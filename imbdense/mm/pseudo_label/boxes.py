@@ -1,0 +1,59 @@
+"""From saved boxes to a COCO file: the rule, the ignore band, the size filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imbdense.core.pseudo_label import PseudoLabeler
+from imbdense.data.outputs.store import OutputStore
+from imbdense.data.pseudo import FilterTable, PseudoBoxes
+from imbdense.mm.pseudo_label.outputs import ImageFile, Record, readable
+
+Selected = tuple[list[PseudoBoxes], FilterTable]
+
+
+def all_scores(store: OutputStore, images: Sequence[ImageFile]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(scores (M,), labels (M,)) of all boxes of the readable images, in order."""
+    records = [record for _, record in readable(store, images)]
+    scores = np.concatenate([np.zeros(0, np.float32), *(record['scores'] for record in records)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(record['labels'] for record in records)])
+    return torch.from_numpy(scores), torch.from_numpy(labels)
+
+
+def select_boxes(
+    store: OutputStore, images: Sequence[ImageFile], labeler: PseudoLabeler, suffixes: Sequence[str], min_size: float
+) -> Selected:
+    """Sort every box by the rule; boxes with a side below ``min_size`` pixels go last.
+
+    Returns:
+        (images in order, table: predicted, score band (positive or ignored), class threshold (positive), size).
+    """
+    classes = store.manifest['classes']
+    steps = np.zeros((4, len(classes)), np.int64)
+    found = []
+    endings = {image.name: suffix for image, suffix in zip(images, suffixes)}
+    for image, record in readable(store, images):
+        status = labeler.select(torch.from_numpy(record['scores']), torch.from_numpy(record['labels'])).numpy()
+        large = _large(record, min_size)
+        for step, mask in enumerate((np.ones_like(large), status != 0, status == 1, (status == 1) & large)):
+            steps[step] += np.bincount(record['labels'][mask], minlength=len(classes))
+        keep = (status != 0) & large
+        found.append(PseudoBoxes(
+            image.name + endings[image.name], (int(record['size'][0]), int(record['size'][1])),
+            record['boxes'][keep], record['labels'][keep], record['scores'][keep], status[keep] == -1,
+        ))  # fmt: skip
+    table = FilterTable(classes, 'boxes', steps[0])
+    for name, counts in zip(('score band', 'class threshold', 'size'), steps[1:]):
+        table.add(name, counts)
+    return found, table
+
+
+def _large(record: Record, min_size: float) -> NDArray[np.bool_]:
+    """Boxes with both sides of at least ``min_size`` pixels."""
+    sides = record['boxes'][:, 2:] - record['boxes'][:, :2]
+    large: NDArray[np.bool_] = (sides >= min_size).all(axis=1)
+    return large
