@@ -68,7 +68,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', host.OPTIM_
 VISUALIZERS = _child('visualizer', host.VISUALIZERS)
 SELECTORS = _child('selector', None)
 SCORERS = _child('scorer', None)
-PSEUDO_LABELERS = _child('pseudo_labeler', None)
+PSEUDO_LABELERS = _child('pseudo_labeler', None, 'mm.pseudo_labelers')
 
 REGISTRIES: dict[str, SuggestingRegistry] = {
     registry.name: registry
