@@ -16,16 +16,8 @@ from imbdense.mm.pseudo_label.outputs import ImageFile, Record, readable
 Selected = tuple[list[PseudoBoxes], FilterTable]
 
 
-def all_scores(store: OutputStore, images: Sequence[ImageFile]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(scores (M,), labels (M,)) of all boxes of the readable images, in order."""
-    records = [record for _, record in readable(store, images)]
-    scores = np.concatenate([np.zeros(0, np.float32), *(record['scores'] for record in records)])
-    labels = np.concatenate([np.zeros(0, np.int64), *(record['labels'] for record in records)])
-    return torch.from_numpy(scores), torch.from_numpy(labels)
-
-
 def select_boxes(
-    store: OutputStore, images: Sequence[ImageFile], labeler: PseudoLabeler, suffixes: Sequence[str], min_size: float
+    store: OutputStore, images: Sequence[ImageFile], labeler: PseudoLabeler, min_size: float
 ) -> Selected:
     """Sort every box by the rule; boxes with a side below ``min_size`` pixels go last.
 
@@ -35,7 +27,6 @@ def select_boxes(
     classes = store.manifest['classes']
     steps = np.zeros((4, len(classes)), np.int64)
     found = []
-    endings = {image.name: suffix for image, suffix in zip(images, suffixes)}
     for image, record in readable(store, images):
         status = labeler.select(torch.from_numpy(record['scores']), torch.from_numpy(record['labels'])).numpy()
         large = _large(record, min_size)
@@ -43,7 +34,7 @@ def select_boxes(
             steps[step] += np.bincount(record['labels'][mask], minlength=len(classes))
         keep = (status != 0) & large
         found.append(PseudoBoxes(
-            image.name + endings[image.name], (int(record['size'][0]), int(record['size'][1])),
+            image.file_name, (int(record['size'][0]), int(record['size'][1])),
             record['boxes'][keep], record['labels'][keep], record['scores'][keep], status[keep] == -1,
         ))  # fmt: skip
     table = FilterTable(classes, 'boxes', steps[0])

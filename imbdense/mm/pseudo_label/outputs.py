@@ -32,9 +32,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image: where it is, and the name of its result below the output folder, without suffix."""
+    """An image.
+
+    Attributes:
+        path: where it is. file_name: the same below the image folder of the round.
+        name: of its result below the output folder, without suffix.
+    """
 
     path: Path
+    file_name: str
     name: str
 
 
