@@ -156,7 +156,8 @@ def show(result: RoundResult) -> None:
     table = Table(box=None, pad_edge=False)
     for head in [*heads, 'threshold']:
         table.add_column(head, justify='left' if head == 'class' else 'right')
-    for row, threshold in zip(rows, [*(f'{value:.3f}' for value in result.thresholds), '']):
+    thresholds = ['-' if value is None else f'{value:.3f}' for value in result.thresholds]
+    for row, threshold in zip(rows, [*thresholds, '']):
         table.add_row(*row, threshold)
     console.print(f'{result.table.unit} of each class after every filter')
     console.print(table)

@@ -28,7 +28,7 @@ from imbdense.mm.pseudo_label import boxes, outputs, pixels
 from imbdense.mm.pseudo_label.guards import Confidences, guard_report, relevance
 from imbdense.mm.pseudo_label.labelled import labelled_images
 from imbdense.mm.pseudo_label.outputs import ImageFile
-from imbdense.mm.pseudo_label.rules import build_rule, fit_rule
+from imbdense.mm.pseudo_label.rules import build_rule, defined_thresholds, fit_rule
 from imbdense.utils.distributed import rank_and_world
 from imbdense.utils.files import atomic_write_json
 
@@ -64,10 +64,10 @@ class RoundOptions:
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What came out: the table of filters, (C,) thresholds, warnings, and the whole report as plain data."""
+    """What came out: the table of filters, (C,) thresholds (``None`` = no prediction to learn one from), warnings, and the whole report as plain data."""
 
     table: FilterTable
-    thresholds: list[float]
+    thresholds: list[float | None]
     warnings: list[str]
     report: dict[str, Any]
 
@@ -167,11 +167,10 @@ class PseudoLabelRound:
             warnings.append(f'{len(self.leaks.dropped)} images are labelled in the config as well and were left out.')
         for line in self.unread:
             warnings.append(f'labelled images could not be read, so leaks were not looked for there: {line}')
-        thresholds = [float(value) for value in rule.thresholds()]
+        thresholds = defined_thresholds(rule, table.predicted)
         report = {
             'images': split - len(failed), 'broken': failed, 'leaks': self.leaks.to_dict(), 'unread_splits': self.unread,
             'identity': self.identity, 'rule': self.options.rule, 'thresholds': thresholds,
-            'negative_thresholds': [float(value) for value in rule.negative_thresholds()],
             'table': table.to_dict(), 'guards': guards, 'warnings': warnings,
         }  # fmt: skip
         if rank_and_world()[0] == 0:

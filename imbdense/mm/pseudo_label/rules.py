@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from imbdense.core.pseudo_label import PseudoLabeler, QuantileThreshold, RoundThreshold
+from imbdense.core.pseudo_label import PseudoLabeler, QuantileThreshold
+from imbdense.core.pseudo_label.rounds import RoundThreshold
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.pseudo_label.outputs import LEVELS, ImageFile, Record, png_array, readable
 from imbdense.registry import PSEUDO_LABELERS
@@ -22,11 +25,15 @@ def build_rule(rule: Mapping[str, Any], num_classes: int) -> PseudoLabeler:
         ValueError: it is for another number of classes.
         TypeError: it is no rule but something else of the registry.
     """
-    built = PSEUDO_LABELERS.build({'num_classes': num_classes, **rule})
-    if not isinstance(built, PseudoLabeler):
-        raise TypeError(f'{rule["type"]} is no pseudo-label rule; `imbdense list pseudo_labeler` shows them.')
+    settings = {'num_classes': num_classes, **rule}
+    name = settings.pop('type')
+    # Not registry.build: the host would look for its own scope in a registry that has none, and warn.
+    cls = PSEUDO_LABELERS.get(name)
+    if cls is None or not issubclass(cls, PseudoLabeler):
+        raise TypeError(f'{name} is no pseudo-label rule; `imbdense list pseudo_labeler` shows them.')
+    built: PseudoLabeler = cls(**settings)
     if built.num_classes != num_classes:
-        raise ValueError(f'{rule["type"]}: num_classes is {built.num_classes}, but the model has {num_classes} classes.')
+        raise ValueError(f'{name}: num_classes is {built.num_classes}, but the model has {num_classes} classes.')
     return built
 
 
@@ -68,6 +75,12 @@ def fit_rule(rule: PseudoLabeler, store: OutputStore, images: Sequence[ImageFile
             scores, labels = nothing if record is None else _items(record)
             _count(rule, scores, labels, int(record is not None and 'scores' in record))
     rule.end_round()
+
+
+def defined_thresholds(rule: PseudoLabeler, predicted: NDArray[np.int64]) -> list[float | None]:
+    """(C,) thresholds; ``None`` for a class without any prediction to learn one from."""
+    learned = isinstance(rule, RoundThreshold)
+    return [None if learned and count == 0 else float(value) for value, count in zip(rule.thresholds(), predicted)]
 
 
 def _count(rule: RoundThreshold, scores: Tensor, labels: Tensor, images: int) -> None:
