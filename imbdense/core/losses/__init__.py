@@ -31,6 +31,7 @@ from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
 from imbdense.core.losses.lade import lade_loss
 from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
+from imbdense.core.losses.mrkld import mrkld_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
 from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
@@ -86,6 +87,7 @@ __all__ = [
     'ldam_loss',
     'logit_adjust_loss',
     'loss_ratio',
+    'mrkld_loss',
     'objectness_scores',
     'paco_loss',
     'per_class_dice_loss',

@@ -2,10 +2,93 @@
 
 Rules, ``rule(probs, valid) -> PseudoLabels(label, weight, accepted)`` and ``rule.select(scores, labels)``:
 
-* :class:`FixedThreshold` - FixMatch, one threshold or one per class.
+* :class:`FixedThreshold`          - FixMatch, ReDB: one threshold, or one per class;
+* :class:`FlexThreshold`           - FlexMatch: lower for classes that are rarely confident;
+* :class:`ExpectedShareThreshold`  - the same, relative to how often each class is expected;
+* :class:`FreeThreshold`           - FreeMatch: follows the teacher's mean confidence;
+* :class:`ClassBalancedThreshold`  - CBST: the same share of every class;
+* :class:`QuantileThreshold`       - a share that follows from how often the class is labelled;
+* :class:`CReSTQuota`              - CReST: a share that grows with rarity;
+* :class:`EntropyPercentile`       - U2PL: drops the least certain pixels;
+* :class:`BudgetedThreshold`       - a bound on the share of wrong labels, or abstention.
+
+Refiners, ``refiner(probs, valid, features) -> probs``: :class:`DistributionAlign`, :class:`DARPRefiner`,
+:class:`DASOBlender`. Below each class lies a function without state.
 """
 
+from imbdense.core.pseudo_label.budgeted import (
+    Budget,
+    BudgetedThreshold,
+    budgeted_thresholds,
+    clopper_pearson_upper,
+)
+from imbdense.core.pseudo_label.class_balanced import (
+    ClassBalancedThreshold,
+    class_balanced_labels,
+    lrent_soft_labels,
+)
+from imbdense.core.pseudo_label.crest import CReSTQuota, crest_rates
+from imbdense.core.pseudo_label.darp import apply_duals, darp_denoise, darp_duals, darp_refine
+from imbdense.core.pseudo_label.darp_refiner import DARPRefiner
+from imbdense.core.pseudo_label.daso import DASOBlender, daso_blend, prototype_probs
+from imbdense.core.pseudo_label.distribution_align import DistributionAlign, align_distribution
+from imbdense.core.pseudo_label.entropy_percentile import EntropyPercentile, confidence_of_entropy, masked_percentile
+from imbdense.core.pseudo_label.expected_share import ExpectedShareThreshold, expected_share_thresholds
+from imbdense.core.pseudo_label.feature_queue import FeatureQueue, class_mean_features
 from imbdense.core.pseudo_label.fixed import FixedThreshold
+from imbdense.core.pseudo_label.flex import FlexThreshold, flex_thresholds
+from imbdense.core.pseudo_label.free import FreeThreshold, free_thresholds
+from imbdense.core.pseudo_label.free_fairness import free_fairness
 from imbdense.core.pseudo_label.labeler import PseudoLabeler, PseudoLabels
+from imbdense.core.pseudo_label.quantile import QuantileThreshold, class_adaptive_portions, labelled_frequency_ranks
+from imbdense.core.pseudo_label.rank_threshold import portion_ranks, rank_thresholds, with_fallback
+from imbdense.core.pseudo_label.refiner import Refiner
+from imbdense.core.pseudo_label.regions import pool_regions, refine_by_regions
+from imbdense.core.pseudo_label.target_prior import TargetPrior
 
-__all__ = ['FixedThreshold', 'PseudoLabeler', 'PseudoLabels']
+__all__ = [
+    'Budget',
+    'BudgetedThreshold',
+    'CReSTQuota',
+    'ClassBalancedThreshold',
+    'DARPRefiner',
+    'DASOBlender',
+    'DistributionAlign',
+    'EntropyPercentile',
+    'ExpectedShareThreshold',
+    'FeatureQueue',
+    'FixedThreshold',
+    'FlexThreshold',
+    'FreeThreshold',
+    'PseudoLabeler',
+    'PseudoLabels',
+    'QuantileThreshold',
+    'Refiner',
+    'TargetPrior',
+    'align_distribution',
+    'apply_duals',
+    'budgeted_thresholds',
+    'class_adaptive_portions',
+    'class_balanced_labels',
+    'class_mean_features',
+    'clopper_pearson_upper',
+    'confidence_of_entropy',
+    'crest_rates',
+    'darp_denoise',
+    'darp_duals',
+    'darp_refine',
+    'daso_blend',
+    'expected_share_thresholds',
+    'flex_thresholds',
+    'free_fairness',
+    'free_thresholds',
+    'labelled_frequency_ranks',
+    'lrent_soft_labels',
+    'masked_percentile',
+    'pool_regions',
+    'portion_ranks',
+    'prototype_probs',
+    'rank_thresholds',
+    'refine_by_regions',
+    'with_fallback',
+]

@@ -52,12 +52,12 @@ class Predictions(NamedTuple):
 class PseudoLabeler(nn.Module, ABC):
     """Base of the rules that turn a teacher's probabilities into pseudo-labels.
 
-    An element with confidence q = max_c p_c and predicted class c is accepted iff it is valid and q >= tau_c; a subclass
-    says what tau_c is (:meth:`thresholds`), and may decide otherwise (:meth:`decide`). The same thresholds serve boxes,
-    points and 3-D boxes that come as a score and a label (:meth:`select`).
+    An element with confidence q = max_c p_c and predicted class c is accepted iff it is valid and q >= tau_c; a
+    subclass says what tau_c is (:meth:`thresholds`), and may decide otherwise (:meth:`decide`). The same thresholds
+    serve boxes, points and 3-D boxes that come as a score and a label (:meth:`select`).
 
-    State: whatever a rule counts lies in persistent buffers (saved, resumed). :meth:`update` runs inside ``forward``, in
-    train mode only and without gradient. What it adds is summed over all ranks first
+    State: whatever a rule counts lies in persistent buffers (saved, resumed). :meth:`update` runs inside ``forward``,
+    in train mode only and without gradient. What it adds is summed over all ranks first
     (:func:`imbdense.core.stats.sum_over_ranks`), so thresholds are equal on every rank, which must call ``forward``
     equally often. Nothing is read back from the device. Probabilities are taken as float32, whatever autocast says.
 
@@ -74,6 +74,8 @@ class PseudoLabeler(nn.Module, ABC):
     card = 'pseudo_label_rules'
     tasks: tuple[str, ...] = ('segmentation', 'detection', 'points', 'volumes')
     updates_first = True  # whether a batch counts before it is decided on
+
+    negative: Tensor | None
 
     def __init__(
         self,
@@ -105,8 +107,8 @@ class PseudoLabeler(nn.Module, ABC):
 
         Args:
             probs: class probabilities (N, K, *spatial) or (P, K), any float dtype.
-            valid: bool (N, *spatial) or (P,), False where padded; ``None`` = all valid. Elements whose probabilities are
-                NaN are never accepted and never counted.
+            valid: bool (N, *spatial) or (P,), False where padded; ``None`` = all valid. Elements whose probabilities
+                are NaN are never accepted and never counted.
             indices: (N,) int64, which items of the unlabelled set these are, for rules that remember items.
 
         Returns:
@@ -120,10 +122,11 @@ class PseudoLabeler(nn.Module, ABC):
             if self.training and self.updates_first:
                 self.update(seen)
             label, accepted = self.decide(seen)
-            weight = self.weigh(accepted)
+            kept = accepted & seen.valid
+            weight = self.weigh(kept)
             if self.training and not self.updates_first:
                 self.update(seen)
-            return self._labels(label, accepted & seen.valid, weight, probs.ndim)
+            return self._labels(label, kept, weight, probs.ndim)
 
     def update(self, seen: Predictions) -> None:
         """Count a batch; the rules without state do nothing."""

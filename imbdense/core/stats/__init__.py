@@ -24,7 +24,7 @@ from imbdense.core.stats.indices import (
 )
 from imbdense.core.stats.ledger import DoubleCorrectionError, PriorEntry, PriorLedger
 from imbdense.core.stats.loss_statistics import RunningConfusion, RunningGradients, RunningScores
-from imbdense.core.stats.ranks import sum_over_ranks
+from imbdense.core.stats.ranks import gather_over_ranks, sum_over_ranks
 from imbdense.core.stats.running import RunningClassStats
 from imbdense.core.stats.weights import WEIGHT_SCHEMES, class_weight_tensor, class_weights, warn_of_large_weights
 
@@ -47,6 +47,7 @@ __all__ = [
     'class_weights',
     'effective_number',
     'fill_empty_classes',
+    'gather_over_ranks',
     'gini',
     'imbalance_indices',
     'imbalance_ratio',

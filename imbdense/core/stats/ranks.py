@@ -1,4 +1,4 @@
-"""Several increments, summed over all ranks in one message."""
+"""What all ranks have seen: increments summed in one message, items gathered."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ def sum_over_ranks(*increments: Tensor) -> tuple[Tensor, ...]:
     dist.all_reduce(message)
     parts = message.split([item.numel() for item in increments])
     return tuple(part.view(item.shape).to(item.dtype) for part, item in zip(parts, increments, strict=True))
+
+
+def gather_over_ranks(*items: Tensor) -> tuple[Tensor, ...]:
+    """Return every tensor with those of all ranks behind each other along dim 0, in the order of the ranks.
+
+    For memories of single items (queues, one row per image), which a sum can not describe. Every rank must call this
+    equally often with tensors of equal shapes.
+
+    Returns:
+        Tensors (ranks * n, ...); the given ones themselves without a process group.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return items
+    found = []
+    for item in items:
+        parts = [torch.empty_like(item) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, item.contiguous())
+        found.append(torch.cat(parts))
+    return tuple(found)

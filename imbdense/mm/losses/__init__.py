@@ -32,6 +32,7 @@ import_members(
         'influence_balanced': (),
         'balanced_logit_variation': (),
         'mixed': (),
+        'mrkld': (),
         'guided_loss_balancer': (),
     },
 )
