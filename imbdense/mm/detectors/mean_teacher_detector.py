@@ -82,7 +82,7 @@ class MeanTeacherDetector(SemiBaseDetector):
         owner = 'MeanTeacherDetector'
         check_choice('predict_on', predict_on, ('teacher', 'student'), owner=owner)
         where = {key: predict_on for key in ('predict_on', 'forward_on', 'extract_feat_on')}
-        super().__init__(detector, ConfigDict(), ConfigDict(where), data_preprocessor, init_cfg)
+        super().__init__(ConfigDict(detector), ConfigDict(), ConfigDict(where), data_preprocessor, init_cfg)
         if self.student.with_mask:
             raise ValueError(f'{owner}: {type(self.student).__name__} predicts masks; only detectors of boxes are known.')
         self.pseudo_labeler = build_rule(pseudo_labeler, number_of_classes(self.student))
