@@ -15,7 +15,9 @@ HOSTS = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
 FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumentations')
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
 CORE_MAY_LAZILY = ('numba', 'faiss')
-SHARED_CORE = tuple(f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'metrics.confusion'))
+SHARED_CORE = tuple(
+    f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'overlaps', 'metrics.confusion')
+)
 SOURCES = sources()
 each = pytest.mark.parametrize('source', SOURCES, ids=[item.where for item in SOURCES])
 

@@ -16,6 +16,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'sampling': ('sampler-start',),
     'scene': ('scene',),
+    'pseudo_label': ('obc-kde',),
     'optim': ('muon-step',),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""

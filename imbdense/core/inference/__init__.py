@@ -9,7 +9,7 @@
 """
 
 from imbdense.core.inference.box_errors import ERROR_TYPES, BoxErrors, box_errors
-from imbdense.core.inference.box_matching import average_precision, box_iou, match_boxes
+from imbdense.core.inference.box_matching import average_precision, match_boxes
 from imbdense.core.inference.calibration import LogitCalibration, identity_calibration
 from imbdense.core.inference.candidates import BoxCandidates, keep_best_places, row_targets
 from imbdense.core.inference.cross_validation import HeldOutGain, assign_folds, cross_validate
@@ -70,7 +70,6 @@ __all__ = [
     'best_value',
     'box_counting_dimension',
     'box_errors',
-    'box_iou',
     'class_average_precision',
     'class_matches',
     'cross_validate',

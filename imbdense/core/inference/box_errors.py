@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.inference.box_matching import FALSE, TRUE, Flags, average_precision, box_iou, match_boxes
+from imbdense.core.inference.box_matching import FALSE, TRUE, Flags, average_precision, match_boxes
 from imbdense.core.inference.detection_set import ImageDetections, ImageObjects
+from imbdense.core.overlaps import box_iou
 
 Floats = NDArray[np.float64]
 FOREGROUND, BACKGROUND = 0.5, 0.1

@@ -18,24 +18,6 @@ RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101, dtype=np.float64)
 FALSE, TRUE, IGNORED = 0, 1, -1
 
 
-def box_iou(first: ArrayLike, second: ArrayLike, crowd: ArrayLike | None = None) -> Floats:
-    """IoU of boxes x1, y1, x2, y2: (n, 4) and (m, 4) give (n, m).
-
-    ``crowd`` bool (m,): for those the intersection over the area of the first box, as in COCO. Boxes without area
-    overlap nothing.
-    """
-    a, b = np.asarray(first, dtype=np.float64).reshape(-1, 4), np.asarray(second, dtype=np.float64).reshape(-1, 4)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (high - low).clip(min=0).prod(axis=2)
-    area_a = (a[:, 2:] - a[:, :2]).clip(min=0).prod(axis=1)[:, None]
-    area_b = (b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1)[None]
-    base = area_a + area_b - inter
-    if crowd is not None:
-        base = np.where(np.asarray(crowd, dtype=bool)[None], area_a, base)
-    return np.divide(inter, base, out=np.zeros_like(inter), where=base > 0)
-
-
 def match_boxes(
     overlaps: Floats, ignored: NDArray[np.bool_], thresholds: Floats = IOU_THRESHOLDS
 ) -> Flags:

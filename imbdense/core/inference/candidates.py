@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.inference.box_matching import box_iou
 from imbdense.core.inference.detection_set import ImageObjects
+from imbdense.core.overlaps import box_iou
 
 Floats = NDArray[np.float64]
 KINDS: tuple[str, ...] = ('roi', 'dense', 'query')

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.inference.box_matching import box_iou
 from imbdense.core.inference.detection_set import ImageDetections, ImageObjects, class_average_precision, class_matches
 from imbdense.core.inference.shares import waterfall
+from imbdense.core.overlaps import box_iou
 
 Floats = NDArray[np.float64]
 COVERS, NEAR = 0.5, 0.3

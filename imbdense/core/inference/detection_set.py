@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.inference.box_matching import IOU_THRESHOLDS, ClassMatches, box_iou, match_boxes
+from imbdense.core.inference.box_matching import IOU_THRESHOLDS, ClassMatches, match_boxes
+from imbdense.core.overlaps import box_iou
 
 Floats = NDArray[np.float64]
 

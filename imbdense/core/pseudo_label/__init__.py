@@ -14,6 +14,15 @@ Rules, ``rule(probs, valid) -> PseudoLabels(label, weight, accepted)`` and ``rul
 
 Refiners, ``refiner(probs, valid, features) -> probs``: :class:`DistributionAlign`, :class:`DARPRefiner`,
 :class:`DASOBlender`. Below each class lies a function without state.
+
+Objects and rounds. Nothing here knows boxes from regions: functions take overlaps, or an IoU function.
+
+* :func:`accept`                        - cross-domain examination: what is found again elsewhere is reliable;
+* :func:`paste_regions_for_examination` - makes the image that is examined;
+* :func:`overlapped_box_count`, :func:`overlapped_region_count` - how ordinary an object is for the model;
+* :func:`inverse_density_subsample`     - keeps the unusual ones of a frequent class;
+* :class:`ProgressiveQuota`, :class:`EqualDraw` - how many of each class are pasted in a round, and which;
+* :class:`MemoryEnsemble`               - pseudo-boxes merged over the rounds.
 """
 
 from imbdense.core.pseudo_label.budgeted import (
@@ -33,14 +42,19 @@ from imbdense.core.pseudo_label.darp_refiner import DARPRefiner
 from imbdense.core.pseudo_label.daso import DASOBlender, daso_blend, prototype_probs
 from imbdense.core.pseudo_label.distribution_align import DistributionAlign, align_distribution
 from imbdense.core.pseudo_label.entropy_percentile import EntropyPercentile, confidence_of_entropy, masked_percentile
+from imbdense.core.pseudo_label.examination import ExaminedScene, accept, paste_regions_for_examination
 from imbdense.core.pseudo_label.expected_share import ExpectedShareThreshold, expected_share_thresholds
 from imbdense.core.pseudo_label.feature_queue import FeatureQueue, class_mean_features
 from imbdense.core.pseudo_label.fixed import FixedThreshold
 from imbdense.core.pseudo_label.flex import FlexThreshold, flex_thresholds
 from imbdense.core.pseudo_label.free import FreeThreshold, free_thresholds
 from imbdense.core.pseudo_label.free_fairness import free_fairness
+from imbdense.core.pseudo_label.inverse_density import count_density, inverse_density, inverse_density_subsample
 from imbdense.core.pseudo_label.labeler import PseudoLabeler, PseudoLabels
+from imbdense.core.pseudo_label.memory import MemoryEnsemble, RememberedBoxes
+from imbdense.core.pseudo_label.overlap_count import overlapped_box_count, overlapped_region_count
 from imbdense.core.pseudo_label.quantile import QuantileThreshold, class_adaptive_portions, labelled_frequency_ranks
+from imbdense.core.pseudo_label.quota import EqualDraw, ProgressiveQuota, round_of_epoch
 from imbdense.core.pseudo_label.rank_threshold import portion_ranks, rank_thresholds, with_fallback
 from imbdense.core.pseudo_label.refiner import Refiner
 from imbdense.core.pseudo_label.regions import pool_regions, refine_by_regions
@@ -55,16 +69,22 @@ __all__ = [
     'DASOBlender',
     'DistributionAlign',
     'EntropyPercentile',
+    'EqualDraw',
+    'ExaminedScene',
     'ExpectedShareThreshold',
     'FeatureQueue',
     'FixedThreshold',
     'FlexThreshold',
     'FreeThreshold',
+    'MemoryEnsemble',
+    'ProgressiveQuota',
     'PseudoLabeler',
     'PseudoLabels',
     'QuantileThreshold',
     'Refiner',
+    'RememberedBoxes',
     'TargetPrior',
+    'accept',
     'align_distribution',
     'apply_duals',
     'budgeted_thresholds',
@@ -73,6 +93,7 @@ __all__ = [
     'class_mean_features',
     'clopper_pearson_upper',
     'confidence_of_entropy',
+    'count_density',
     'crest_rates',
     'darp_denoise',
     'darp_duals',
@@ -82,13 +103,19 @@ __all__ = [
     'flex_thresholds',
     'free_fairness',
     'free_thresholds',
+    'inverse_density',
+    'inverse_density_subsample',
     'labelled_frequency_ranks',
     'lrent_soft_labels',
     'masked_percentile',
+    'overlapped_box_count',
+    'overlapped_region_count',
+    'paste_regions_for_examination',
     'pool_regions',
     'portion_ranks',
     'prototype_probs',
     'rank_thresholds',
     'refine_by_regions',
+    'round_of_epoch',
     'with_fallback',
 ]

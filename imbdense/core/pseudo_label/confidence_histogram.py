@@ -48,7 +48,7 @@ class ConfidenceHistogram(nn.Module):
 
     def increment(self, confidence: Tensor, predicted: Tensor, valid: Tensor | None = None) -> Tensor:
         """(K, BINS) int64: the histogram of these elements alone, on this rank."""
-        place = torch.bucketize(confidence, self.edges, right=True).sub_(1).clamp_(0, BINS - 1)
+        place = torch.bucketize(confidence.contiguous(), self.edges, right=True).sub_(1).clamp_(0, BINS - 1)
         place += predicted * BINS
         rejected = self.num_classes * BINS
         if valid is not None:

@@ -24,6 +24,8 @@ def masked_percentile(values: Tensor, valid: Tensor, percent: float) -> Tensor:
     Returns:
         Scalar of the dtype of ``values``; inf when nothing is valid.
     """
+    if values.numel() == 0:
+        return values.new_full((), torch.inf)
     ordered = torch.where(valid, values, torch.inf).flatten().sort().values
     place = percent / 100.0 * (valid.sum() - 1).clamp_min(0).double()
     low = place.floor().long()

@@ -38,7 +38,7 @@ class FreeThreshold(PseudoLabeler):
 
     With ``fairness`` > 0 :meth:`extra_losses` gives ``loss_fairness`` = fairness * :func:`free_fairness`.
 
-    State (persistent): tau (), p (K,), h (K,) float32.
+    State (persistent): tau (), p (K,), h (K,) float32; with ``quantile`` the histogram of the last step.
 
     Args:
         num_classes: K >= 2.
@@ -72,6 +72,7 @@ class FreeThreshold(PseudoLabeler):
         self.quantile = None if quantile is None else check_number('quantile', quantile, low=0.0, high=1.0, owner=owner)
         self.clip = 1.0 if clip is None else check_number('clip', clip, low=0.0, high=1.0, owner=owner)
         self.fairness = check_number('fairness', fairness, low=0.0, owner=owner)
+        self.histogram = None if quantile is None else ConfidenceHistogram(1)
         self.register_buffer('threshold', torch.tensor(1.0 / num_classes))
         self.register_buffer('prob_model', torch.full((num_classes,), 1.0 / num_classes))
         self.register_buffer('label_hist', torch.full((num_classes,), 1.0 / num_classes))
@@ -108,8 +109,10 @@ class FreeThreshold(PseudoLabeler):
 
     def _quantile(self, seen: Predictions) -> Tensor:
         """The quantile of the confidences of all ranks."""
-        histogram = ConfidenceHistogram(1).to(seen.confidence.device)
-        histogram.add(seen.confidence, torch.zeros_like(seen.predicted), seen.valid)
-        number = histogram.totals()
-        rank = number - ((self.quantile or 0.0) * (number - 1).double()).floor().long()
-        return torch.nan_to_num(histogram.at_ranks(rank.clamp_min(0)).squeeze(0))
+        if self.histogram is None or self.quantile is None:
+            raise ValueError('FreeThreshold: no quantile was asked for.')
+        self.histogram.clear()
+        self.histogram.add(seen.confidence, torch.zeros_like(seen.predicted), seen.valid)
+        number = self.histogram.totals()
+        rank = number - (self.quantile * (number - 1).double()).floor().long()
+        return torch.nan_to_num(self.histogram.at_ranks(rank.clamp_min(0)).squeeze(0))

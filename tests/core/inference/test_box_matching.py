@@ -9,7 +9,6 @@ from imbdense.core.inference import (
     ImageDetections,
     ImageObjects,
     average_precision,
-    box_iou,
     class_matches,
     match_boxes,
 )
@@ -89,13 +88,6 @@ def test_hand_example() -> None:
     assert average_precision([0.9, 0.8, 0.7], flags, 2)[0] == pytest.approx((51 + 50 * 2 / 3) / 101)
     assert np.isnan(average_precision([0.9], flags[:, :1], 0)[0])
     assert average_precision([], np.zeros((1, 0), dtype=np.int8), 2)[0] == 0.0
-
-
-def test_iou_and_crowd() -> None:
-    assert box_iou([[0, 0, 2, 2]], [[1, 1, 3, 3]])[0, 0] == pytest.approx(1 / 7)
-    assert box_iou([[0, 0, 2, 2]], [[0, 0, 10, 10]], crowd=[True])[0, 0] == 1.0
-    assert box_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]])[0, 0] == 0.0
-    assert box_iou(np.zeros((0, 4)), [[0, 0, 1, 1]]).shape == (0, 1)
 
 
 def test_one_object_is_found_once_and_a_crowd_absorbs() -> None:
