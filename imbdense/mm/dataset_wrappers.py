@@ -36,9 +36,16 @@ def own_indices(dataset: Any) -> NDArray[np.int64] | None:
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
-    """The innermost data sets, in order."""
+    """The innermost data sets, in order; not the unlabelled ones (:func:`is_unlabeled_part`)."""
     inner = children(dataset)
     if not inner:
         yield dataset
     for child in inner:
-        yield from leaves(child)
+        if not is_unlabeled_part(dataset, child):
+            yield from leaves(child)
+
+
+def is_unlabeled_part(wrapper: Any, child: Any) -> bool:
+    """Whether ``child`` is what ``wrapper`` (``imbdense.SemiDataset``) holds as unlabelled: its labels, if it has any,
+    are never read."""
+    return getattr(wrapper, 'unlabeled', None) is child

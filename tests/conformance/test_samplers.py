@@ -48,7 +48,9 @@ def test_two_ranks_share_one_epoch(cls: type) -> None:
     single = epoch_of(build(cls, seed=1), 2)
     parts = [epoch_of(on_rank(cls, rank, 2, seed=1), 2) for rank in range(2)]
     assert len(parts[0]) == len(parts[1])
-    joined = [index for pair in zip(*parts, strict=True) for index in pair]
+    group = build(cls, seed=1).group
+    rounds = zip(*(np.reshape(part, (-1, group)).tolist() for part in parts), strict=True)
+    joined = [index for pair in rounds for groups in pair for index in groups]
     assert joined[: len(single)] == single
 
 

@@ -31,6 +31,7 @@ from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
 from imbdense.core.losses.lade import lade_loss
 from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
+from imbdense.core.losses.memory_contrast import ClassMemoryBank, ContrastPixels, memory_contrast_loss
 from imbdense.core.losses.mrkld import mrkld_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -45,6 +46,7 @@ from imbdense.core.losses.prior_bias import (
     shared_softmax_bias,
 )
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
+from imbdense.core.losses.pseudo_cross_entropy import pseudo_cross_entropy
 from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
@@ -54,6 +56,8 @@ from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
 __all__ = [
+    'ClassMemoryBank',
+    'ContrastPixels',
     'assigned',
     'auc_square_loss',
     'bal_scl_loss',
@@ -87,6 +91,7 @@ __all__ = [
     'ldam_loss',
     'logit_adjust_loss',
     'loss_ratio',
+    'memory_contrast_loss',
     'mrkld_loss',
     'objectness_scores',
     'paco_loss',
@@ -95,6 +100,7 @@ __all__ = [
     'per_class_softmax_bias',
     'per_class_tversky_loss',
     'prior_shift',
+    'pseudo_cross_entropy',
     'prior_to_bias',
     'region_means',
     'reweighted_ce_loss',

@@ -7,6 +7,7 @@ Index streams of samplers are pure functions of (seed, epoch, rank, number of ra
 * :class:`ClassAwareStream`    - a set share of the draws for every class (equal, or n ** power), capped, with a share
   of background images;
 * :class:`ProgressiveStream`   - from uniform to class-balanced over the epochs;
+* :class:`TwoStream`           - batches of labelled and unlabelled images in a fixed ratio;
 * :class:`RateStream`          - any expected draws per image: :func:`oversampling_factors`, :func:`keep_rates`.
 
 :func:`sampling_effect` tells what a stream leaves of the imbalance. :func:`imbalanced_subset` and
@@ -27,6 +28,7 @@ from imbdense.core.sampling.repeat_factor import RepeatFactorStream, class_frequ
 from imbdense.core.sampling.rois import draw_class_balanced
 from imbdense.core.sampling.streams import IndexStream, epoch_generator, rank_slice
 from imbdense.core.sampling.subset import Subset, balanced_subset, imbalance_profile, imbalanced_subset
+from imbdense.core.sampling.two_stream import TwoStream
 from imbdense.core.sampling.undersample import keep_rates
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     'RepeatFactorStream',
     'SamplingEffect',
     'Subset',
+    'TwoStream',
     'balanced_subset',
     'class_frequencies',
     'class_histogram',

@@ -61,7 +61,7 @@ def duplicate_findings(splits: Mapping[str, Sequence[str]]) -> list[Finding]:
     for entries in by_size.values():
         if len(entries) > 1:
             for split, image in entries:
-                groups[_digest(image)].append((split, image))
+                groups[content_digest(image)].append((split, image))
     return [finding for entries in groups.values() if len(entries) > 1 for finding in _describe(entries)]
 
 
@@ -94,7 +94,7 @@ def _describe(entries: list[tuple[str, str]]) -> list[Finding]:
     ]
 
 
-def _digest(path: str) -> bytes:
+def content_digest(path: str) -> bytes:
     """Hash of the content."""
     with open(path, 'rb') as handle:
         return (

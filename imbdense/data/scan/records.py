@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -56,6 +56,19 @@ class LabelRecords:
     def empty(cls) -> LabelRecords:
         """No file."""
         return cls.concat([])
+
+    @classmethod
+    def without_labels(cls, number: int) -> LabelRecords:
+        """Rows of images that have no label file: no name, no pixels, no class."""
+        pointers = {name: np.zeros(number + 1, np.int64) for name in ('entry_ptr', 'size_ptr', 'invalid_ptr')}
+        return replace(
+            cls.empty(),
+            paths=('',) * number,
+            stamps=np.zeros((number, 2), np.int64),
+            shapes=np.zeros((number, 2), np.int32),
+            ignored=np.zeros(number, np.int64),
+            **pointers,
+        )
 
     @classmethod
     def of_file(

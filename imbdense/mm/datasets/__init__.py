@@ -10,5 +10,7 @@ import_members(
         'imbalanced_subset_dataset': (),
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),
+        'semi_dataset': (),
+        'unlabeled_seg_dataset': ('mmseg',),
     },
 )

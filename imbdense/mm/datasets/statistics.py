@@ -27,7 +27,7 @@ from imbdense.data.scan.instances import InstanceRecords
 from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
-from imbdense.mm.dataset_wrappers import children, own_indices
+from imbdense.mm.dataset_wrappers import children, is_unlabeled_part, own_indices
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 
@@ -74,7 +74,7 @@ def dataset_classes(dataset: Any) -> tuple[str, ...]:
     """
     inner = children(dataset)
     if inner:
-        lists = {dataset_classes(child) for child in inner}
+        lists = {dataset_classes(child) for child in inner if not is_unlabeled_part(dataset, child)}
         if len(lists) > 1:
             raise ValueError(
                 f'the joined data sets have different classes: {sorted(lists)}. Give all the same metainfo.'
@@ -97,17 +97,19 @@ def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     inner = children(dataset)
     if not inner:
         return _leaf(dataset)
-    parts = [dataset_statistics(child) for child in inner]
+    # Unlabelled images are rows without any class, so that row i stays index i of the data set.
+    unlabeled = sum(len(child) for child in inner if is_unlabeled_part(dataset, child))
+    parts = [dataset_statistics(child) for child in inner if not is_unlabeled_part(dataset, child)]
     indices = own_indices(dataset)
     objects = [part for part in parts if isinstance(part, InstanceRecords)]
     scans = [part for part in parts if isinstance(part, ScanResult)]
     if not scans:
-        joined = InstanceRecords.concat(objects)
+        joined = InstanceRecords.concat([*objects, InstanceRecords.of_lists([[]] * unlabeled, [[]] * unlabeled)])
         return joined if indices is None else joined.take(indices)
     if objects:
         raise TypeError(f'{type(dataset).__name__} joins segmentation and detection data sets.')
     dataset_classes(dataset)
-    return _joined(scans, indices)
+    return _joined(scans, indices, unlabeled)
 
 
 def label_format(dataset: Any) -> LabelFormat:
@@ -215,15 +217,16 @@ def instance_records(infos: Sequence[dict[str, Any]], num_classes: int) -> Insta
     return InstanceRecords.of_lists(labels, areas, ignored)
 
 
-def _joined(parts: list[ScanResult], indices: NDArray[np.int64] | None) -> ScanResult:
-    """Join the records of several label folders under absolute names, and count them anew."""
-    if len(parts) == 1 and indices is None:
+def _joined(parts: list[ScanResult], indices: NDArray[np.int64] | None, unlabeled: int) -> ScanResult:
+    """Join the records of several label folders under absolute names, then empty rows, and count them anew."""
+    if len(parts) == 1 and indices is None and not unlabeled:
         return parts[0]
     records = LabelRecords.concat(
         [
             replace(part.records, paths=tuple(os.path.join(part.root, path) for path in part.records.paths))
             for part in parts
         ]
+        + [LabelRecords.without_labels(unlabeled)]
     )
     chosen = records if indices is None else records.take(indices)
     joined = summarise(chosen, ScanSettings(LabelFormat.of(parts[0].counts.classes)), '', sum(p.fresh for p in parts))

@@ -27,7 +27,7 @@ class StreamSampler(Sampler):
     at the cost of one epoch's draw. A resumed run goes on with the very samples of the uninterrupted run. With
     ``infinite=False`` an iteration-based loop is right too, but mmengine restarts its workers after each epoch.
 
-    **Ranks**: every rank draws the same epoch and takes every world-size-th index. With ``seed=None`` the seed of
+    **Ranks**: every rank draws the same epoch and takes every world-size-th index (or group of them). With ``seed=None`` the seed of
     rank 0 is broadcast (a collective: build the sampler on every rank).
 
     Args:
@@ -37,7 +37,12 @@ class StreamSampler(Sampler):
         round_up: pad an epoch to a multiple of the number of ranks (by its first draws), so that all ranks get
             equally many. Without effect when ``infinite``.
         infinite: endless stream for iteration-based loops.
+
+    Attributes:
+        group: consecutive draws that one rank gets together: 1, or the batch size where whole batches are dealt out.
     """
+
+    group = 1
 
     def __init__(
         self, dataset: Sized, stream: IndexStream, seed: int | None, round_up: bool, infinite: bool

@@ -7,6 +7,7 @@ import_members(
     {
         'albumentations_adapter': ('mmcv',),
         'geotiff_window': ('mmcv',),
+        'multi_view_seg': ('mmcv',),
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),

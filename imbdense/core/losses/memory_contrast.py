@@ -1,0 +1,148 @@
+"""U2PL's contrast: confident pixels of a class against unreliable ones that are surely not of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imbdense.core.checks import check_integer
+from imbdense.core.reduction import zero_with_graph
+
+
+class ClassMemoryBank(nn.Module):
+    """The last ``size`` feature vectors per class, indexed by the class itself.
+
+    State (persistent): ``keys`` (K, size, D) float32, ``filled`` and ``pointer`` (K,) int64. Local to a rank: each has
+    its own queue and the checkpoint holds that of rank 0. Nothing is read back from the device.
+
+    Args:
+        num_classes: K; ``size``: vectors per class; ``dim``: D.
+    """
+
+    keys: Tensor
+    filled: Tensor
+    pointer: Tensor
+
+    def __init__(self, num_classes: int, size: int, dim: int) -> None:
+        super().__init__()
+        self.size = check_integer('size', size, low=1, owner='ClassMemoryBank')
+        self.register_buffer('keys', torch.zeros(num_classes, size, dim))
+        self.register_buffer('filled', torch.zeros(num_classes, dtype=torch.int64))
+        self.register_buffer('pointer', torch.zeros(num_classes, dtype=torch.int64))
+
+    @torch.no_grad()
+    def push(self, keys: Tensor, number: Tensor) -> None:
+        """Append the first ``number[c]`` of ``keys[c]``; the oldest ones make room.
+
+        Args:
+            keys: (K, M, D), M <= size.
+            number: (K,) int64 in [0, M].
+        """
+        order = torch.arange(keys.shape[1], device=keys.device)
+        places = (self.pointer[:, None] + order) % self.size
+        new = (order < number[:, None])[..., None]
+        index = places[..., None].expand(-1, -1, keys.shape[2])
+        self.keys.scatter_(1, index, torch.where(new, keys.to(self.keys), self.keys.gather(1, index)))
+        self.pointer.copy_((self.pointer + number) % self.size)
+        self.filled.copy_((self.filled + number).clamp_max(self.size))
+
+
+@dataclass(frozen=True)
+class ContrastPixels:
+    """The pixels of a batch, flattened to P.
+
+    Attributes:
+        features: (P, D) of the student, with graph; ``keys``: (P, D) of the teacher.
+        label: (P,) true or pseudo-label, outside [0, K) where there is none.
+        probs: (P, K) of the teacher.
+        labeled: (P,) bool, pixel of a labelled image.
+        reliable: (P,) bool, may be an anchor; ``unreliable``: (P,) bool, may be a negative.
+    """
+
+    features: Tensor
+    keys: Tensor
+    label: Tensor
+    probs: Tensor
+    labeled: Tensor
+    reliable: Tensor
+    unreliable: Tensor
+
+
+def memory_contrast_loss(
+    pixels: ContrastPixels,
+    bank: ClassMemoryBank,
+    *,
+    anchors: int = 256,
+    negatives: int = 50,
+    temperature: float = 0.5,
+    confidence: float = 0.3,
+    ranks: tuple[int, int] = (3, 20),
+) -> Tensor:
+    """InfoNCE per class between anchors, the mean key of their class, and negatives from the memory bank.
+
+    For class c: anchors are reliable pixels with label c and p_c > ``confidence``; the positive is the mean teacher
+    key of the reliable pixels with label c; negatives are drawn from the bank of c, to which this batch first adds the
+    teacher keys of pixels that are surely not c but could be taken for it:
+
+    * unlabelled, unreliable, class c at rank [ranks[0], ranks[1]) of the teacher's probabilities (0 = most probable);
+    * labelled, label not c, class c among the first ranks[0].
+
+    ``L = 1/C sum_c mean_anchors CE([cos(a, positive), cos(a, negatives)] / temperature, 0)`` over the C classes with a
+    reliable pixel; those without anchor or with an empty bank add 0. Everything is indexed by class, so that a class
+    missing in the batch changes nothing for the others.
+
+    Args:
+        anchors, negatives: drawn per class and anchor, with replacement, from torch's global generator.
+
+    Returns:
+        float32 scalar; 0 with a graph when fewer than two classes have a reliable pixel.
+
+    State: ``bank`` changes. Ranks: local.
+    Source: Wang et al., U2PL, CVPR 2022.
+    """
+    classes = bank.keys.shape[0]
+    features, keys = pixels.features.float(), pixels.keys.detach().float()
+    own = pixels.label[None] == torch.arange(classes, device=keys.device)[:, None]
+    reliable = own & pixels.reliable
+    amount = reliable.sum(1)
+    positive = F.normalize(reliable.float() @ keys / amount.clamp_min(1)[:, None], dim=1)
+    _remember(bank, pixels, own, keys, min(anchors, bank.size), ranks)
+
+    chosen, number = _draw(reliable & (pixels.probs.T > confidence), anchors)
+    active = (number > 0) & (bank.filled > 0)
+    terms = []
+    for c in range(classes):
+        anchor = F.normalize(features[chosen[c]], dim=1)
+        stored = anchor @ F.normalize(bank.keys[c], dim=1).T
+        picked = (torch.rand(anchors, negatives, device=keys.device) * bank.filled[c]).long().clamp_max(bank.size - 1)
+        logits = torch.cat([anchor @ positive[c][:, None], stored.gather(1, picked)], 1) / temperature
+        terms.append(-F.log_softmax(logits, 1)[:, 0].mean())
+    seen = (amount > 0).sum()
+    kept = torch.where(active & (seen > 1), torch.stack(terms), 0.0)
+    return kept.sum() / seen.clamp_min(1) + zero_with_graph(features)
+
+
+def _remember(
+    bank: ClassMemoryBank, pixels: ContrastPixels, own: Tensor, keys: Tensor, most: int, ranks: tuple[int, int]
+) -> None:
+    """Add up to ``most`` negatives of every class to the bank."""
+    rank = pixels.probs.argsort(1, descending=True).argsort(1).T
+    hard = pixels.unreliable & ~pixels.labeled & (rank >= ranks[0]) & (rank < ranks[1])
+    confused = pixels.unreliable & pixels.labeled & ~own & (rank < ranks[0])
+    chosen, number = _draw(hard | confused, most)
+    bank.push(keys[chosen], number.clamp_max(most))
+
+
+def _draw(mask: Tensor, amount: int) -> tuple[Tensor, Tensor]:
+    """(C, amount) places of ``mask`` (C, P), drawn with replacement per row, and (C,) how many there are to choose from.
+
+    The places of a row without any are of no meaning.
+    """
+    order = mask.long().cumsum(1)
+    number = order[:, -1]
+    wanted = (torch.rand(mask.shape[0], amount, device=mask.device) * number[:, None]).long() + 1
+    places = torch.searchsorted(order, torch.minimum(wanted, number[:, None].clamp_min(1)))
+    return places.clamp_max(mask.shape[1] - 1), number

@@ -1,0 +1,148 @@
+"""Data set wrapper: labelled images, then unlabelled ones, and nothing that is in both."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal, get_args
+
+from mmengine.logging import print_log
+from mmengine.registry import DATASETS as HOST_DATASETS
+
+from imbdense.core.checks import check_choice
+from imbdense.data.overlap import Overlap, find_overlap
+from imbdense.registry import DATASETS
+
+OnOverlap = Literal['drop', 'warn', 'error']
+
+
+@DATASETS.register_module()
+class SemiDataset:
+    """A labelled and an unlabelled data set joined, for semi-supervised training.
+
+    Index 0 ... L - 1 is a labelled image, L ... L + U - 1 an unlabelled one; ``imbdense.TwoStreamSampler`` draws both
+    in a fixed ratio. The parts are any data sets of mmseg or mmdet, each with its own pipeline; of the unlabelled one
+    only what its pipeline loads is read, never the annotations its records may name. Class names and statistics
+    (``imbdense.ClassCountHook``) are those of the labelled part.
+
+    Images that are in both lists would be learned from their own labels and then confirmed by pseudo-labels; they are
+    found by path, by file name and by a hash of the content (:func:`imbdense.data.overlap.find_overlap`) when the data
+    set is built, equally on every rank.
+
+    Args:
+        labeled: a data set or its config.
+        unlabeled: a data set or its config; its class list may differ or be empty.
+        overlap: what to do with unlabelled images that are labelled too: 'drop' them, 'warn' and keep them, or 'error'.
+            Their names are logged in any case.
+        lazy_init: build the lists when first used.
+
+    Raises:
+        ValueError: an overlap and 'error'; nothing unlabelled is left; a part is empty.
+    """
+
+    card = 'semi_segmentor'
+    tasks = ('segmentation', 'detection')
+
+    def __init__(
+        self, labeled: Any, unlabeled: Any, overlap: OnOverlap = 'drop', lazy_init: bool = False
+    ) -> None:
+        name = type(self).__name__
+        self.on_overlap = check_choice('overlap', overlap, get_args(OnOverlap), owner=name)
+        self.labeled = HOST_DATASETS.build(labeled) if isinstance(labeled, dict) else labeled
+        self.unlabeled = HOST_DATASETS.build(unlabeled) if isinstance(unlabeled, dict) else unlabeled
+        self.datasets = [self.labeled, self.unlabeled]
+        self.overlap: Overlap | None = None
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """That of the labelled part."""
+        return self.labeled.metainfo
+
+    @property
+    def num_labeled(self) -> int:
+        """L, the number of labelled images."""
+        return len(self.labeled)
+
+    def full_init(self) -> None:
+        """Load both lists and compare them."""
+        if self.overlap is not None:
+            return
+        for part in self.datasets:
+            if hasattr(part, 'full_init'):
+                part.full_init()
+        for what, part in zip(('labelled', 'unlabelled'), self.datasets):
+            if len(part) == 0:
+                raise ValueError(f'{type(self).__name__}: the {what} data set is empty; check its folders.')
+        self.overlap = find_overlap(image_files(self.labeled), image_files(self.unlabeled))
+        self._act_on(self.overlap)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The record of an image; that of an unlabelled one without the place of any label."""
+        if idx < self.num_labeled:
+            return self.labeled.get_data_info(idx)
+        record = dict(self.unlabeled.get_data_info(idx - self.num_labeled))
+        record.pop('seg_map_path', None)
+        return record
+
+    def __getitem__(self, idx: int) -> Any:
+        if idx < self.num_labeled:
+            return self.labeled[idx]
+        return self.unlabeled[idx - self.num_labeled]
+
+    def __len__(self) -> int:
+        return len(self.labeled) + len(self.unlabeled)
+
+    def _act_on(self, overlap: Overlap) -> None:
+        """Log the overlap, and drop it or raise."""
+        name = type(self).__name__
+        if overlap.same_name:
+            print_log(
+                f'{name}: {len(overlap.same_name)} unlabelled images have the name of a labelled one but another '
+                f'content, for example {overlap.same_name[0]}; they are kept.',
+                logger='current',
+            )
+        if not overlap.same:
+            return
+        message = (
+            f'{name}: {len(overlap.same)} of {len(self.unlabeled)} unlabelled images are labelled too:\n'
+            f'{overlap.describe()}\n'
+        )
+        if self.on_overlap == 'error':
+            raise ValueError(f"{message}Take them out of the unlabelled list, or set overlap='drop'.")
+        if self.on_overlap == 'warn':
+            print_log(f"{message}They are kept (overlap='warn').", logger='current', level=logging.WARNING)
+            return
+        dropped = set(overlap.indices)
+        kept = [index for index in range(len(self.unlabeled)) if index not in dropped]
+        if not kept:
+            raise ValueError(f'{message}No unlabelled image is left.')
+        self.unlabeled = _Part(self.unlabeled, kept)
+        self.datasets = [self.labeled, self.unlabeled]
+        print_log(f"{message}They are dropped (overlap='drop').", logger='current', level=logging.WARNING)
+
+
+class _Part:
+    """Some images of a data set, by index."""
+
+    def __init__(self, dataset: Any, indices: list[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        return dict(self.dataset.metainfo)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        return self.dataset.get_data_info(self.indices[idx])
+
+    def __getitem__(self, idx: int) -> Any:
+        return self.dataset[self.indices[idx]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def image_files(dataset: Any) -> list[str]:
+    """The image file of every record, '' where it names none."""
+    return [str(dataset.get_data_info(index).get('img_path', '')) for index in range(len(dataset))]
