@@ -2,7 +2,6 @@
 
 from imbdense.data.pseudo.coco import PseudoBoxes, coco_record
 from imbdense.data.pseudo.filters import FilterTable
-from imbdense.data.pseudo.leaks import Leaks, find_leaks
 from imbdense.data.pseudo.sidecar import SidecarError, claim_folder
 
-__all__ = ['FilterTable', 'Leaks', 'PseudoBoxes', 'SidecarError', 'claim_folder', 'coco_record', 'find_leaks']
+__all__ = ['FilterTable', 'PseudoBoxes', 'SidecarError', 'claim_folder', 'coco_record']

@@ -17,7 +17,7 @@ from imbdense.core.inference import LogitCalibration
 from imbdense.core.pseudo_label import PseudoLabeler
 from imbdense.core.stats import ClassCounts
 from imbdense.data.outputs.store import OutputStore
-from imbdense.data.pseudo import FilterTable, Leaks, claim_folder, coco_record, find_leaks
+from imbdense.data.pseudo import FilterTable, claim_folder, coco_record
 from imbdense.mm.class_counts import default_unit
 from imbdense.mm.inference.finished_model import FinishedModel, file_digest
 from imbdense.mm.inference.run_prior import TrainedPrior, trained_prior
@@ -26,7 +26,7 @@ from imbdense.mm.logit_attachment import attach_logit_map
 from imbdense.mm.predictor import Predictor
 from imbdense.mm.pseudo_label import boxes, outputs, pixels
 from imbdense.mm.pseudo_label.guards import Confidences, guard_report, relevance
-from imbdense.mm.pseudo_label.labelled import labelled_images
+from imbdense.mm.pseudo_label.labelled import find_leaks, labelled_images
 from imbdense.mm.pseudo_label.outputs import ImageFile
 from imbdense.mm.pseudo_label.rules import build_rule, defined_thresholds, fit_rule
 from imbdense.utils.distributed import rank_and_world
@@ -101,8 +101,8 @@ class PseudoLabelRound:
     ) -> None:
         self.config, self.out, self.store, self.options = config, out, store, options
         self.labelled, self.unread = labelled_images(config)
-        self.leaks: Leaks = find_leaks([image.path for image in images], self.labelled)
-        self.images = [image for image in images if image.path not in self.leaks.dropped]
+        self.leaks = find_leaks([image.path for image in images], self.labelled)
+        self.images = [image for image in images if str(image.path) not in self.leaks.dropped]
         if not self.images:
             raise PseudoLabelError(
                 f'no unlabelled image is left: {len(images)} were given, and all of them are labelled in the config.'
