@@ -95,10 +95,10 @@ class SemiSegmentor(TeacherStudent):
             for key, given, own in zip(('sup_weight', 'unsup_weight'), (sup_weight, unsup_weight), rule.weights)
         )
         self.ramp = check_integer('ramp', ramp, low=0, owner=name)
-        self.pseudo = PSEUDO_LABELERS.build({**(pseudo or rule.rule), 'num_classes': self.num_classes})
-        self.refine = nn.ModuleList(
-            PSEUDO_LABELERS.build({**item, 'num_classes': self.num_classes}) for item in refine
-        )
+        # The registry has no parent in the host's scope, so say which scope it is in.
+        common = {'num_classes': self.num_classes, '_scope_': 'imbdense'}
+        self.pseudo = PSEUDO_LABELERS.build({**(pseudo or rule.rule), **common})
+        self.refine = nn.ModuleList(PSEUDO_LABELERS.build({**item, **common}) for item in refine)
         self.pseudo_counts = RunningClassStats(self.num_classes)
         self.register_buffer('threshold_cut', torch.ones(self.num_classes))
         self.consistency.prepare(self)

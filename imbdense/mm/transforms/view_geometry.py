@@ -65,6 +65,12 @@ def fit_view(
     """(matrix, inside) from a moved coordinate image; see :func:`apply_and_measure`."""
     inside = np.abs(places[..., 2] - INSIDE) < 1e-2
     x, y = places[..., 0], places[..., 1]
+    lost = not inside.any() and (places != places[:1, :1]).any()
+    if lost or not np.issubdtype(places.dtype, np.floating):
+        raise ValueError(
+            f'{owner}: the weak transforms change the values of pixels. They must leave colours alone; put those under '
+            f'strong.'
+        )
     # Resampling repeats the outermost pixels, so the coordinates bend there.
     margin_x, margin_y = min(0.5, (size[1] - 1) / 4), min(0.5, (size[0] - 1) / 4)
     usable = inside & (x > margin_x) & (x < size[1] - 1 - margin_x) & (y > margin_y) & (y < size[0] - 1 - margin_y)
@@ -82,7 +88,7 @@ def fit_view(
     if error > TOLERANCE:
         raise ValueError(
             f'{owner}: the weak transforms move pixels up to {error:.1f} pixels away from an affine map. They must '
-            f'leave colours alone (put those under strong) and not bend the image.'
+            f'not bend the image, and leave colours alone; put those under strong.'
         )
     return np.linalg.inv(np.vstack([back.T, [0.0, 0.0, 1.0]])), inside
 

@@ -1,0 +1,144 @@
+"""``imbdense.RareCollapseHook``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from numpy.typing import NDArray
+
+from imbdense.core.checks import check_counts, check_integer, check_number
+from imbdense.core.stats import ClassCounts, class_prior
+from imbdense.mm.class_counts import default_unit
+from imbdense.mm.freezing import unwrapped
+from imbdense.mm.prior import HUB_COUNTS, META_KEY
+from imbdense.registry import HOOKS
+
+KEY = 'rare_collapse'
+
+
+@HOOKS.register_module()
+class RareCollapseHook(Hook):
+    """Warn when pseudo-labels of a class dry up, and perhaps lower its threshold.
+
+    Confirmation bias starves rare classes: few pseudo-labels, then fewer. Every ``interval`` iterations the share of
+    each class among the pseudo-labels made since the last look (all ranks) is compared with a target prior. A class that
+    was below ``floor`` times its target in ``patience`` looks in a row is named in a warning, and again after as many
+    more. With ``cut`` its threshold is multiplied by ``1 - cut`` each time (the ``threshold_cut`` of the model).
+
+    Looks at every module with ``pseudo_counts`` (:class:`~imbdense.core.stats.RunningClassStats`) and ``threshold_cut``
+    (K,), such as ``imbdense.SemiSegmentor``; for boxes the counts may be boxes. Reading the counts makes a GPU wait
+    once per look.
+
+    State: the counts at the last look and the strikes lie in ``meta['imbdense']['rare_collapse']`` of every checkpoint,
+    the cut thresholds in the state_dict; resuming continues them. Ranks: all compute the same from equal counts.
+
+    Args:
+        interval: iterations between two looks.
+        target: (K,) shares or counts, or 'labelled', those of ``imbdense.ClassCountHook``.
+        floor: share of the target below which a look is a strike.
+        patience: strikes in a row until the warning.
+        cut: part taken off the threshold at each warning, in [0, 1); 0 = warn only.
+        least_cut: the threshold is not cut below this part of itself.
+
+    Raises:
+        ValueError: before training, when no module makes pseudo-labels, the target is not known, or has another number
+            of classes.
+    """
+
+    card = 'semi_segmentor'
+    tasks = ('segmentation', 'detection', 'points', 'volumes')
+    priority = 'BELOW_NORMAL'
+
+    def __init__(
+        self,
+        interval: int = 200,
+        target: str | Sequence[float] = 'labelled',
+        floor: float = 0.2,
+        patience: int = 5,
+        cut: float = 0.0,
+        least_cut: float = 0.5,
+    ) -> None:
+        name = type(self).__name__
+        self.interval = check_integer('interval', interval, low=1, owner=name)
+        if isinstance(target, str) and target != 'labelled':
+            raise ValueError(f"{name}: target must be 'labelled' or one number per class, but got {target!r}.")
+        self.target = target if isinstance(target, str) else class_prior(check_counts(target, name='target').numpy())
+        self.floor = check_number('floor', floor, low=0.0, high=1.0, owner=name)
+        self.patience = check_integer('patience', patience, low=1, owner=name)
+        self.cut = check_number('cut', cut, low=0.0, high=1.0 - 1e-6, owner=name)
+        self.least_cut = check_number('least_cut', least_cut, low=0.0, high=1.0, owner=name)
+        self._states: dict[str, dict[str, Any]] = {}
+        self._loaded: dict[str, dict[str, Any]] = {}
+
+    def before_train(self, runner: Any) -> None:
+        """Find who makes pseudo-labels and what the shares should be."""
+        self._modules = {
+            name: module for name, module in unwrapped(runner.model).named_modules()
+            if hasattr(module, 'pseudo_counts') and hasattr(module, 'threshold_cut')
+        }
+        if not self._modules:
+            raise ValueError('RareCollapseHook: no module of the model counts pseudo-labels (pseudo_counts).')
+        self._classes, self._prior = self._target_prior(runner)
+        for name, module in self._modules.items():
+            if module.pseudo_counts.counts.numel() != self._prior.size:
+                raise ValueError(
+                    f'RareCollapseHook: the target has {self._prior.size} classes, '
+                    f'{name or type(module).__name__} has {module.pseudo_counts.counts.numel()}.'
+                )
+            self._states[name] = self._loaded.get(name) or {
+                'counts': module.pseudo_counts.counts.tolist(), 'strikes': [0] * self._prior.size
+            }
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Every ``interval`` iterations: compare."""
+        if (runner.iter + 1) % self.interval == 0:
+            for name, module in self._modules.items():
+                self._look(module, self._states[name], runner.iter + 1)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Put counts and strikes into the checkpoint."""
+        checkpoint['meta'].setdefault(META_KEY, {})[KEY] = {name: dict(state) for name, state in self._states.items()}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Take them back, when the run is resumed."""
+        record = (checkpoint.get('meta') or {}).get(META_KEY) or {}
+        self._loaded = record.get(KEY, {}) if getattr(runner, '_resume', False) else {}
+
+    def _look(self, module: Any, state: dict[str, Any], iteration: int) -> None:
+        """One comparison: strikes, warnings, cuts."""
+        counts = module.pseudo_counts.counts.tolist()
+        new = np.asarray(counts, np.float64) - np.asarray(state['counts'], np.float64)
+        share = new / max(new.sum(), 1.0)
+        low = (self._prior > 0) & (share < self.floor * self._prior)
+        strikes = np.where(low, np.asarray(state['strikes']) + 1, 0)
+        starved = np.flatnonzero(strikes >= self.patience)
+        state['counts'], state['strikes'] = counts, np.where(strikes >= self.patience, 0, strikes).tolist()
+        for c in starved.tolist():
+            done = ''
+            if self.cut > 0:
+                module.threshold_cut[c] = (module.threshold_cut[c] * (1 - self.cut)).clamp_min(self.least_cut)
+                done = f' Its threshold is now multiplied by {float(module.threshold_cut[c]):.3g}.'
+            MMLogger.get_current_instance().warning(
+                f'RareCollapseHook: at iteration {iteration} the class {self._classes[c]} had {100 * share[c]:.3g} % of '
+                f'the pseudo-labels, but should have {100 * self._prior[c]:.3g} %; {self.patience} looks in a row below '
+                f'{100 * self.floor:.0f} % of that.{done} Lower its threshold, use a rule with one per class, or align '
+                f'the distribution.'
+            )
+
+    def _target_prior(self, runner: Any) -> tuple[list[str], NDArray[np.float64]]:
+        """(class names, shares)."""
+        if not isinstance(self.target, str):
+            return [str(c) for c in range(self.target.size)], self.target
+        record = runner.message_hub.runtime_info.get(HUB_COUNTS)
+        if record is None:
+            raise ValueError(
+                "RareCollapseHook: target='labelled' takes the counts of imbdense.ClassCountHook, which is not in the "
+                'config. Add it, or give target=[one number per class].'
+            )
+        counts = ClassCounts.from_dict(record)
+        amounts = np.asarray(counts.of(default_unit(counts)), np.float64)
+        return list(counts.classes), amounts / amounts.sum()

@@ -1,0 +1,75 @@
+"""Images without labels: nothing else is read, broken ones are named, skipped or refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmseg')
+
+from mmengine.registry import init_default_scope
+
+from imbdense.data.readers.errors import LabelReadError
+from imbdense.registry import DATASETS
+from tests.mm.datasets.semi_data import save, unlabeled_config, write_semi
+
+
+@pytest.fixture(autouse=True)
+def _scope() -> None:
+    init_default_scope('mmseg')
+
+
+def break_files(root: Path) -> tuple[Path, Path]:
+    """One cut off, one that is no image."""
+    cut, text = root / 'unlabeled' / 'cut.png', root / 'unlabeled' / 'text.png'
+    save(cut, np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8))
+    cut.write_bytes(cut.read_bytes()[:-500])
+    text.write_text('no image')
+    return cut, text
+
+
+def test_records_hold_no_label_and_samples_no_mask(tmp_path: Path) -> None:
+    dataset = DATASETS.build(unlabeled_config(write_semi(tmp_path)))
+    assert len(dataset) == 5
+    record = dataset.get_data_info(0)
+    assert record['img_path'].endswith('03.png') and 'seg_map_path' not in record
+    sample = dataset[0]['data_samples'].views['unsup_weak']
+    assert 'gt_sem_seg' not in sample and 'valid_pixels' in sample
+
+
+def test_a_broken_image_is_an_error_that_names_it(tmp_path: Path) -> None:
+    cut, text = break_files(write_semi(tmp_path))
+    with pytest.raises(LabelReadError) as error:
+        DATASETS.build(unlabeled_config(tmp_path))
+    assert str(cut) in str(error.value) and str(text) in str(error.value) and "broken='skip'" in str(error.value)
+
+
+def test_broken_images_are_skipped_logged_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cut, text = break_files(write_semi(tmp_path))
+    report = tmp_path / 'report' / 'broken.txt'
+    logging.getLogger('mmengine').propagate = True
+    dataset = DATASETS.build(unlabeled_config(tmp_path, broken='skip', broken_report=str(report)))
+    assert len(dataset) == 5 and len(dataset.broken_images) == 2
+    lines = report.read_text().splitlines()
+    assert len(lines) == 2 and str(cut) in lines[0] and 'cut off' in lines[0] and str(text) in lines[1]
+
+
+def test_nothing_but_broken_images_is_an_error_in_any_case(tmp_path: Path) -> None:
+    (tmp_path / 'unlabeled').mkdir()
+    (tmp_path / 'unlabeled' / 'a.png').write_text('no image')
+    with pytest.raises(LabelReadError, match='1 of 1 images'):
+        DATASETS.build(unlabeled_config(tmp_path, broken='skip'))
+
+
+def test_a_split_file_chooses_and_a_missing_image_is_named(tmp_path: Path) -> None:
+    write_semi(tmp_path)
+    split = tmp_path / 'few.txt'
+    split.write_text('05\n03.png\n')
+    dataset = DATASETS.build(unlabeled_config(tmp_path, ann_file=str(split)))
+    assert [Path(dataset.get_data_info(i)['img_path']).stem for i in range(2)] == ['05', '03']
+    split.write_text('05\n99\n')
+    with pytest.raises(LabelReadError, match='99'):
+        DATASETS.build(unlabeled_config(tmp_path, ann_file=str(split)))
