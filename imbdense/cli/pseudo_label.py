@@ -10,8 +10,8 @@ rules: fixed           a threshold, or one per class
        auto            as many of each class as the labels would make of the unlabelled set
 
 Detectors give pseudo_labels.json (COCO; boxes between the two thresholds are crowd boxes, which mmdet ignores),
-segmentors labels/NAME.png (255 = rejected) and confidence/NAME.png (floor(255 p)). pseudo_report.json holds the counts of
-each class before and after every filter. A stopped run goes on with the same command; nothing else is overwritten.
+segmentors labels/NAME.png (255 = rejected) and confidence/NAME.png (floor(255 p)). pseudo_report.json holds the counts
+of each class before and after every filter. A stopped run goes on with the same command; nothing else is overwritten.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def round_options(args: argparse.Namespace) -> RoundOptions:
     rule: dict[str, Any] = {'negative': _band(args.negative)}
     fallback = args.threshold[0]
     if args.rule == 'fixed':
-        rule |= {'type': 'imbdense.FixedThreshold', 'threshold': fallback if len(args.threshold) == 1 else args.threshold}
+        several = len(args.threshold) > 1
+        rule |= {'type': 'imbdense.FixedThreshold', 'threshold': args.threshold if several else fallback}
     elif args.rule == 'class-balanced':
         rule |= {'type': 'imbdense.ClassBalancedThreshold', 'start': args.portion, 'end': args.portion}
     else:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 def ignored_regions(detector: nn.Module, regions: Sequence[Tensor], iof_thr: float) -> Iterator[None]:
     """While inside, ``detector.loss`` leaves ``regions`` out.
 
-    Anchors and proposals: left out when more than ``iof_thr`` of their area lies inside one ignored box; assigners whose
-    own ``ignore_iof_thr`` is set keep it. Points of FCOS: those inside an ignored box that belong to no object get
-    weight 0 in the class loss. Heads of another kind see what mmdet gives them, see :func:`blind_heads`.
+    Anchors and proposals: left out when more than ``iof_thr`` of their area lies inside one ignored box; assigners
+    whose own ``ignore_iof_thr`` is set keep it. Points of FCOS: those inside an ignored box that belong to no object
+    get weight 0 in the class loss. Heads of another kind see what mmdet gives them, see :func:`blind_heads`.
 
     Args:
         regions: ignored boxes (n, 4) of each image of the batch, x1 y1 x2 y2.

@@ -81,16 +81,20 @@ class MeanTeacherDetector(SemiBaseDetector):
     ) -> None:
         owner = 'MeanTeacherDetector'
         check_choice('predict_on', predict_on, ('teacher', 'student'), owner=owner)
-        where = {key: predict_on for key in ('predict_on', 'forward_on', 'extract_feat_on')}
+        where = dict.fromkeys(('predict_on', 'forward_on', 'extract_feat_on'), predict_on)
         super().__init__(ConfigDict(detector), ConfigDict(), ConfigDict(where), data_preprocessor, init_cfg)
         if self.student.with_mask:
-            raise ValueError(f'{owner}: {type(self.student).__name__} predicts masks; only detectors of boxes are known.')
+            raise ValueError(
+                f'{owner}: {type(self.student).__name__} predicts masks; only detectors of boxes are known.'
+            )
         self.pseudo_labeler = build_rule(pseudo_labeler, number_of_classes(self.student))
         self.sup_weight = check_number('sup_weight', sup_weight, low=0.0, owner=owner)
         self.unsup_weight = check_number('unsup_weight', unsup_weight, low=0.0, owner=owner)
         self.burn_in = check_integer('burn_in', burn_in, low=0, owner=owner)
         self.ramp_up = check_integer('ramp_up', ramp_up, low=0, owner=owner)
-        self.ignore_iof_thr = check_number('ignore_iof_thr', ignore_iof_thr, low=0.0, high=1.0, low_open=True, owner=owner)
+        self.ignore_iof_thr = check_number(
+            'ignore_iof_thr', ignore_iof_thr, low=0.0, high=1.0, low_open=True, owner=owner
+        )
         self.min_size = check_number('min_size', min_size, low=0.0, owner=owner)
         self.register_buffer('iterations', torch.zeros((), dtype=torch.int64))
         self._done: int | None = 0  # the same number without asking the device for it every step
@@ -133,6 +137,11 @@ class MeanTeacherDetector(SemiBaseDetector):
         }
 
     @property
+    def predictor(self) -> Any:
+        """The network that predicts."""
+        return getattr(self, self.semi_test_cfg.predict_on)
+
+    @property
     def iteration(self) -> int:
         """Steps done."""
         if self._done is None:
@@ -153,7 +162,8 @@ class MeanTeacherDetector(SemiBaseDetector):
             observe(self.pseudo_labeler, scores, labels, len(found))
         for one, weak, strong in zip(found, weak_samples, strong_samples):
             boxes = getattr(one.bboxes, 'tensor', one.bboxes)
-            moved = bbox_project(boxes, _homography(strong, boxes) @ _homography(weak, boxes).inverse(), strong.img_shape)
+            between = _homography(strong, boxes) @ _homography(weak, boxes).inverse()
+            moved = bbox_project(boxes, between, strong.img_shape)
             status = self.pseudo_labeler.select(one.scores, one.labels)
             large = (moved[:, 2:] - moved[:, :2] >= self.min_size).all(dim=1)
             strong.gt_instances = _instances(one, moved, large & (status == 1))
@@ -207,7 +217,7 @@ def number_of_classes(detector: Any) -> int:
 
 
 def zeros_of(losses: Losses) -> Losses:
-    """The loss terms as zeros that keep their graph; whatever else was returned stays away from the sum."""
+    """Every returned value as a zero that keeps its graph."""
     return {
         name: [zero_with_graph(item) for item in value] if isinstance(value, (list, tuple)) else zero_with_graph(value)
         for name, value in losses.items()

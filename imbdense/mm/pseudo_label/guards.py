@@ -77,13 +77,14 @@ def guard_report(
         warnings.append(f'never predicted: {", ".join(table.never_predicted)}. Their thresholds are not defined, and '
                         f'training on these labels teaches that they do not exist; a --logit-adjust-tau of 1 may help.')
     if table.lost:
-        warnings.append(f'predicted, but nothing is kept of: {", ".join(table.lost)}. Another rule or a lower threshold '
-                        f'keeps some.')
+        warnings.append(f'predicted, but nothing is kept of: {", ".join(table.lost)}. Another rule or a lower '
+                        f'threshold keeps some.')
     if table.kept.sum() == 0:
         warnings.append('no pseudo-label at all is kept.')
     before, now = rho['labelled'], rho['unlabelled_kept']
     if before is not None and now is not None and now > 2 * before:
-        warnings.append(f'the kept labels are more imbalanced (rho {now:.3g}) than the labelled set (rho {before:.3g}).')
+        warnings.append(f'the kept labels are far more imbalanced (rho {now:.3g}) than the labelled set '
+                        f'(rho {before:.3g}).')
     if relevant is not None and relevant < RELEVANT:
         warnings.append(f'relevance {relevant:.2f} is below {RELEVANT}: on most of these images the model is much less '
                         f'sure than on its training images. Self-training is likely harmful.')

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.pixel_records import segmentor_facts
@@ -59,7 +59,8 @@ def save_predictions(
     Raises:
         OutputsError: the folder holds something else.
     """
-    facts = segmentor_facts(predictor.model) if hasattr(predictor.model, 'decode_head') else None
+    network = deciding_network(predictor.model)
+    facts = segmentor_facts(network) if hasattr(network, 'decode_head') else None
     manifest = {
         'identity': {**identity, 'images': images_fingerprint(images)},
         'classes': list(predictor.classes), 'num_images': len(images), 'shard_size': SHARD_SIZE,
@@ -76,6 +77,12 @@ def save_predictions(
             progress(done, total)
         store.write(shard, records)
     return store
+
+
+def deciding_network(model: nn.Module) -> nn.Module:
+    """The network that predicts: of a student and a teacher the one the config names, else the model itself."""
+    network: nn.Module = getattr(model, 'predictor', model)
+    return network
 
 
 def predict_record(predictor: Predictor, path: Path, facts: dict[str, Any] | None) -> Record:

@@ -64,7 +64,12 @@ class RoundOptions:
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What came out: the table of filters, (C,) thresholds (``None`` = no prediction to learn one from), warnings, and the whole report as plain data."""
+    """What came out.
+
+    Attributes:
+        table: counts after every filter. thresholds: (C,), ``None`` = no prediction to learn one from.
+        warnings: sentences. report: everything as plain data.
+    """
 
     table: FilterTable
     thresholds: list[float | None]
@@ -108,10 +113,13 @@ class PseudoLabelRound:
                 f'no unlabelled image is left: {len(images)} were given, and all of them are labelled in the config.'
             )
         self.predictor = Predictor(config, checkpoint, device)
-        self.segments = hasattr(self.predictor.model, 'decode_head')
+        self.network = outputs.deciding_network(self.predictor.model)
+        self.segments = hasattr(self.network, 'decode_head')
         self.classes = list(self.predictor.classes)
         if self.segments and len(self.classes) > pixels.REJECTED:
-            raise PseudoLabelError(f'label maps hold at most {pixels.REJECTED} classes, the model has {len(self.classes)}.')
+            raise PseudoLabelError(
+                f'label maps hold at most {pixels.REJECTED} classes, but the model has {len(self.classes)}.'
+            )
         self.identity = {
             'task': 'segmentation' if self.segments else 'detection',
             'checkpoint': file_digest(checkpoint),
@@ -169,7 +177,8 @@ class PseudoLabelRound:
             warnings.append(f'labelled images could not be read, so leaks were not looked for there: {line}')
         thresholds = defined_thresholds(rule, table.predicted)
         report = {
-            'images': split - len(failed), 'broken': failed, 'leaks': self.leaks.to_dict(), 'unread_splits': self.unread,
+            'images': split - len(failed), 'broken': failed, 'leaks': self.leaks.to_dict(),
+            'unread_splits': self.unread,
             'identity': self.identity, 'rule': self.options.rule, 'thresholds': thresholds,
             'table': table.to_dict(), 'guards': guards, 'warnings': warnings,
         }  # fmt: skip
@@ -211,7 +220,7 @@ class PseudoLabelRound:
         ledger.apply('pseudo-label', 'post_hoc', shift)
         if not self.segments:
             shift = shift - float((np.asarray(ledger.entries[-2].prior) * shift).sum())
-        attach_logit_map(self.predictor.model, LogitCalibration('logit-adjust', tuple(shift.tolist())), 'pseudo-label')
+        attach_logit_map(self.network, LogitCalibration('logit-adjust', tuple(shift.tolist())), 'pseudo-label')
 
     def _rule(self) -> PseudoLabeler:
         """The rule, with the counts of the labels where it needs them."""

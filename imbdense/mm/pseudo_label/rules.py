@@ -94,7 +94,8 @@ def _count(rule: RoundThreshold, scores: Tensor, labels: Tensor, images: int) ->
 def _padded(store: OutputStore, images: Sequence[ImageFile], world: int) -> Any:
     """The readable records, then ``None`` until every rank has equally many."""
     count = 0
-    for count, pair in enumerate(readable(store, images), start=1):
+    for pair in readable(store, images):
+        count += 1
         yield pair
     yield from [(None, None)] * (-count % world)
 

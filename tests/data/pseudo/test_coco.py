@@ -39,7 +39,8 @@ def test_band_becomes_ignored_instances(tmp_path: Path, reader: str) -> None:
     register_all_modules(init_default_scope=True)
     path = tmp_path / 'pseudo_labels.json'
     path.write_text(json.dumps(coco_record([boxes('a.png', 3), boxes('b.png', 0)], ('car', 'mast'))))
-    dataset: Any = DATASETS.build({'type': reader, 'ann_file': str(path), 'data_prefix': {'img': ''}, 'metainfo': {'classes': ('car', 'mast')}})
+    settings = {'ann_file': str(path), 'data_prefix': {'img': ''}, 'metainfo': {'classes': ('car', 'mast')}}
+    dataset: Any = DATASETS.build({'type': reader, **settings})
     instances = dataset.get_data_info(0)['instances']
     assert [(item['bbox_label'], item['ignore_flag']) for item in instances] == [(0, 0), (1, 0), (0, 1)]
     assert instances[1]['bbox'] == [1, 1, 11, 6]

@@ -24,7 +24,8 @@ def losses(model: Any, regions: list[torch.Tensor] | None) -> dict[str, torch.Te
     images, samples = batch([[[2.0, 8, 24, 30]]])
     if regions is None:
         return detached(model.loss(images, samples))
-    samples[0].ignored_instances = InstanceData(bboxes=regions[0], labels=torch.zeros(len(regions[0]), dtype=torch.int64))
+    labels = torch.zeros(len(regions[0]), dtype=torch.int64)
+    samples[0].ignored_instances = InstanceData(bboxes=regions[0], labels=labels)
     with ignored_regions(model, regions, 0.5):
         return detached(model.loss(images, samples))
 

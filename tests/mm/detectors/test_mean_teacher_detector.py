@@ -141,7 +141,8 @@ def test_teacher_starts_as_the_student() -> None:
 def test_errors() -> None:
     for changes, words in (
         ({'unsup_weight': -1.0}, 'unsup_weight'), ({'burn_in': -1}, 'burn_in'), ({'predict_on': 'both'}, 'predict_on'),
-        ({'ignore_iof_thr': 0.0}, 'ignore_iof_thr'), ({'pseudo_labeler': {**FIXED, 'threshold': [0.5, 0.5]}}, 'threshold'),
+        ({'ignore_iof_thr': 0.0}, 'ignore_iof_thr'),
+        ({'pseudo_labeler': {**FIXED, 'threshold': [0.5, 0.5]}}, 'threshold'),
         ({'pseudo_labeler': {**FIXED, 'num_classes': 4}}, 'num_classes'),
     ):
         with pytest.raises(ValueError, match=words):
