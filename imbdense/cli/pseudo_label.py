@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "numbers, 'half' = half of the threshold, 'none' = no band (half); boxes only")
     parser.add_argument('--portion', type=float, default=0.2, help='class-balanced: share to keep (0.2)')
     parser.add_argument('--alpha-min', type=float, default=0.3, help='class-adaptive: share of the largest class (0.3)')
+    parser.add_argument('--min-score', type=float, default=0.05, help='detection: least score of a box that is counted '
+                        'or kept (0.05)')
     parser.add_argument('--min-size', type=float, default=1.0, help='detection: least side of a box in pixels (1)')
     parser.add_argument('--logit-adjust-tau', type=float, default=0.0, metavar='TAU', help='correct the class prior of '
                         'the model before the argmax, with this strength (0; 1 under heavy imbalance)')
@@ -107,8 +109,8 @@ def round_options(args: argparse.Namespace) -> RoundOptions:
         rule |= {'round_steps': None, 'initial': fallback}
     if args.logit_adjust_tau < 0:
         raise UserError(f'--logit-adjust-tau must be at least 0, but is {args.logit_adjust_tau}.')
-    return RoundOptions(rule, args.rule in ('class-adaptive', 'auto'), args.logit_adjust_tau, args.min_size,
-                        args.class_counts)
+    return RoundOptions(rule, args.rule in ('class-adaptive', 'auto'), args.logit_adjust_tau, args.min_score,
+                        args.min_size, args.class_counts)
 
 
 def image_files(paths: list[Path], out: Path) -> list[ImageFile]:

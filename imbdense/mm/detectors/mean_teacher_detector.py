@@ -53,6 +53,8 @@ class MeanTeacherDetector(SemiBaseDetector):
         sup_weight, unsup_weight: >= 0.
         burn_in: steps without unlabelled data. ramp_up: steps over which ``unsup_weight`` rises after them.
         ignore_iof_thr: in (0, 1], share of an anchor or proposal inside an ignored box from which it is left out.
+        min_score: in [0, 1]; teacher boxes below are neither counted by the rule nor used. Detectors that keep very low
+            scores for the evaluation would otherwise drown a rule that labels a share of all boxes.
         min_size: pseudo boxes with a side below this many pixels in the student's view are dropped.
         predict_on: 'teacher' or 'student', which one is validated and tested.
         data_preprocessor: ``MultiBranchDataPreprocessor`` round the detector's own.
@@ -74,6 +76,7 @@ class MeanTeacherDetector(SemiBaseDetector):
         burn_in: int = 0,
         ramp_up: int = 0,
         ignore_iof_thr: float = 0.5,
+        min_score: float = 0.05,
         min_size: float = 1.0,
         predict_on: str = 'teacher',
         data_preprocessor: Config | None = None,
@@ -95,6 +98,7 @@ class MeanTeacherDetector(SemiBaseDetector):
         self.ignore_iof_thr = check_number(
             'ignore_iof_thr', ignore_iof_thr, low=0.0, high=1.0, low_open=True, owner=owner
         )
+        self.min_score = check_number('min_score', min_score, low=0.0, high=1.0, owner=owner)
         self.min_size = check_number('min_size', min_size, low=0.0, owner=owner)
         self.register_buffer('iterations', torch.zeros((), dtype=torch.int64))
         self._done: int | None = 0  # the same number without asking the device for it every step
@@ -156,7 +160,7 @@ class MeanTeacherDetector(SemiBaseDetector):
         of the strong view (``homography_matrix`` of the two views; identity where a pipeline has no geometry).
         """
         results = self.teacher.predict(weak_inputs, weak_samples, rescale=False)
-        found = [result.pred_instances for result in results]
+        found = [result.pred_instances[result.pred_instances.scores >= self.min_score] for result in results]
         if self.training:
             scores, labels = torch.cat([one.scores for one in found]), torch.cat([one.labels for one in found])
             observe(self.pseudo_labeler, scores, labels, len(found))

@@ -17,20 +17,23 @@ Selected = tuple[list[PseudoBoxes], FilterTable]
 
 
 def select_boxes(
-    store: OutputStore, images: Sequence[ImageFile], labeler: PseudoLabeler, min_size: float
+    store: OutputStore, images: Sequence[ImageFile], labeler: PseudoLabeler, min_score: float, min_size: float
 ) -> Selected:
-    """Sort every box by the rule; boxes with a side below ``min_size`` pixels go last.
+    """Sort every box from ``min_score`` by the rule; boxes with a side below ``min_size`` pixels go last.
 
     Returns:
-        (images in order, table: predicted, score band (positive or ignored), class threshold (positive), size).
+        (images in order, table: predicted, minimum score, score band (positive or ignored), class threshold
+        (positive), size).
     """
     classes = store.manifest['classes']
-    steps = np.zeros((4, len(classes)), np.int64)
+    steps = np.zeros((5, len(classes)), np.int64)
     found = []
     for image, record in readable(store, images):
         status = labeler.select(torch.from_numpy(record['scores']), torch.from_numpy(record['labels'])).numpy()
+        status[record['scores'] < min_score] = 0
         large = _large(record, min_size)
-        for step, mask in enumerate((np.ones_like(large), status != 0, status == 1, (status == 1) & large)):
+        filters = (np.ones_like(large), record['scores'] >= min_score, status != 0, status == 1, (status == 1) & large)
+        for step, mask in enumerate(filters):
             steps[step] += np.bincount(record['labels'][mask], minlength=len(classes))
         keep = (status != 0) & large
         found.append(PseudoBoxes(
@@ -38,7 +41,7 @@ def select_boxes(
             record['boxes'][keep], record['labels'][keep], record['scores'][keep], status[keep] == -1,
         ))  # fmt: skip
     table = FilterTable(classes, 'boxes', steps[0])
-    for name, counts in zip(('score band', 'class threshold', 'size'), steps[1:]):
+    for name, counts in zip(('minimum score', 'score band', 'class threshold', 'size'), steps[1:]):
         table.add(name, counts)
     return found, table
 

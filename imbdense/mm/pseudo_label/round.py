@@ -51,13 +51,14 @@ class RoundOptions:
         rule: config of a pseudo-label rule, without ``num_classes`` and counts of the labels.
         needs_counts: whether the rule gets ``class_counts`` (and ``labelled_images`` for boxes) of the labelled set.
         logit_adjust_tau: >= 0, strength of the prior correction of the logits before the argmax.
-        min_size: detection, least side of a box in pixels.
+        min_score: detection, least score of a box that is counted or kept. min_size: least side of a box in pixels.
         class_counts: file of the counts of the labels, where the training data are not at hand.
     """
 
     rule: dict[str, Any]
     needs_counts: bool = False
     logit_adjust_tau: float = 0.0
+    min_score: float = 0.05
     min_size: float = 1.0
     class_counts: str | None = None
 
@@ -133,8 +134,8 @@ class PseudoLabelRound:
         reference = self._reference()
         everything = [*self.images, *reference]
         claim_folder(self.out, {
-            **self.identity, 'rule': self.options.rule, 'min_size': self.options.min_size,
-            'images': outputs.images_fingerprint(self.images),
+            **self.identity, 'rule': self.options.rule, 'min_score': self.options.min_score,
+            'min_size': self.options.min_size, 'images': outputs.images_fingerprint(self.images),
         })  # fmt: skip
         self._adjust_logits()
         with progress('predict') as show:
@@ -145,7 +146,7 @@ class PseudoLabelRound:
             raise PseudoLabelError(f'none of the {len(failed)} images could be predicted; the first: '
                                    f'{next(iter(failed.values()))}')
         rule = self._rule()
-        fit_rule(rule, store, self.images)
+        fit_rule(rule, store, self.images, self.options.min_score)
         table = self._write(store, rule)
         return self._report(store, rule, table, failed)
 
@@ -156,7 +157,9 @@ class PseudoLabelRound:
             pixels.write_label_maps(store, self.images, accepted, self.out)
             table = pixels.pixel_filters(pixels.confidence_table(store, self.images), accepted, self.classes)
         else:
-            found, table = boxes.select_boxes(store, self.images, rule, self.options.min_size)
+            found, table = boxes.select_boxes(
+                store, self.images, rule, self.options.min_score, self.options.min_size
+            )
             if rank_and_world()[0] == 0:
                 atomic_write_json(self.out / LABELS, coco_record(found, self.classes), indent=None)
         barrier()
@@ -175,7 +178,7 @@ class PseudoLabelRound:
             warnings.append(f'{len(self.leaks.dropped)} images are labelled in the config as well and were left out.')
         for line in self.unread:
             warnings.append(f'labelled images could not be read, so leaks were not looked for there: {line}')
-        thresholds = defined_thresholds(rule, table.predicted)
+        thresholds = defined_thresholds(rule, dict(table.steps).get('minimum score', table.predicted))
         report = {
             'images': split - len(failed), 'broken': failed, 'leaks': self.leaks.to_dict(),
             'unread_splits': self.unread,

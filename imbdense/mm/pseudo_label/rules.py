@@ -56,10 +56,13 @@ def observe(rule: PseudoLabeler, scores: Tensor, labels: Tensor, images: int) ->
     rule(probs.scatter_(1, labels[:, None], scores.float()[:, None]))
 
 
-def fit_rule(rule: PseudoLabeler, store: OutputStore, images: Sequence[ImageFile]) -> None:
+def fit_rule(rule: PseudoLabeler, store: OutputStore, images: Sequence[ImageFile], min_score: float) -> None:
     """Set the thresholds from all saved predictions: one round. Rules with fixed thresholds stay as they are.
 
     Across ranks: the images are shared and the counts summed, so every rank has the thresholds that one alone would.
+
+    Args:
+        min_score: boxes below are not counted; pixels are all counted.
 
     Raises:
         TypeError: a rule that only learns while training.
@@ -72,7 +75,7 @@ def fit_rule(rule: PseudoLabeler, store: OutputStore, images: Sequence[ImageFile
     nothing = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     for place, (_, record) in enumerate(_padded(store, images, world)):
         if place % world == rank:
-            scores, labels = nothing if record is None else _items(record)
+            scores, labels = nothing if record is None else _items(record, min_score)
             _count(rule, scores, labels, int(record is not None and 'scores' in record))
     rule.end_round()
 
@@ -100,9 +103,10 @@ def _padded(store: OutputStore, images: Sequence[ImageFile], world: int) -> Any:
     yield from [(None, None)] * (-count % world)
 
 
-def _items(record: Record) -> tuple[Tensor, Tensor]:
+def _items(record: Record, min_score: float) -> tuple[Tensor, Tensor]:
     """(confidences, classes) of the boxes or pixels of an image."""
     if 'scores' in record:
-        return torch.from_numpy(record['scores']), torch.from_numpy(record['labels'])
+        counted = record['scores'] >= min_score
+        return torch.from_numpy(record['scores'][counted]), torch.from_numpy(record['labels'][counted])
     confidence = torch.from_numpy(png_array(record['confidence']).reshape(-1).copy())
     return confidence.float() / LEVELS, torch.from_numpy(png_array(record['label']).reshape(-1).copy()).long()

@@ -52,7 +52,7 @@ def test_table_equals_the_file(detected: Path) -> None:
     """Counts per class in the report are those of the annotations; the filters only take away."""
     report, record = read(detected / 'pseudo_report.json'), read(detected / 'pseudo_labels.json')
     steps = {step['filter']: step['left'] for step in report['table']['filters']}
-    assert list(steps) == ['predicted', 'score band', 'class threshold', 'size']
+    assert list(steps) == ['predicted', 'minimum score', 'score band', 'class threshold', 'size']
     kept = [item for item in record['annotations'] if not item['iscrowd']]
     assert np.bincount([item['category_id'] - 1 for item in kept], minlength=3).tolist() == steps['size']
     ignored = [item for item in record['annotations'] if item['iscrowd']]
