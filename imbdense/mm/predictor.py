@@ -61,15 +61,13 @@ class Predictor:
         load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
         _adaptive_thresholds(self.model, config, content)
-        dataset = _innermost_dataset(config)
-        self.classes, self.palette = _names_and_colours(content, dataset, config)
-        steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
-        self._pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+        self.classes, self.palette = _names_and_colours(content, _innermost_dataset(config), config)
+        self._pipeline = Compose(image_steps(config))
 
     @torch.no_grad()
     def sample(self, path: str | Path) -> Any:
         """What the host's model returns for one image file; errors of reading it are raised as they come."""
-        record = self._pipeline({'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []})
+        record = self._pipeline(blank_record(path))
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
         return self.model.test_step(pseudo_collate([record]))[0]
@@ -116,6 +114,22 @@ def _adaptive_thresholds(model: torch.nn.Module, config: Config, content: dict[s
     options = [hook for hook in listed if hook and str(hook.get('type')).endswith('AdaptiveScoreThrHook')]
     chosen = {key: value for key, value in (options[0] if options else {}).items() if key not in ('type', 'priority')}
     AdaptiveScoreThrHook(**chosen).install(model, checkpoint_counts(content))
+
+
+def blank_record(path: str | Path) -> dict[str, Any]:
+    """What a pipeline begins with for an image without annotations."""
+    return {'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []}
+
+
+def image_steps(config: Config) -> list[Any]:
+    """The transforms of the test pipeline that prepare an image, loading first; those that load labels are left out."""
+    steps = [step for step in _innermost_dataset(config)['pipeline'] if not _loads_labels(step)]
+    return [TRANSFORMS.build(step) for step in steps]
+
+
+def _loads_labels(step: dict[str, Any]) -> bool:
+    """Whether a transform reads annotations."""
+    return str(step['type']).rsplit('.', 1)[-1] in LABEL_LOADERS
 
 
 def _innermost_dataset(config: Config) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ from torch import Tensor, nn
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.pixel_records import segmentor_facts
 from imbdense.mm.logit_attachment import SCORE_FLOOR
-from imbdense.mm.predictor import Predictor
 from imbdense.utils.distributed import rank_and_world
 
 SHARD_SIZE = 8
@@ -45,7 +45,12 @@ class ImageFile:
 
 
 def save_predictions(
-    predictor: Predictor, images: Sequence[ImageFile], folder: Path, identity: dict[str, Any], progress: Progress
+    predictor: Any,
+    images: Sequence[ImageFile],
+    folder: Path,
+    identity: dict[str, Any],
+    progress: Progress,
+    make: Callable[[ImageFile], Record] | None = None,
 ) -> OutputStore:
     """Predict every image that is not in ``folder`` yet.
 
@@ -53,6 +58,8 @@ def save_predictions(
     stopped, also by ``kill -9``, goes on with the missing shards (8 images each).
 
     Args:
+        predictor: a :class:`~imbdense.mm.predictor.Predictor`, or what has its ``model``, ``classes`` and ``sample``.
+        make: what is kept of an image; default :func:`predict_record`.
         identity: what decides the predictions besides the images; see :class:`OutputStore`.
         progress: called with (images done, images to do) by this rank.
 
@@ -72,7 +79,7 @@ def save_predictions(
     for shard in todo:
         records = []
         for place in store.images_of(shard):
-            records.append(predict_record(predictor, images[place].path, facts))
+            records.append(_attempt(make or (lambda image: predict_record(predictor, image, facts)), images[place]))
             done += 1
             progress(done, total)
         store.write(shard, records)
@@ -85,15 +92,20 @@ def deciding_network(model: nn.Module) -> nn.Module:
     return network
 
 
-def predict_record(predictor: Predictor, path: Path, facts: dict[str, Any] | None) -> Record:
-    """One image: boxes, or label and confidence as PNG; or the reason why it could not be predicted."""
+def _attempt(make: Callable[[ImageFile], Record], image: ImageFile) -> Record:
+    """The record of an image, or the reason why there is none."""
     try:
-        sample = predictor.sample(path)
+        return make(image)
     except (torch.OutOfMemoryError, MemoryError):
         raise  # the next image would fail as well
     except Exception as error:  # a bad file can fail in any way; it is named in the report and the rest goes on
-        reason = str(error).strip().splitlines()
-        return {'error': np.array(f'{type(error).__name__}: {reason[0] if reason else ""}'[:500])}
+        reason = str(error).strip().splitlines() or [traceback.extract_tb(error.__traceback__)[-1].line or '']
+        return {'error': np.array(f'{type(error).__name__}: {reason[0]}'[:500])}
+
+
+def predict_record(predictor: Any, image: ImageFile, facts: dict[str, Any] | None) -> Record:
+    """One image: boxes, or label and confidence as PNG."""
+    sample = predictor.sample(image.path)
     if facts is None:
         return box_record(sample)
     label, confidence = label_and_confidence(sample, facts)

@@ -42,6 +42,8 @@ def semi(kind: str, seed: int = 0, **changes: Any) -> Any:
     config = {'type': 'imbdense.MeanTeacherDetector', 'detector': detector(kind), 'pseudo_labeler': FIXED,
               'data_preprocessor': {'type': 'MultiBranchDataPreprocessor',
                                     'data_preprocessor': {'type': 'DetDataPreprocessor'}}, **changes}
+    if config['type'] != 'imbdense.MeanTeacherDetector':
+        del config['pseudo_labeler']
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(ConfigDict(config))
     model.init_weights()

@@ -98,7 +98,7 @@ def test_geometry_of_the_views() -> None:
     weak, strong = samples['unsup_teacher'], samples['unsup_student']
     weak[0].set_metainfo({'homography_matrix': torch.tensor([[-1.0, 0, 64], [0, 1, 0], [0, 0, 1]]).numpy()})
     strong[0].set_metainfo({'homography_matrix': torch.tensor([[1.0, 0, -14], [0, 1, 0], [0, 0, 1]]).numpy()})
-    model.label(torch.zeros(2, 3, 64, 64), weak, strong)
+    model.label({'unsup_teacher': torch.zeros(2, 3, 64, 64)}, samples)
     assert strong[0].gt_instances.bboxes.tolist() == [[26, 8, 42, 24]]
     assert strong[1].gt_instances.bboxes.tolist() == [[8, 8, 24, 24], [50, 0, 64, 10]]
 
@@ -115,7 +115,7 @@ def test_rule_follows_the_training() -> None:
     saved = copy.deepcopy(model.pseudo_labeler.state_dict())
     _, samples = branches()
     model.eval()
-    model.label(torch.zeros(2, 3, 64, 64), samples['unsup_teacher'], samples['unsup_student'])
+    model.label({'unsup_teacher': torch.zeros(2, 3, 64, 64)}, samples)
     assert all(torch.equal(value, saved[name]) for name, value in model.pseudo_labeler.state_dict().items())
 
 
