@@ -21,11 +21,11 @@ VISIBLE = 0.5
 class ReDBDetector(PseudoBoxDetector):
     """Any mmdet detector that learns from the pseudo boxes of a *round*, which stay until the next round.
 
-    :class:`~imbdense.mm.hooks.PseudoLabelRoundHook` predicts the unlabelled set between two epochs and hands the labels
-    over (:meth:`set_pseudo_labels`); until then the unsupervised terms are zero. Branches ``sup`` and ``unsup_student``;
-    samples of the latter must carry ``img_path``. Objects that ``imbdense.BankPaste`` has put into the unlabelled image
-    are labels too; a pseudo box that they hide by more than half is dropped. An image without labels (it was broken in
-    the round) is ignored as a whole. Losses, names, ranks: see :class:`PseudoBoxDetector`.
+    :class:`~imbdense.mm.hooks.PseudoLabelRoundHook` predicts the unlabelled set between two epochs and hands the
+    labels over (:meth:`set_pseudo_labels`); until then the unsupervised terms are zero. Branches ``sup`` and
+    ``unsup_student``, whose samples must carry ``img_path``. Objects that ``imbdense.BankPaste`` has put into the
+    unlabelled image are labels too; a pseudo box that they hide by more than half is dropped. An image without labels
+    (it was broken in the round) is ignored as a whole. Losses, names, ranks: see :class:`PseudoBoxDetector`.
 
     With ``predict_on='student'`` (the paper: student and teacher are one network) the rounds are predicted by the
     student; with 'teacher' and :class:`~imbdense.mm.hooks.EMATeacherHook` by its average.

@@ -146,3 +146,37 @@ def test_errors(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match='lorry'):
         Runner.from_cfg(cfg).train()
+
+
+def one_round(data: Path, out: Path) -> str:
+    """A whole round with examination and thinning of a fixed model; the checksum of its bank."""
+    from mmengine.registry import DATASETS, MODELS, init_default_scope
+
+    from imbdense.mm.hooks.pseudo_label_round_hook import _hosts
+    from imbdense.mm.pseudo_label.live import LiveModel
+    from imbdense.mm.pseudo_label.outputs import ImageFile
+
+    cfg = config(data, out)
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    generator = torch.Generator().manual_seed(0)
+    model.student.bbox_head.retina_cls.weight.data.normal_(0, 0.3, generator=generator)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    images = [ImageFile(path, path.name, path.stem) for path in sorted((data / 'images' / 'train').glob('*.png'))]
+    bank = InstanceBank.create(out / 'bank', dataset.metainfo['classes'])
+    options = redb_round.ReDBOptions(HOOK['rule'], examine=True, examine_iou=0.3, thin={'car': 2.0})
+    redb_round.make_round(LiveModel(model, cfg, dataset.metainfo['classes']), images, list(_hosts(dataset)),
+                          out / 'round', bank, 0, options)
+    return InstanceBank.open(out / 'bank').checksum
+
+
+@pytest.mark.slow
+def test_two_ranks_make_the_same_round(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    from tests.helpers.two_ranks import run_two_ranks
+
+    checksum = one_round(whole[0] / 'data', tmp_path / 'one')
+    assert run_two_ranks(one_round, whole[0] / 'data', tmp_path / 'two') == [checksum] * 2
+    one, two = tmp_path / 'one' / 'round', tmp_path / 'two' / 'round'
+    for name in ('pseudo_labels.json', 'pseudo_report.json', 'pseudo_sidecar.json'):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
