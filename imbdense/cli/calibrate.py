@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--folds', type=int, default=5, help='cross-validation folds over images (5)')
     parser.add_argument('--objective', choices=('mIoU', 'mRecall', 'mAP', 'mAP_50'),
                         help='what is to rise: mIoU (default) or mRecall; detection: mAP (default) or mAP_50')
+    parser.add_argument('--metric', choices=('bbox', 'segm'), default='bbox',
+                        help='detection: AP and F1 of boxes (default) or of masks')
     parser.add_argument('--values', type=float, nargs='+', metavar='X', help='strengths to try (gamma, tau or lambda)')
     parser.add_argument('--criterion', choices=('iou', 'f1', 'youden'),
                         help='threshold: iou = mean IoU of the argmax (segmentation), f1, youden = class by class')
@@ -76,7 +78,7 @@ def _options(args: argparse.Namespace) -> CalibrateOptions:
 
     return CalibrateOptions(
         args.method, args.objective, args.criterion, args.values, args.count, not args.no_center, args.folds, args.seed,
-        args.score_thr, args.max_per_img, args.force,
+        args.score_thr, args.max_per_img, args.force, args.metric,
     )  # fmt: skip
 
 

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from imbdense.core.inference import LogitCalibration
+from imbdense.mm.inference.head_facts import family, gives_probabilities
 
 MASK_HEADS = ('MaskFormerHead', 'Mask2FormerHead')
 """Heads whose segmentation output is a class score in [0, queries], not a logit."""
 SCORE_FLOOR = 1e-6
 """Added to class scores before their logarithm is taken."""
+
+PROBABILITY_EPS = 1e-12
+"""Distance to 0 and 1 that class probabilities keep before their log-odds are taken."""
 
 Remover = Callable[[], None]
 
@@ -28,6 +32,8 @@ def attach_logit_map(model: Any, calibration: LogitCalibration, owner: str) -> l
     Raises:
         TypeError: no part of the model is known to make class logits of that number of classes.
     """
+    if hasattr(model, 'predict_on'):
+        model = model.predictor  # the network of a teacher-student segmentor that predicts
     if hasattr(model, 'decode_head'):
         return [_wrap_segmentor(model, calibration, owner)]
     heads = [head for head in _class_heads(model) if head.num_classes == calibration.num_classes]
@@ -45,10 +51,11 @@ def attach_logit_map(model: Any, calibration: LogitCalibration, owner: str) -> l
 
 
 def _class_heads(model: Any) -> Iterator[Any]:
-    """The heads of a detector with ``loss_cls`` and ``num_classes``, the region proposal head excepted."""
+    """The heads of a detector with a class loss and ``num_classes``, the region proposal head excepted."""
     proposal = set(model.rpn_head.modules()) if hasattr(model, 'rpn_head') else set()
     for module in model.modules():
-        if module not in proposal and hasattr(module, 'loss_cls') and hasattr(module, 'num_classes'):
+        scored = hasattr(module, 'loss_cls') or family(module) == 'centernet'
+        if module not in proposal and scored and hasattr(module, 'num_classes'):
             yield module
 
 
@@ -79,10 +86,19 @@ def _wrap_segmentor(model: Any, calibration: LogitCalibration, owner: str) -> Re
 
 
 class _HeadMap:
-    """Forward hook of an mmdet head: calibrates the class logits, whatever their layout."""
+    """Forward hook of an mmdet head: calibrates the class logits, whatever their layout.
+
+    ====================  ==========================================================================
+    most heads            the first output holds logits, per level (N, anchors * channels, H, W) or (..., channels)
+    YOLOv3                of each anchor's numbers the last C are class logits
+    CenterNet, TOOD       the first output holds probabilities: they are calibrated in the log-odds domain
+    ====================  ==========================================================================
+    """
 
     def __init__(self, head: Any, calibration: LogitCalibration) -> None:
-        self.use_sigmoid = bool(getattr(head.loss_cls, 'use_sigmoid', False))
+        self.probabilities = gives_probabilities(head)
+        self.numbers = int(head.num_attrib) if family(head) == 'yolov3' else None
+        self.use_sigmoid = self.probabilities or bool(getattr(head.loss_cls, 'use_sigmoid', False))
         self.calibration = calibration
 
     def __call__(self, head: Any, inputs: Any, output: Any) -> Any:
@@ -95,9 +111,16 @@ class _HeadMap:
             adjusted = None if first is None else self._map(first, -1)
         return (adjusted, *rest) if isinstance(output, (tuple, list)) else adjusted
 
-    def _map(self, logits: Tensor, dim: int) -> Tensor:
-        """Logits (N, anchors * channels, H, W) for dim 1, or (..., channels) for dim -1."""
-        return self.calibration.apply(logits, dim=dim, use_sigmoid=self.use_sigmoid).to(logits.dtype)
+    def _map(self, values: Tensor, dim: int) -> Tensor:
+        """Maps (N, anchors * channels, H, W) for dim 1, or (..., channels) for dim -1."""
+        if self.numbers is not None:
+            anchors = values.unflatten(1, (-1, self.numbers)).clone()
+            classes = anchors[:, :, -self.calibration.num_classes :]
+            classes.copy_(self.calibration.apply(classes, dim=2, use_sigmoid=True))
+            return anchors.flatten(1, 2)
+        logits = torch.logit(values.double(), eps=PROBABILITY_EPS) if self.probabilities else values
+        found = self.calibration.apply(logits, dim=dim, use_sigmoid=self.use_sigmoid)
+        return (found.sigmoid() if self.probabilities else found).to(values.dtype)
 
 
 def _filter_detections(model: Any, thresholds: tuple[float, ...]) -> Remover:

@@ -42,6 +42,8 @@ def start_biases(layer: ClassLayer, start: Start, *, per_class: bool = False) ->
     biases = layer.biases()
     if layer.name == 'convs_pred':
         return {name: _yolo_bias(layer, bias, start, per_class) for name, bias in biases.items()}
+    if layer.name == 'tood_cls':
+        return _tood_bias(layer, biases, _class_bias(layer, start, per_class))
     make = _pixel_bias if layer.name == 'conv_seg' else _class_bias
     values = make(layer, start, per_class)
     return {name: _tiled(name, bias, values) for name, bias in biases.items()}
@@ -174,6 +176,20 @@ def _yolo_bias(layer: ClassLayer, bias: Tensor, start: Start, per_class: bool) -
     else:
         cells[:, 4 + objectness :] = shared_sigmoid_bias(foreground, background, classes)
     return cells.flatten()
+
+
+def _tood_bias(layer: ClassLayer, biases: dict[str, Tensor], values: Tensor) -> dict[str, Tensor]:
+    """Biases whose geometric mean of probabilities, ``sqrt(sigmoid(a_c) sigmoid(b))``, is sigmoid of ``values`` (C,).
+
+    The one ``b`` of all classes starts at the most frequent class, so that no a_c has to be above it.
+    """
+    shared = values.max()
+    log_score = 2 * nn.functional.logsigmoid(values) - nn.functional.logsigmoid(shared)
+    own = log_score - torch.log(-torch.expm1(log_score))
+    return {
+        name: _tiled(name, bias, own) if name.startswith(layer.dotted) else _tiled(name, bias, shared[None])
+        for name, bias in biases.items()
+    }
 
 
 def _tiled(name: str, bias: Tensor, values: Tensor) -> Tensor:

@@ -118,3 +118,8 @@ def test_a_balanced_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert call('calibrate', run, '--method', 'logit-adjust', '--folds', '3') == 2
     assert 'BalancedSoftmaxLoss already did' in capsys.readouterr().err
     assert call('calibrate', run, '--method', 'logit-adjust', '--folds', '3', '--force') == 0
+
+
+def test_mask_ap_of_a_box_model_is_refused(detector: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call('calibrate', detector, '--method', 'threshold', '--metric', 'segm') == 2
+    assert 'needs a model whose masks follow from its boxes' in capsys.readouterr().err

@@ -16,7 +16,7 @@ FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumen
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
 CORE_MAY_LAZILY = ('numba', 'faiss')
 SHARED_CORE = tuple(
-    f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'overlaps', 'metrics.confusion')
+    f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'overlaps', 'regions', 'metrics.confusion')
 )
 SOURCES = sources()
 each = pytest.mark.parametrize('source', SOURCES, ids=[item.where for item in SOURCES])

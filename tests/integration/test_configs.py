@@ -56,6 +56,7 @@ def ours(name: str) -> bool:
 
 def on_tiny_data(config: Config, root: Path) -> Config:
     """Point all loaders to a generated data set of the same classes."""
+    labeled_only(config)
     if config.default_scope == 'mmdet':
         write_detection(root, config.metainfo['classes'])
     elif 'metainfo' in config:
@@ -63,8 +64,9 @@ def on_tiny_data(config: Config, root: Path) -> Config:
     else:
         write_scenes(root)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        loader.dataset.data_root = str(root)
-    for step in config.train_dataloader.dataset.pipeline:
+        for dataset in parts(loader.dataset):
+            dataset.data_root = str(root)
+    for step in parts(config.train_dataloader.dataset)[0].pipeline:
         if step.type == 'imbdense.BankPaste':
             step.bank = write_bank(root.with_name('bank'), config)
     for evaluator in (config.val_evaluator, config.test_evaluator):
@@ -86,6 +88,17 @@ def write_bank(folder: Path, config: Config) -> str:
     fill_round(dataset, writer, min_area=4)
     writer.finish()
     return str(folder)
+
+
+def parts(dataset: Config) -> list[Config]:
+    """The configs with files: the labelled and the unlabelled part, or the data set itself."""
+    return [dataset.labeled, dataset.unlabeled] if 'unlabeled' in dataset else [dataset]
+
+
+def labeled_only(config: Config) -> None:
+    """Of four images two are labelled, so that some are left that are not."""
+    if 'unlabeled' in config.train_dataloader.dataset:
+        config.train_dataloader.dataset.labeled.indices = 2
 
 
 def write_scenes(root: Path) -> None:
@@ -115,11 +128,12 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     classes = set()
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build(loader.dataset)
-        sample = dataset[0]
-        assert sample['inputs'].ndim == 3
+        inputs = dataset[0]['inputs']
+        assert (inputs['sup'] if isinstance(inputs, dict) else inputs).ndim == 3
         classes.add(len(dataset.metainfo['classes']))
-    heads = [config.model.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if config.model.get(key)]
-    heads += [config.model.roi_head.bbox_head] if 'roi_head' in config.model else []
+    network = config.model.get('segmentor') or config.model.get('detector') or config.model
+    heads = [network.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if network.get(key)]
+    heads += [network.roi_head.bbox_head] if 'roi_head' in network else []
     # Heads with a swapped classifier hold the config of the head they change.
     assert {head.get('base', head).num_classes for head in heads} == classes
 
@@ -137,9 +151,10 @@ def test_one_step(path: Path, tmp_path: Path) -> None:
 
     config = on_tiny_data(Config.fromfile(str(path)), tmp_path / 'data')
     init_default_scope(config.default_scope)
-    if 'size' in config.model.data_preprocessor:
-        config.model.data_preprocessor.size = (128, 128)
-    for step in config.train_dataloader.dataset.pipeline:
+    preprocessor = config.model.get('segmentor', config.model).data_preprocessor
+    if 'size' in preprocessor:
+        preprocessor.size = (128, 128)
+    for step in parts(config.train_dataloader.dataset)[0].pipeline:
         if 'crop_size' in step:
             step.crop_size = (128, 128)
     model = revert(MODELS.build(config.model)).train()
@@ -150,11 +165,16 @@ def test_one_step(path: Path, tmp_path: Path) -> None:
     for hook in config.default_hooks.values():
         if hook.type == 'imbdense.FeatureTapHook':
             HOOKS.build(hook).attach(model)
-    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
+    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1], *extra(dataset)]), True)
     loss, values = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert all(bool(torch.isfinite(value).all()) for value in values.values()), values
     assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in model.parameters())
+
+
+def extra(dataset: Any) -> list[Any]:
+    """Two unlabelled samples, where there are some."""
+    return [dataset[dataset.num_labeled + i] for i in range(2)] if hasattr(dataset, 'num_labeled') else []
 
 
 def revert(model: Any) -> Any:

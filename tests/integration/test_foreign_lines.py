@@ -30,6 +30,9 @@ SEGMENTATION = {
     'upernet-regions': ('upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py',
                         "model = dict(auxiliary_head=dict(_delete_=True, type='imbdense.RegionRebalanceAux',"
                         ' in_channels=1024, in_index=2, num_classes=19))'),
+    'upernet-corrected': ('upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py',
+                          "model = dict(decode_head=dict(_delete_=True, type='imbdense.RegionRebalanceHead',"
+                          ' base={{_base_.model.decode_head}}))'),
     'pspnet-paco': ('pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
                     "model = dict(auxiliary_head=dict(_delete_=True, type='imbdense.PaCoHead', in_channels=1024,"
                     ' in_index=2, num_classes=19))'),
@@ -61,6 +64,12 @@ DETECTION = {
     'faster-eqlv2': ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
                      "model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(_delete_=True,"
                      " type='imbdense.EQLv2Loss'))))"),
+    'faster-loce': ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+                    "model = dict(roi_head=dict(bbox_head=dict(type='imbdense.LOCEBBoxHead',"
+                    " loss_cls=dict(type='imbdense.EBLLoss'))))"),
+    'mask-rcnn-bacl': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+                       "model = dict(roi_head=dict(bbox_head=dict(type='imbdense.BACLBBoxHead',"
+                       " loss_cls=dict(type='imbdense.ForegroundClassBalanceLoss'))))"),
     'mask-rcnn-margin': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
                          "model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(_delete_=True,"
                          " type='imbdense.EffectiveClassMarginLoss'))))"),

@@ -16,6 +16,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'paste': ('instance-paste', 'instance-paste-area'),
     'sampling': ('sampler-start',),
+    'statistics': ('confusion-statistic',),
     'scene': ('scene',),
     'pseudo_label': ('obc-kde',),
     'optim': ('muon-step',),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,7 @@ from imbdense.core.inference.detection_set import ImageObjects
 from imbdense.core.overlaps import box_iou
 
 Floats = NDArray[np.float64]
-KINDS: tuple[str, ...] = ('roi', 'dense', 'query')
-"""Heads that classify proposals, every place of feature maps, or queries."""
-ARRAYS = ('boxes', 'logits', 'factor', 'level', 'proposals')
+ARRAYS = ('boxes', 'logits', 'factor', 'level', 'proposals', 'mask_iou')
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,14 @@ class BoxCandidates:
     Attributes:
         boxes: (A, 4) x1 y1 x2 y2, or (A, C * 4) where every class has its own. float32.
         logits: (A, C), or (A, C + 1) with the background last. float32.
-        factor: (A,) what the class score is multiplied with (centre-ness, IoU); 1 where the head has none.
+        factor: (A,) what the class score is multiplied with (centre-ness, IoU, objectness), 1 where the head has none;
+            (A, C) where it differs between the classes of a place (peaks of heat maps).
         level: (A,) feature level, 0 for heads without.
         proposals: (P, 4) boxes before the last regression (two-stage), else (0, 4).
         objects: the annotated objects.
         image_id: as the data set names it, for messages.
+        mask_iou: (P, 3) place, object, and IoU of the mask that the place gets as a detection of the object's class
+            with the object; pairs that are left out overlap less than any threshold of AP.
     """
 
     boxes: NDArray[np.float32]
@@ -39,6 +40,14 @@ class BoxCandidates:
     proposals: NDArray[np.float32]
     objects: ImageObjects
     image_id: str
+    mask_iou: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+
+    def overlaps_of(self, places: NDArray[np.int64], labels: NDArray[np.int64]) -> Floats:
+        """(D, G) mask IoU of detections, made of these places as these classes, with the objects of their class."""
+        table = np.zeros((len(self.boxes), len(self.objects.labels)))
+        pairs = self.mask_iou[:, :2].astype(np.int64)
+        table[pairs[:, 0], pairs[:, 1]] = self.mask_iou[:, 2]
+        return np.where(labels[:, None] == self.objects.labels[None], table[places], 0.0)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Named arrays for a file."""
@@ -53,8 +62,8 @@ class BoxCandidates:
     def from_arrays(cls, record: Mapping[str, NDArray[Any]]) -> BoxCandidates:
         """Rebuild from :meth:`to_arrays`."""
         objects = ImageObjects(record['gt_boxes'], record['gt_labels'], record['gt_ignored'])
-        boxes, logits, factor, level, proposals = (record[name] for name in ARRAYS)
-        return cls(boxes, logits, factor, level, proposals, objects, str(record['image_id']))
+        arrays = {name: record[name] for name in ARRAYS}
+        return cls(objects=objects, image_id=str(record['image_id']), **arrays)
 
 
 def keep_best_places(

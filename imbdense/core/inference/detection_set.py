@@ -25,11 +25,18 @@ class ImageObjects:
 
 @dataclass(frozen=True)
 class ImageDetections:
-    """Finished detections of one image: boxes (D, 4); labels (D,); scores (D,)."""
+    """Finished detections of one image.
+
+    Attributes:
+        boxes: (D, 4). labels: (D,). scores: (D,).
+        overlaps: (D, G) mask IoU with the objects of the image (for crowds: over the area of the detection), by which
+            they are matched; ``None`` = by their boxes.
+    """
 
     boxes: NDArray[np.floating]
     labels: NDArray[np.int64]
     scores: NDArray[np.floating]
+    overlaps: Floats | None = None
 
 
 def class_matches(
@@ -69,7 +76,10 @@ def _one_class(
         if chosen.size == 0:
             continue
         ignored = truth.ignored[own]
-        overlaps = box_iou(found.boxes[chosen], truth.boxes[own], crowd=ignored)
+        if found.overlaps is None:
+            overlaps = box_iou(found.boxes[chosen], truth.boxes[own], crowd=ignored)
+        else:
+            overlaps = found.overlaps[np.ix_(chosen, np.flatnonzero(own))]
         scores.append(found.scores[chosen].astype(np.float64))
         flags.append(match_boxes(overlaps, ignored, thresholds))
         images.append(np.full(chosen.size, index))

@@ -7,7 +7,7 @@ arithmetic is float32 also under autocast (float64 stays float64). ``weight``, `
 """
 
 from imbdense.core.losses.auc_square import auc_square_loss
-from imbdense.core.losses.bacl import confusion_sums, foreground_class_balance_loss
+from imbdense.core.losses.bacl import foreground_class_balance_loss, labelled_probabilities
 from imbdense.core.losses.bags import balanced_group_scores, balanced_group_softmax_loss, class_groups
 from imbdense.core.losses.bal_scl import bal_scl_loss
 from imbdense.core.losses.balanced_logit_variation import balanced_logit_variation_loss
@@ -47,11 +47,11 @@ from imbdense.core.losses.prior_bias import (
 )
 from imbdense.core.losses.prior_shift import foreground_weights, prior_shift
 from imbdense.core.losses.pseudo_cross_entropy import pseudo_cross_entropy
-from imbdense.core.losses.region_means import region_means
 from imbdense.core.losses.reweighted_ce import reweighted_ce_loss
 from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, seesaw_scores
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
 from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
+from imbdense.core.losses.soft_regions import soft_region_labels, soft_region_means
 from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
@@ -70,7 +70,6 @@ __all__ = [
     'center_collapse_loss',
     'class_groups',
     'classes_present',
-    'confusion_sums',
     'dot_regression_from_logits',
     'dot_regression_loss',
     'draw_federated_classes',
@@ -87,6 +86,7 @@ __all__ = [
     'guided_step',
     'influence_balanced_loss',
     'label_aware_smooth_loss',
+    'labelled_probabilities',
     'lade_loss',
     'ldam_loss',
     'logit_adjust_loss',
@@ -100,9 +100,8 @@ __all__ = [
     'per_class_softmax_bias',
     'per_class_tversky_loss',
     'prior_shift',
-    'pseudo_cross_entropy',
     'prior_to_bias',
-    'region_means',
+    'pseudo_cross_entropy',
     'reweighted_ce_loss',
     'sample_elements',
     'score_sums',
@@ -116,6 +115,8 @@ __all__ = [
     'shifted_cross_entropy',
     'shifted_sigmoid_loss',
     'sigmoid_focal_cb_loss',
+    'soft_region_labels',
+    'soft_region_means',
     'softmax_eql_loss',
     'softmax_focal_loss',
 ]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imbdense.core.checks import split_ignored
+from imbdense.core.checks import reads_values, split_ignored
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss, with_sample_weight
 from imbdense.core.reduction import full_precision
 
@@ -66,15 +66,24 @@ def foreground_class_balance_loss(
 
 
 @torch.no_grad()
-def confusion_sums(pred: Tensor, target: Tensor, classes: int, *, ignore_index: int = 255) -> Tensor:
-    """Row y: sum of softmax(z_1..z_C) over the samples labelled y, (classes, classes) float32.
+def labelled_probabilities(
+    pred: Tensor, target: Tensor, classes: int, *, ignore_index: int = 255
+) -> tuple[Tensor, Tensor]:
+    """What :class:`imbdense.core.stats.RunningConfusion` observes: who each sample of a class is taken for.
 
     Background (``target`` = classes) and ignored samples count nothing; a channel after the classes is left out.
+
+    Returns:
+        (labels (P,) int64, softmax(z_1..z_C) (P, classes) float32). On the CPU P is the number of samples of classes;
+        on other devices, where choosing them would wait for the device, all elements, those that do not count with
+        label 0 and zeros.
     """
-    safe, valid = split_ignored(pred, target, ignore_index, values=classes + 1, owner='confusion_sums')
-    row = torch.where(valid, safe, classes).flatten()
-    probability = full_precision(pred)[:, :classes].softmax(1).transpose(0, 1).flatten(1).t()
-    return probability.new_zeros(classes + 1, classes).index_add_(0, row, probability)[:classes]
+    safe, valid = split_ignored(pred, target, ignore_index, values=classes + 1, owner='labelled_probabilities')
+    labels, counted = safe.flatten(), (valid & (safe < classes)).flatten()
+    logits = pred[:, :classes].movedim(1, -1).reshape(-1, classes)
+    if reads_values(target):
+        return labels[counted], full_precision(logits[counted]).softmax(1)
+    return torch.where(counted, labels, 0), full_precision(logits).softmax(1) * counted.unsqueeze(1)
 
 
 @torch.no_grad()

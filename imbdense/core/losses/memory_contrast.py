@@ -111,7 +111,7 @@ def memory_contrast_loss(
     positive = F.normalize(reliable.float() @ keys / amount.clamp_min(1)[:, None], dim=1)
     _remember(bank, pixels, own, keys, min(anchors, bank.size), ranks)
 
-    chosen, number = _draw(reliable & (pixels.probs.T > confidence), anchors)
+    chosen, number = _draw(reliable & (confidence < pixels.probs.T), anchors)
     active = (number > 0) & (bank.filled > 0)
     terms = []
     for c in range(classes):
@@ -137,7 +137,7 @@ def _remember(
 
 
 def _draw(mask: Tensor, amount: int) -> tuple[Tensor, Tensor]:
-    """(C, amount) places of ``mask`` (C, P), drawn with replacement per row, and (C,) how many there are to choose from.
+    """(C, amount) places of ``mask`` (C, P), drawn with replacement per row, and (C,) how many there are to draw from.
 
     The places of a row without any are of no meaning.
     """

@@ -33,7 +33,8 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float, buff
     Source: Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017.
     """
     own, other = _tensors(teacher), _tensors(student)
-    wrong = sorted(own.keys() ^ other.keys()) or [name for name, value in own.items() if value.shape != other[name].shape]
+    wrong = sorted(own.keys() ^ other.keys())
+    wrong = wrong or [name for name, value in own.items() if value.shape != other[name].shape]
     if wrong:
         raise ValueError(f'update_teacher: teacher and student differ in {wrong[:5]}; they must be built alike.')
     parameters = {name for name, _ in teacher.named_parameters()}

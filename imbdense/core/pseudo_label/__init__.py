@@ -44,7 +44,6 @@ from imbdense.core.pseudo_label.distribution_align import DistributionAlign, ali
 from imbdense.core.pseudo_label.entropy_percentile import EntropyPercentile, confidence_of_entropy, masked_percentile
 from imbdense.core.pseudo_label.examination import ExaminedScene, accept, paste_regions_for_examination
 from imbdense.core.pseudo_label.expected_share import ExpectedShareThreshold, expected_share_thresholds
-from imbdense.core.pseudo_label.feature_queue import FeatureQueue, class_mean_features
 from imbdense.core.pseudo_label.fixed import FixedThreshold
 from imbdense.core.pseudo_label.flex import FlexThreshold, flex_thresholds
 from imbdense.core.pseudo_label.free import FreeThreshold, free_thresholds
@@ -72,7 +71,6 @@ __all__ = [
     'EqualDraw',
     'ExaminedScene',
     'ExpectedShareThreshold',
-    'FeatureQueue',
     'FixedThreshold',
     'FlexThreshold',
     'FreeThreshold',
@@ -90,7 +88,6 @@ __all__ = [
     'budgeted_thresholds',
     'class_adaptive_portions',
     'class_balanced_labels',
-    'class_mean_features',
     'clopper_pearson_upper',
     'confidence_of_entropy',
     'count_density',

@@ -40,6 +40,7 @@ def darp_duals(
     target_counts: Tensor,
     *,
     row_mass: Tensor | None = None,
+    start: Tensor | None = None,
     iterations: int = 10,
     newton_steps: int = 30,
 ) -> Tensor:
@@ -54,6 +55,7 @@ def darp_duals(
         probs: (R, K) A, rows summing to 1.
         target_counts: (K,) M >= 0; scaled to sum to sum(r).
         row_mass: (R,) r >= 0, for rows that count less (regions at the border) or nothing; ``None`` = 1.
+        start: (K,) multipliers to begin with, of a similar problem; ``None`` = 0. Few iterations do then.
         iterations: outer iterations, >= 1.
         newton_steps: >= 1.
 
@@ -65,14 +67,14 @@ def darp_duals(
     log_a, unsure, mass = _prepared(probs, row_mass)
     log_wanted = _scaled(target_counts, log_a, mass).clamp_min(1e-12).log()
     log_mass = mass.clamp_min(1e-300).log()
-    nu = torch.zeros_like(log_wanted)
+    nu = torch.zeros_like(log_wanted) if start is None else start.to(log_wanted)
     for _ in range(iterations):
         log_rows = log_mass - torch.logsumexp(log_a - nu * unsure, 1)
         base = log_a + log_rows.unsqueeze(1)
         for _ in range(newton_steps):
             terms = base - nu * unsure
             log_sum = torch.logsumexp(terms, 0)
-            slope = (torch.softmax(terms, 0) * unsure).sum(0)
+            slope = ((terms - log_sum).exp_() * unsure).sum(0)
             nu = (nu + (log_sum - log_wanted) / slope.clamp_min(1e-12)).clamp(-MAX_DUAL, MAX_DUAL)
     return nu
 
@@ -102,8 +104,8 @@ def darp_refine(
 
     Source: Kim et al., Distribution aligning refinery of pseudo-label, NeurIPS 2020.
     """
-    options = {'iterations': iterations, 'newton_steps': newton_steps}
-    return apply_duals(probs, darp_duals(probs, target_counts, row_mass=row_mass, **options))
+    nu = darp_duals(probs, target_counts, row_mass=row_mass, iterations=iterations, newton_steps=newton_steps)
+    return apply_duals(probs, nu)
 
 
 def _prepared(probs: Tensor, row_mass: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

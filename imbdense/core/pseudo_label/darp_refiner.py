@@ -93,5 +93,5 @@ class DARPRefiner(Refiner):
     def _solve(self) -> None:
         """Multipliers for the remembered regions; zero while the target is unknown."""
         target = self.target.prior_or(torch.full_like(self.rows[0], 1.0 / self.num_classes))
-        nu = darp_duals(self.rows, target, row_mass=self.masses)
+        nu = darp_duals(self.rows, target, row_mass=self.masses, start=self.nu, iterations=5, newton_steps=6)
         self.nu.copy_(torch.where(self.target.known & (self.masses.sum() > 0), nu, 0.0))

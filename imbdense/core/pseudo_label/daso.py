@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from imbdense.core.checks import check_integer, check_number
-from imbdense.core.pseudo_label.feature_queue import FeatureQueue, class_mean_features
 from imbdense.core.pseudo_label.refiner import Refiner
 from imbdense.core.reduction import count_values
-from imbdense.core.stats import sum_over_ranks
+from imbdense.core.regions import region_sums
+from imbdense.core.stats import ClassQueue, gather_over_ranks, sum_over_ranks
 
 
 def daso_blend(histogram: Tensor, temperature: float = 1.5) -> Tensor:
@@ -85,7 +85,7 @@ class DASOBlender(Refiner):
         owner = 'DASOBlender'
         self.temperature = check_number('temperature', temperature, low=0.0, low_open=True, owner=owner)
         self.similarity = check_number('similarity', similarity, low=0.0, low_open=True, owner=owner)
-        self.queue = FeatureQueue(num_classes, feature_dim, queue_size)
+        self.queue = ClassQueue(num_classes, feature_dim, queue_size)
         steps = check_integer('history', history, low=1, owner=owner)
         self.register_buffer('recent', torch.zeros(steps, num_classes, dtype=torch.int64))
 
@@ -98,14 +98,19 @@ class DASOBlender(Refiner):
             labels: (N, *spatial) or (P,) int64.
             ignore_index: label that counts nothing.
         """
-        with torch.autocast(features.device.type, enabled=False):
-            self.queue.push(*class_mean_features(features.float(), labels, self.num_classes, ignore_index))
+        rows, classes = features.float(), torch.where(labels == ignore_index, -1, labels)
+        if features.ndim > 2:
+            sums, pixels = region_sums(features, labels, self.num_classes, ignore_index=ignore_index)
+            rows = (sums / pixels.clamp_min(1).unsqueeze(2)).flatten(0, 1)
+            every = torch.arange(self.num_classes, device=labels.device)
+            classes = torch.where(pixels > 0, every, -1).flatten()
+        self.queue.push(*gather_over_ranks(rows, classes))
 
     def refine(self, probs: Tensor, valid: Tensor, features: Tensor | None) -> Tensor:
         """Blend; the result counts as pseudo-labels of this step."""
         if features is None:
             raise ValueError('DASOBlender needs features.')
-        semantic = prototype_probs(features, *self.queue.prototypes(), self.similarity)
+        semantic = prototype_probs(features, self.queue.mean(), self.queue.filled > 0, self.similarity)
         if semantic.shape != probs.shape:
             mode = {3: 'linear', 4: 'bilinear', 5: 'trilinear'}[probs.ndim]
             semantic = functional.interpolate(semantic, size=probs.shape[2:], mode=mode, align_corners=False)

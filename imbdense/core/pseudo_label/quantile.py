@@ -108,9 +108,16 @@ class QuantileThreshold(RoundThreshold):
 
     @torch.no_grad()
     def observe(self, scores: Tensor, labels: Tensor, images: int = 1) -> None:
-        """Count items of ``images`` images: (M,) confidences and (M,) int64 classes of one step of one rank."""
+        """Count the items of one step of this rank.
+
+        Args:
+            scores: (M,) confidences; all of them, not only those that are accepted.
+            labels: (M,) int64 classes.
+            images: how many images they come from.
+        """
+        if self.training:
+            self.images += sum_over_ranks(torch.full_like(self.images, images))[0]
         super().observe(scores, labels)
-        self.images += sum_over_ranks(torch.full_like(self.images, images))[0]
 
     def end_round(self) -> None:
         """As in the base; the images are counted anew."""

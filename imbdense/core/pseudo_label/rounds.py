@@ -18,7 +18,7 @@ from imbdense.core.pseudo_label.rank_threshold import with_fallback
 class RoundThreshold(PseudoLabeler):
     """Base of the rules that keep the r_c most confident predictions of each class.
 
-    During a round the confidences are counted (pixels in ``forward``, in train mode; items with :meth:`observe`). At
+    During a round the confidences are counted, in train mode (pixels in ``forward``, items in :meth:`observe`). At
     its end the threshold of class c becomes the confidence at rank r_c (:meth:`ranks`). A class without a rank keeps
     its last threshold, not below .3.
 
@@ -66,13 +66,19 @@ class RoundThreshold(PseudoLabeler):
     def update(self, seen: Predictions) -> None:
         """Count the confidences of a batch; ends the round after ``round_steps`` of them."""
         self.histogram.add(seen.confidence, seen.predicted, seen.valid)
-        if self.round_steps is not None and self.steps.advance() % self.round_steps == 0:
-            self.end_round()
+        self._advance()
 
     @torch.no_grad()
     def observe(self, scores: Tensor, labels: Tensor) -> None:
-        """Count items (boxes, components, points): (M,) confidences and (M,) int64 classes of one step of one rank."""
-        self.histogram.add(scores.float(), labels.long())
+        """Count the items (boxes, components, points) of one step of this rank, as ``forward`` does pixels.
+
+        Args:
+            scores: (M,) confidences; all of them, not only those that are accepted.
+            labels: (M,) int64 classes.
+        """
+        if self.training:
+            self.histogram.add(scores.float(), labels.long())
+            self._advance()
 
     @torch.no_grad()
     def end_round(self) -> None:
@@ -81,6 +87,11 @@ class RoundThreshold(PseudoLabeler):
         self.limits.copy_(self.clip(with_fallback(self.histogram.at_ranks(ranks), self.limits)))
         self.histogram.clear()
         self.rounds.advance()
+
+    def _advance(self) -> None:
+        """One more step; the round may be over."""
+        if self.round_steps is not None and self.steps.advance() % self.round_steps == 0:
+            self.end_round()
 
     def clip(self, limits: Tensor) -> Tensor:
         """The range thresholds are kept in; all of [0, 1] here."""

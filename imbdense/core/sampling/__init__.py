@@ -14,12 +14,18 @@ Index streams of samplers are pure functions of (seed, epoch, rank, number of ra
 :func:`balanced_subset` choose images once and for all. Inside an image, :func:`pixel_weights` and
 :func:`draw_class_balanced` balance pixels and samples of a detector.
 
+Instead of images, features can be drawn: :class:`FeatureQueue` keeps the last of each class,
+:class:`FeatureGaussians` makes new ones.
+
 Crops are pure functions of a generator: :func:`draw_class`, :func:`draw_pixel`, :func:`place_window`.
 """
 
 from imbdense.core.sampling.class_aware import ClassAwareStream
+from imbdense.core.sampling.class_features import ClassFeatures, DrawnFeatures
 from imbdense.core.sampling.crop import class_histogram, draw_class, draw_pixel, map_position, place_window
 from imbdense.core.sampling.effect import SamplingEffect, sampling_effect
+from imbdense.core.sampling.feature_gaussians import FeatureGaussians
+from imbdense.core.sampling.feature_queue import FeatureQueue
 from imbdense.core.sampling.oversample import oversampling_factors
 from imbdense.core.sampling.pixels import pixel_factors, pixel_weights
 from imbdense.core.sampling.progressive import ProgressiveStream
@@ -33,6 +39,10 @@ from imbdense.core.sampling.undersample import keep_rates
 
 __all__ = [
     'ClassAwareStream',
+    'ClassFeatures',
+    'DrawnFeatures',
+    'FeatureGaussians',
+    'FeatureQueue',
     'IndexStream',
     'ProgressiveStream',
     'RateStream',

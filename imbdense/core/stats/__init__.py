@@ -5,12 +5,14 @@
 * :class:`ImageClassTable`    - which image holds how much of which class (compressed rows), for samplers and crops;
 * :mod:`~.indices`            - imbalance ratio, Gini, effective number, Shannon evenness;
 * :func:`class_weights`       - counts -> loss weights, in every published convention;
+* :class:`ClassQueue`         - the last features of each class;
 * :class:`RunningClassStats`  - counts gathered inside a loss while training, equal on every rank;
 * :mod:`~.loss_statistics`    - gradients, scores, confusions gathered inside a loss, equal on every rank;
 * :class:`PriorLedger`        - the class distribution along sampler, crop, loss and post-hoc step.
 """
 
 from imbdense.core.stats.assigned import AssignedCounts, NoForegroundError
+from imbdense.core.stats.class_queue import ClassQueue
 from imbdense.core.stats.counts import ClassCounts, CountUnit
 from imbdense.core.stats.empty import fill_empty_classes
 from imbdense.core.stats.image_table import ImageClassTable
@@ -32,6 +34,7 @@ __all__ = [
     'WEIGHT_SCHEMES',
     'AssignedCounts',
     'ClassCounts',
+    'ClassQueue',
     'CountUnit',
     'DoubleCorrectionError',
     'ImageClassTable',

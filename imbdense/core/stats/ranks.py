@@ -9,6 +9,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+def in_process_group() -> bool:
+    """Whether this process is one rank of a default process group."""
+    return dist.is_available() and dist.is_initialized()
+
+
 def sum_over_ranks(*increments: Tensor) -> tuple[Tensor, ...]:
     """Return every tensor summed over the ranks of the default process group, with a single all-reduce.
 
@@ -22,7 +27,7 @@ def sum_over_ranks(*increments: Tensor) -> tuple[Tensor, ...]:
     Returns:
         Tensors of the given shapes and dtypes; the given ones themselves without a process group.
     """
-    if not (dist.is_available() and dist.is_initialized()) or not increments:
+    if not in_process_group() or not increments:
         return increments
     dtypes = {item.dtype for item in increments}
     common = dtypes.pop() if len(dtypes) == 1 else reduce(torch.promote_types, dtypes, torch.float64)

@@ -1,4 +1,4 @@
-"""Anchor heads: RetinaNet, ATSS, GFL, RPN and what derives from them."""
+"""Anchor heads: RetinaNet, ATSS, GFL, TOOD, PAA, RPN and what derives from them."""
 
 from __future__ import annotations
 
@@ -63,11 +63,17 @@ class AnchorCounter:
         ignored = InstanceData(bboxes=image.ignored, labels=image.ignored.new_zeros(len(image.ignored)).long())
         indices, assigned = self._assign(anchors, levels, sizes, border, objects, ignored)
         if self.takes_all:
-            chosen = labels[assigned[assigned > 0] - 1]
-            background = len(anchors) - len(indices) + int((assigned == 0).sum())
+            positive = assigned > 0
+            owners = self._kept(assigned[positive] - 1, indices[positive], levels)
+            chosen = labels[owners]
+            background = len(anchors) - int((assigned < 0).sum()) - len(owners)
         else:
             chosen, background = self._sampled(anchors, indices, assigned, objects)
         return class_row(chosen, background, self.classes)
+
+    def _kept(self, owners: Tensor, indices: Tensor, levels: list[int]) -> Tensor:
+        """Of the objects (k,) that anchors ``indices`` (k,) are assigned to, those that stay; others are background."""
+        return owners
 
     def _assign(
         self, anchors: Tensor, levels: list[int], sizes: tuple[Size, ...], border: int, objects: InstanceData,
@@ -132,6 +138,29 @@ class AnchorCounter:
                 anchors[anchor_inside_flags(anchors, flags, inside, border)] for anchors, flags in zip(per_level, every)
             ]
         return torch.cat(per_level), [len(anchors) for anchors in per_level]
+
+
+class PAACounter(AnchorCounter):
+    """Counts the anchors that a ``PAAHead`` chooses its positives from: of each object and level at most ``topk``.
+
+    The head assigns by IoU alone, keeps the ``topk`` of least loss per object and level, and lets a mixture of two
+    Gaussians over their losses say which are positive. How many go into the mixture is known without predictions, how
+    many come out is not. An object with a single candidate gets none.
+    """
+
+    def signature(self) -> list[Any]:
+        """What the counts depend on besides the images."""
+        return [*super().signature(), int(self.head.topk)]
+
+    def _kept(self, owners: Tensor, indices: Tensor, levels: list[int]) -> Tensor:
+        """At most ``topk`` per object and level."""
+        if not len(owners):
+            return owners
+        level = torch.searchsorted(torch.tensor(levels).cumsum(0), indices, right=True)
+        table = torch.zeros(int(owners.max()) + 1, len(levels), dtype=torch.int64)
+        table.index_put_((owners, level), torch.ones_like(owners), accumulate=True)
+        kept = table.clamp_max(int(self.head.topk)).sum(dim=1)
+        return torch.repeat_interleave(torch.where(kept > 1, kept, 0))
 
 
 def class_row(labels: Tensor, background: int, classes: int) -> NDArray[np.int64]:

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 LAYER_NAMES = (
-    'retina_cls', 'atss_cls', 'gfl_cls', 'rpn_cls', 'conv_cls', 'fc_cls', 'cls_branches', 'convs_pred', 'cls_embed',
-    'conv_seg',
+    'retina_cls', 'atss_cls', 'gfl_cls', 'tood_cls', 'multi_level_conv_cls', 'rtm_cls', 'rpn_cls', 'conv_cls', 'fc_cls',
+    'cls_branches', 'convs_pred', 'cls_embed', 'conv_seg',
 )  # fmt: skip
 """The attribute names under which the hosts' heads keep the layers that end in class logits."""
 
@@ -41,7 +41,11 @@ class ClassLayer:
             ValueError: a layer has no bias.
         """
         found = {}
-        for name, module in getattr(self.head, self.name).named_modules(prefix=self.dotted):
+        modules = list(getattr(self.head, self.name).named_modules(prefix=self.dotted))
+        if self.name == 'tood_cls':  # the score is the geometric mean with what the last of these layers gives
+            last = len(self.head.cls_prob_module) - 1
+            modules.append((f'{self.path}.cls_prob_module.{last}', self.head.cls_prob_module[last]))
+        for name, module in modules:
             if getattr(module, 'weight', None) is None or list(module.children()):
                 continue
             if not isinstance(getattr(module, 'bias', None), Tensor):

@@ -11,13 +11,20 @@ from imbdense.mm.assigned_counts.class_layers import ClassLayer, find_class_laye
 from imbdense.mm.assigned_counts.feature_sizes import pad_divisor
 from imbdense.mm.assigned_counts.images import DrawnImage
 
-ANCHOR_HEADS = ('AnchorHead', 'RetinaHead', 'RetinaSepBNHead', 'ATSSHead', 'GFLHead', 'RPNHead')
+ANCHOR_HEADS = ('AnchorHead', 'RetinaHead', 'RetinaSepBNHead', 'ATSSHead', 'GFLHead', 'TOODHead', 'PAAHead', 'RPNHead')
 POINT_HEADS = ('FCOSHead', 'NASFCOSHead', 'FoveaHead')
 ROI_HEADS = ('BBoxHead', 'ConvFCBBoxHead', 'Shared2FCBBoxHead', 'Shared4Conv1FCBBoxHead', 'DoubleConvFCBBoxHead')
 QUERY_HEADS = (
     'DETRHead', 'ConditionalDETRHead', 'DABDETRHead', 'DeformableDETRHead', 'DINOHead', 'MaskFormerHead',
     'Mask2FormerHead', 'DIIHead',
 )  # fmt: skip
+BY_PREDICTIONS = {
+    'YOLOXHead': 'SimOTA gives each object from 1 to 10 cells by what the network predicts, and the class loss sees no '
+                 'other cell',
+    'RTMDetHead': 'its dynamic soft labels give each object cells by what the network predicts',
+    'RTMDetSepBNHead': 'its dynamic soft labels give each object cells by what the network predicts',
+}
+"""Heads whose samples have no number before the network is asked, and why."""
 ASSIGNERS = ('MaxIoUAssigner', 'ATSSAssigner', 'GridAssigner')
 """Assigners that look at boxes only, not at predictions."""
 
@@ -75,7 +82,7 @@ def host_name(head: Any) -> str:
 
 def _counter(model: Any, layer: ClassLayer, name: str, divisor: int) -> Counter:
     """The counter of a head that is not a RoI head."""
-    from imbdense.mm.assigned_counts.anchors import AnchorCounter
+    from imbdense.mm.assigned_counts.anchors import AnchorCounter, PAACounter
     from imbdense.mm.assigned_counts.grids import YOLOV3Counter
     from imbdense.mm.assigned_counts.points import FCOSCounter, FoveaCounter
     from imbdense.mm.assigned_counts.queries import QueryCounter
@@ -87,13 +94,19 @@ def _counter(model: Any, layer: ClassLayer, name: str, divisor: int) -> Counter:
         return QueryCounter(_num_queries(model, head), head.num_classes)
     if name in POINT_HEADS:
         return FoveaCounter(head, divisor) if name == 'FoveaHead' else FCOSCounter(head, divisor)
+    if name in BY_PREDICTIONS:
+        raise TypeError(BY_PREDICTIONS[name])
     if name not in (*ANCHOR_HEADS, 'YOLOV3Head'):
         raise TypeError('this kind of head is not known, or its assignment depends on predictions')
     if getattr(head, 'assigner', None) is None:
         raise TypeError('it has no assigner, because the model was built without train_cfg')
     if type(head.assigner).__name__ not in ASSIGNERS:
         raise TypeError(f'{type(head.assigner).__name__} may look at predictions')
-    return YOLOV3Counter(head, divisor) if name == 'YOLOV3Head' else AnchorCounter(head, divisor, name == 'RPNHead')
+    if name == 'TOODHead' and int(head.initial_epoch) < 1:
+        raise TypeError('with initial_epoch=0 its task-aligned assigner, which looks at predictions, is always used')
+    if name == 'YOLOV3Head':
+        return YOLOV3Counter(head, divisor)
+    return (PAACounter if name == 'PAAHead' else AnchorCounter)(head, divisor, name == 'RPNHead')
 
 
 def _roi_counter(model: Any, asked: ClassLayer, divisor: int) -> CountedHeads:
@@ -127,5 +140,7 @@ def _advice(layer: ClassLayer, reason: str) -> str:
     """A message that says what to do instead of counting."""
     return (
         f'the samples of {layer.dotted} ({type(layer.head).__name__}) can not be counted from the annotations: '
-        f'{reason}. Give prior=<probability> (0.01 is the usual one), or name another layer with target=...'
+        f'{reason}. Give prior=<probability> (0.01 is the usual one), or name another layer with target=... '
+        f"A loss that corrects a prior needs no such count: without class_counts and count='assigned' it counts what "
+        f'it sees while it trains (running counts).'
     )

@@ -111,11 +111,12 @@ class UnlabeledSegDataset(BaseSegDataset):
             more = ''.join(f'\n  {line}' for line in lines[1:6])
             raise LabelReadError(
                 first.file, first.code, first.message,
-                f"{first.cure} Or leave such images out with broken='skip'. {len(lines)} of {whole + len(lines)} images "
-                f'are broken.{more}',
+                f"{first.cure} Or leave such images out with broken='skip'. {len(lines)} of {whole + len(lines)} "
+                f'images are broken.{more}',
             )
         print_log(
-            f'{type(self).__name__}: {len(lines)} broken images are left out, {whole} remain:\n  ' + '\n  '.join(lines),
+            f'{type(self).__name__}: {len(lines)} broken images are left out, {whole} remain:\n  '
+            + '\n  '.join(lines),
             logger='current', level=logging.WARNING,
         )
         if self.broken_report and is_main_process():

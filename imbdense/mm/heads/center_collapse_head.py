@@ -12,8 +12,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
-from imbdense.core.losses import center_collapse_loss, region_means
-from imbdense.core.losses.region_means import class_pixels_per_cell
+from imbdense.core.losses import center_collapse_loss
+from imbdense.core.regions import class_pixels_per_cell, region_means
 from imbdense.core.representation import simplex_etf
 from imbdense.core.stats import ClassCounts, PriorLedger, RunningClassStats
 from imbdense.mm.class_counts import ClassCountsSource, class_counts_of

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from imbdense.core.reduction import zero_with_graph
-from imbdense.mm.heads.host_arguments import extend_constructor
+from imbdense.mm.heads.host_arguments import Head, extends
 from imbdense.registry import MODELS
 
 BalancerConfig = dict[str, Any] | nn.Module | None
-Head = TypeVar('Head', bound=type)
 
 
 class GuidedMixin:
@@ -66,12 +65,7 @@ class SamplingFreeMixin(GuidedMixin):
 
 def sampling_free(host: type, **defaults: Any) -> Callable[[Head], Head]:
     """Class decorator: the constructor takes the arguments of ``host`` (with these defaults) and ``balancer``."""
-
-    def decorate(cls: Head) -> Head:
-        extend_constructor(cls, host, {'balancer': BalancerConfig}, defaults, cls.set_balancer)  # type: ignore
-        return cls
-
-    return decorate
+    return extends(host, 'set_balancer', **defaults)
 
 
 def refuse_sampler(head: str, sampler: str) -> None:

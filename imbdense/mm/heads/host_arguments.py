@@ -10,7 +10,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any
+from typing import Any, TypeVar
+
+Head = TypeVar('Head', bound=type)
 
 
 def host_parameters(host: type) -> dict[str, Parameter]:
@@ -33,25 +35,22 @@ def host_parameters(host: type) -> dict[str, Parameter]:
     return found
 
 
-def extend_constructor(
-    cls: type, host: type, added: Mapping[str, Any], defaults: Mapping[str, Any], finish: Callable[..., None]
-) -> None:
-    """Give ``cls``, a child of ``host``, a constructor with the parameters of ``host`` and those ``added``.
+def extend_constructor(cls: type, host: type, defaults: Mapping[str, Any], finish: Callable[..., None]) -> None:
+    """Give ``cls``, a child of ``host``, a constructor with the parameters of ``host`` and those of ``finish``.
 
-    It runs the constructor of ``host``, then ``finish(self, **values of the added parameters)``.
+    It runs the constructor of ``host``, then ``finish(self, **its own parameters)``.
 
     Args:
         cls: changed in place.
         host: the head of the host.
-        added: name -> annotation; their default is ``None``.
         defaults: parameters of ``host`` for which ``cls`` has another default.
-        finish: see above.
+        finish: a method; its parameters, with their defaults and types, are added.
     """
     parameters = host_parameters(host)
     for name, value in defaults.items():
         parameters[name] = parameters[name].replace(default=value)
-    for name, annotation in added.items():
-        parameters[name] = Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    added = list(inspect.signature(finish, eval_str=True).parameters.values())[1:]
+    parameters.update({parameter.name: parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in added})
 
     def __init__(self: Any, **arguments: Any) -> None:
         for name in arguments:
@@ -60,7 +59,7 @@ def extend_constructor(
                     f'{cls.__name__}.__init__() got an unexpected keyword argument {name!r}; it takes '
                     f'{", ".join(parameters)}.'
                 )
-        own = {name: arguments.pop(name, None) for name in added}
+        own = {parameter.name: arguments.pop(parameter.name) for parameter in added if parameter.name in arguments}
         host.__init__(self, **{**defaults, **arguments})
         finish(self, **own)
 
@@ -68,3 +67,13 @@ def extend_constructor(
     __init__.__signature__ = inspect.Signature([itself, *parameters.values()])  # type: ignore[attr-defined]
     __init__.__module__, __init__.__qualname__ = cls.__module__, f'{cls.__qualname__}.__init__'
     cls.__init__ = __init__  # type: ignore[misc]
+
+
+def extends(host: type, finish: str, **defaults: Any) -> Callable[[Head], Head]:
+    """Class decorator: :func:`extend_constructor` with the method of that name."""
+
+    def decorate(cls: Head) -> Head:
+        extend_constructor(cls, host, defaults, getattr(cls, finish))
+        return cls
+
+    return decorate

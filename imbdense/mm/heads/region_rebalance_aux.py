@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
-from mmengine.registry import MODELS as HOST_MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from imbdense.core.checks import check_choice, check_integer, check_number
-from imbdense.core.losses import region_means, shifted_cross_entropy
+from imbdense.core.checks import check_choice
 from imbdense.core.losses.class_overlap import OVERLAP_GROUPS
-from imbdense.mm.losses.base import LossCall
-from imbdense.mm.losses.shifted import ShiftedLoss
+from imbdense.core.regions import region_means
+from imbdense.mm.heads.region_classifier import RegionClassifier
 from imbdense.registry import MODELS
 
 
 @MODELS.register_module()
-class RegionRebalanceAux(BaseModule):
+class RegionRebalanceAux(RegionClassifier):
     """Auxiliary head that classifies regions (the mean feature of a class in an image) instead of pixels.
 
     A class of few pixels has as many regions as images that hold it: among regions the imbalance is that of the
     images, which is much smaller. Mean feature per image and class -> linear, ReLU, linear -> cross-entropy shifted by
-    the log prior of the *images*, with label smoothing. Trains the shared features only; test time is unchanged. An
-    object smaller than a feature cell makes a region too. Without any region the loss is 0 with a graph.
+    the log prior of the *images*, with label smoothing. Trains the shared features only; test time is unchanged
+    (:class:`RegionRebalanceHead` also corrects the pixels). An object smaller than a feature cell makes a region too.
+    Without any region the loss is 0 with a graph.
 
     Args:
         in_channels: channels of the feature map.
@@ -54,23 +52,10 @@ class RegionRebalanceAux(BaseModule):
         loss_region: dict[str, Any] | None = None,
         ignore_index: int = 255,
     ) -> None:
-        super().__init__()
-        owner = 'RegionRebalanceAux'
-        self.num_classes = check_integer('num_classes', num_classes, low=2, owner=owner)
-        self.per = check_choice('per', per, OVERLAP_GROUPS, owner=owner)
-        self.smoothing = check_number('smoothing', smoothing, low=0.0, high=0.999, owner=owner)
+        super().__init__(in_channels, num_classes, channels, smoothing, loss_region)
+        self.per = check_choice('per', per, OVERLAP_GROUPS, owner='RegionRebalanceAux')
         self.in_index = in_index
         self.ignore_index = ignore_index
-        default = {'type': 'imbdense.LogitAdjustLoss', 'count': 'images', 'loss_name': 'loss_region'}
-        self.loss_region = HOST_MODELS.build(default if loss_region is None else dict(loss_region))
-        if not isinstance(self.loss_region, ShiftedLoss):
-            raise TypeError(
-                f'{owner}: loss_region must be LogitAdjustLoss, BalancedSoftmaxLoss or ReweightedCELoss of imbdense, '
-                f'but is {type(self.loss_region).__name__}.'
-            )
-        self.classifier = nn.Sequential(
-            nn.Linear(in_channels, channels), nn.ReLU(inplace=True), nn.Linear(channels, num_classes)
-        )
 
     def loss(self, inputs: Any, batch_data_samples: Any, train_cfg: Any) -> dict[str, Tensor]:
         """What mmseg calls: the loss of the regions of this batch."""
@@ -78,14 +63,4 @@ class RegionRebalanceAux(BaseModule):
         means, labels, _ = region_means(
             inputs[self.in_index], target, self.num_classes, ignore_index=self.ignore_index, per=self.per
         )
-        logits = self.classifier(means)
-        return {self.loss_region.loss_name: self.loss_region.loss_weight * self._region_loss(logits, labels)}
-
-    def _region_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy of the regions against smoothed labels, with shift and weights of the region counts."""
-        call = LossCall(-1, None, 'weight_sum', None, 'mean', False)
-        counts = self.loss_region.counts_for(logits, labels, call)
-        shift, weights = self.loss_region.terms(counts, self.num_classes)
-        goal = torch.full_like(logits, self.smoothing / (self.num_classes - 1), dtype=torch.float32)
-        goal.scatter_(1, labels.unsqueeze(1), 1.0 - self.smoothing)
-        return shifted_cross_entropy(logits, goal, shift=shift, class_weight=weights, owner='RegionRebalanceAux')
+        return {self.loss_region.loss_name: self.region_loss(self.classifier(means), labels)}

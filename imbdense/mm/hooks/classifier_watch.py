@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imbdense.core.losses import region_means
+from imbdense.core.regions import region_means
 from imbdense.nn.classifiers import CosineConv2d, CosineLinear, FixedFrameClassifier
 
 HEADS = ('decode_head', 'roi_head.bbox_head', 'bbox_head', 'panoptic_head')

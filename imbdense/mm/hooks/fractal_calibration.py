@@ -12,6 +12,7 @@ from imbdense.core.stats import PriorLedger
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.hooks.test_time_hook import TestTimeHook
 from imbdense.mm.inference.calibration_file import record_correction
+from imbdense.mm.inference.head_facts import gives_probabilities
 from imbdense.mm.inference.run_prior import object_centres
 from imbdense.registry import HOOKS
 
@@ -64,4 +65,4 @@ def sigmoid_head(model: Any) -> bool:
         return False
     roi = getattr(model, 'roi_head', None)
     head = getattr(model, 'bbox_head', None) if roi is None else None
-    return bool(getattr(getattr(head, 'loss_cls', None), 'use_sigmoid', False))
+    return gives_probabilities(head) or bool(getattr(getattr(head, 'loss_cls', None), 'use_sigmoid', False))

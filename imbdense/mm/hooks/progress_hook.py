@@ -16,7 +16,8 @@ from imbdense.core.checks import check_integer, check_number
 from imbdense.core.metrics.groups import GroupSpec, group_means
 from imbdense.core.metrics.learning_progress import loss_at_equal_head_loss, steps_to_reach
 from imbdense.core.stats import ImageClassTable
-from imbdense.mm.hooks.probe_scores import SegmentationProbe
+from imbdense.mm.dataset_wrappers import leaves
+from imbdense.mm.hooks.probe_scores import Probe, SegmentationProbe
 from imbdense.mm.metrics.group_counts import CountsArg, resolve_groups
 from imbdense.mm.metrics.output import jsonable, log_table
 from imbdense.registry import HOOKS
@@ -28,20 +29,24 @@ HEAD_LOSS_LEVELS = (1.0, 0.5, 0.2, 0.1, 0.05)
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Follow how fast each class is learned, on the same few images all through a segmentation training.
+    """Follow how fast each class is learned, on the same few images all through a training.
 
     The probe: up to ``per_class`` validation images per class, spread over the data set, loaded once through the
-    validation pipeline. Before training and every ``interval`` iterations the model predicts them in evaluation mode;
-    per class c: mean cross-entropy and recall over the pixels labelled c (of sigmoid outputs the two-class
-    cross-entropy; of MaskFormer heads -log of the normalised score). A class without a pixel in the probe is NaN and in
-    no mean.
+    validation pipeline. Before training and every ``interval`` iterations the model is asked about them in evaluation
+    mode; per class c: mean cross-entropy, mean score of c and recall over the samples of c. A class without a sample
+    in the probe is NaN and in no mean.
+
+    Segmentors: samples are pixels (of sigmoid outputs the two-class cross-entropy; of MaskFormer heads -log of the
+    normalised score). Detectors: what the class loss of the head learns class c from (anchors, points, RoIs, queries,
+    by its own assigner; see :class:`~imbdense.mm.hooks.probe_detections.DetectionProbe`), so for dense, RoI and query
+    heads alike.
 
     ``<work_dir>/imbdense/progress.json`` (atomic, rank 0) holds the curves and what they say: the first measurement
     after the start at which the recall of each class and the mean recall of each frequency group is ``threshold``
     (``null`` = never; a single class may reach it early by chance, when the model calls nearly everything so),
     and the tail loss and its ratio to the head loss when the head loss first comes down to 1, .5, .2, .1, .05. The last
-    lets optimizers be compared that differ in speed. Group means are logged as ``progress/recall_<group>`` and
-    ``progress/loss_<group>``; the table of iterations is printed after training.
+    lets optimizers be compared that differ in speed. Group means are logged as ``progress/recall_<group>``,
+    ``progress/loss_<group>`` and ``progress/score_<group>``; the table of iterations is printed after training.
 
     The training is not disturbed: no random number is drawn, the mode of the model is put back. A resumed run goes on
     with the curves up to its checkpoint. Ranks: rank 0 measures, the others wait at the next gradient exchange.
@@ -50,14 +55,15 @@ class ProgressHook(Hook):
         interval: iterations between two measurements. per_class: images per class.
         threshold: recall in (0, 1] that counts as learned.
         groups: see :func:`imbdense.core.metrics.groups.make_groups`; two groups must be called head and tail for the
-            ratio. class_counts, count: where the counts behind the groups are from, as in ``ConfusionMetric``.
+            ratio. class_counts, count: where the counts behind the groups are from, as in ``ConfusionMetric``; the
+            unit is ``'pixels'`` for segmentors and ``'instances'`` for detectors unless it is given.
 
     Raises:
-        ValueError: no validation set. TypeError: it is no segmentation data set.
+        ValueError: no validation set, or a detector without a class loss over labelled samples (CenterNet).
     """
 
     card = 'muon'
-    tasks: tuple[str, ...] = ('segmentation',)
+    tasks: tuple[str, ...] = ('segmentation', 'detection')
 
     def __init__(
         self,
@@ -66,13 +72,13 @@ class ProgressHook(Hook):
         threshold: float = 0.5,
         groups: GroupSpec = None,
         class_counts: CountsArg = None,
-        count: str = 'pixels',
+        count: str | None = None,
     ) -> None:
         self.interval = check_integer('interval', interval, low=1, owner='ProgressHook')
         self.per_class = check_integer('per_class', per_class, low=1, owner='ProgressHook')
         self.threshold = check_number('threshold', threshold, low=0.0, high=1.0, low_open=True, owner='ProgressHook')
         self.groups, self.class_counts, self.count = groups, class_counts, count
-        self._probe: SegmentationProbe | None = None
+        self._probe: Probe | None = None
         self._curves: list[dict[str, Any]] = []
 
     def before_train(self, runner: Any) -> None:
@@ -107,12 +113,13 @@ class ProgressHook(Hook):
         """One point of the curves; write the file, log the group means."""
         if self._probe is None:
             return
-        loss, recall = self._probe.measure(getattr(runner.model, 'module', runner.model))
-        self._curves.append({'iter': step, 'loss': loss.tolist(), 'recall': recall.tolist()})
+        found = self._probe.measure(getattr(runner.model, 'module', runner.model))
+        curves = {'recall': found.recall, 'loss': found.loss, 'score': found.score}
+        self._curves.append({'iter': step, **{key: values.tolist() for key, values in curves.items()}})
         record = self._record(runner)
         atomic_write_json(Path(runner.work_dir) / FILE, jsonable(record))
         for name, members in record['groups'].items():
-            for key, values in (('recall', recall), ('loss', loss)):
+            for key, values in curves.items():
                 mean = _mean(values, members)
                 if not math.isnan(mean):
                     runner.message_hub.update_scalar(f'train/progress/{key}_{name}', mean)
@@ -122,8 +129,10 @@ class ProgressHook(Hook):
         if self._probe is None:
             raise RuntimeError('ProgressHook: before_train was not called.')
         classes = self._probe.classes
+        unit = self._probe.unit
+        count = self.count or ('pixels' if unit == 'pixels' else 'instances')
         groups, _ = resolve_groups(
-            self.groups, self.class_counts, self.count, classes, self._probe.pixels, 'pixels of the probe'
+            self.groups, self.class_counts, count, classes, self._probe.counted, f'{unit} of the probe'
         )
         names = list(groups.members)
         loss = [group_means(point['loss'], groups) for point in self._curves]
@@ -140,7 +149,7 @@ class ProgressHook(Hook):
             'groups': groups.members,
             'counts_source': groups.source,
             'threshold': self.threshold,
-            'probe': {'images': self._probe.images, 'pixels': self._probe.pixels.tolist()},
+            'probe': {'images': self._probe.images, unit: self._probe.counted.tolist()},
             'curves': self._curves,
             'steps_to_recall': {'classes': dict(zip(classes, by_class)), 'groups': dict(zip(names, by_group))},
         }
@@ -154,21 +163,27 @@ class ProgressHook(Hook):
         return record
 
 
-def make_probe(runner: Any, per_class: int) -> SegmentationProbe:
+def make_probe(runner: Any, per_class: int) -> Probe:
     """Choose and load the images.
 
     Raises:
-        ValueError: the run has no validation set. TypeError: it is no segmentation data set.
+        ValueError: the run has no validation set.
     """
-    from imbdense.mm.datasets.statistics import class_table, dataset_classes, pixel_index
+    from imbdense.mm.datasets.statistics import class_table, dataset_classes, is_detection
 
     if runner._val_dataloader is None:
         raise ValueError('ProgressHook: the run has no val_dataloader; the probe is taken from the validation set.')
     dataset = runner.val_dataloader.dataset
-    pixel_index(dataset)  # raises for detection
+    classes = dataset_classes(dataset)
     images = probe_images(class_table(dataset), per_class)
+    if is_detection(next(leaves(dataset))):
+        from imbdense.mm.hooks.probe_detections import DetectionProbe
+        from imbdense.mm.inference.save_outputs import image_objects
+
+        objects = [image_objects(dataset.get_data_info(index)) for index in images]
+        return DetectionProbe([dataset[index] for index in images], objects, classes)
     batches = [pseudo_collate([dataset[index]]) for index in images]
-    return SegmentationProbe(batches, dataset_classes(dataset), int(getattr(dataset, 'ignore_index', 255)))
+    return SegmentationProbe(batches, classes, int(getattr(dataset, 'ignore_index', 255)))
 
 
 def probe_images(table: ImageClassTable, per_class: int) -> list[int]:

@@ -25,9 +25,9 @@ class RareCollapseHook(Hook):
     """Warn when pseudo-labels of a class dry up, and perhaps lower its threshold.
 
     Confirmation bias starves rare classes: few pseudo-labels, then fewer. Every ``interval`` iterations the share of
-    each class among the pseudo-labels made since the last look (all ranks) is compared with a target prior. A class that
-    was below ``floor`` times its target in ``patience`` looks in a row is named in a warning, and again after as many
-    more. With ``cut`` its threshold is multiplied by ``1 - cut`` each time (the ``threshold_cut`` of the model).
+    each class among the pseudo-labels made since the last look (all ranks) is compared with a target prior. A class
+    that was below ``floor`` times its target in ``patience`` looks in a row is named in a warning, and again after as
+    many more. With ``cut`` its threshold is multiplied by ``1 - cut`` each time (the ``threshold_cut`` of the model).
 
     Looks at every module with ``pseudo_counts`` (:class:`~imbdense.core.stats.RunningClassStats`) and ``threshold_cut``
     (K,), such as ``imbdense.SemiSegmentor``; for boxes the counts may be boxes. Reading the counts makes a GPU wait
@@ -117,17 +117,22 @@ class RareCollapseHook(Hook):
         strikes = np.where(low, np.asarray(state['strikes']) + 1, 0)
         starved = np.flatnonzero(strikes >= self.patience)
         state['counts'], state['strikes'] = counts, np.where(strikes >= self.patience, 0, strikes).tolist()
-        for c in starved.tolist():
-            done = ''
-            if self.cut > 0:
-                module.threshold_cut[c] = (module.threshold_cut[c] * (1 - self.cut)).clamp_min(self.least_cut)
-                done = f' Its threshold is now multiplied by {float(module.threshold_cut[c]):.3g}.'
-            MMLogger.get_current_instance().warning(
-                f'RareCollapseHook: at iteration {iteration} the class {self._classes[c]} had {100 * share[c]:.3g} % of '
-                f'the pseudo-labels, but should have {100 * self._prior[c]:.3g} %; {self.patience} looks in a row below '
-                f'{100 * self.floor:.0f} % of that.{done} Lower its threshold, use a rule with one per class, or align '
-                f'the distribution.'
-            )
+        if not starved.size:
+            return
+        if self.cut > 0:
+            cut = (module.threshold_cut[starved] * (1 - self.cut)).clamp_min(self.least_cut)
+            module.threshold_cut[starved] = cut
+        lines = [
+            f'  {self._classes[c]}: {100 * share[c]:.3g} % instead of {100 * self._prior[c]:.3g} %'
+            + (f', threshold now x {float(module.threshold_cut[c]):.3g}' if self.cut > 0 else '')
+            for c in starved.tolist()
+        ]
+        what = 'no pseudo-label at all was accepted' if new.sum() == 0 else 'these classes starve'
+        MMLogger.get_current_instance().warning(
+            f'RareCollapseHook: iteration {iteration}: {what}; {self.patience} looks in a row below '
+            f'{100 * self.floor:.0f} % of the share they should have among the pseudo-labels:\n' + '\n'.join(lines)
+            + '\nLower the threshold, use a rule with one per class, or align the distribution.'
+        )
 
     def _target_prior(self, runner: Any) -> tuple[list[str], NDArray[np.float64]]:
         """(class names, shares)."""

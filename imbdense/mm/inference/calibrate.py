@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.core.inference import BoxCandidates, LogitCalibration
+from imbdense.core.inference import BoxCandidates, ImageDetections, LogitCalibration
 from imbdense.core.inference.fit_detection import (
     DETECTION_OBJECTIVES,
     fit_detection_strength,
@@ -26,12 +26,13 @@ from imbdense.core.inference.weighted_table import OBJECTIVES, table_score
 from imbdense.core.stats import PriorLedger
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.calibration_file import CalibrationFile, record_correction
-from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError
+from imbdense.mm.inference.head_facts import HeadFacts, UnknownHeadError
 from imbdense.mm.inference.methods import STRENGTH_METHODS, StrengthMethod, strength_method
 from imbdense.mm.inference.pixel_records import logit, read_sample
 from imbdense.mm.inference.run_prior import TrainedPrior
 
 METHODS: tuple[str, ...] = (*STRENGTH_METHODS, 'threshold', 'temperature')
+METRICS: tuple[str, ...] = ('bbox', 'segm')
 CRITERIA: tuple[str, ...] = ('iou', 'f1', 'youden')
 
 
@@ -50,6 +51,7 @@ class CalibrateOptions:
     score_thr: float | None = None
     max_per_img: int | None = None
     force: bool = False
+    metric: str = 'bbox'
 
 
 def fit_outputs(
@@ -71,6 +73,7 @@ def fit_outputs(
     """
     identity = store.manifest['identity']
     detection, head = identity['task'] == 'detection', identity['head']
+    _check_metric(options, head)
     strength = None
     if options.method in STRENGTH_METHODS:
         if prior is None:
@@ -133,18 +136,36 @@ def _fit_detector(
     objective = _one_of('--objective', options.objective or 'mAP', tuple(DETECTION_OBJECTIVES), 'detection')
     candidates = read_candidates(store)
     objects = [one.objects for one in candidates]
+    masks = options.metric == 'segm'
     cut = {name: value for name in ('score_thr', 'max_per_img') if (value := getattr(options, name)) is not None}
     shared: dict[str, Any] = {'folds': options.folds, 'seed': options.seed}
     if strength is not None:
+        def finish(calibration: LogitCalibration) -> list[ImageDetections]:
+            return finish_all(candidates, facts, calibration, masks=masks, **cut)
+
         return fit_detection_strength(
-            lambda calibration: finish_all(candidates, facts, calibration, **cut), objects, facts.num_classes,
-            strength.make, strength.values, objective=objective, progress=progress, **shared,
+            finish, objects, facts.num_classes, strength.make, strength.values, objective=objective, progress=progress,
+            **shared,
         )  # fmt: skip
     if options.method == 'temperature':
         return fit_detection_temperature(candidates, facts.num_classes, facts.use_sigmoid, **shared)
     _one_of('--criterion', options.criterion or 'f1', ('f1',), 'detection')
-    plain = finish_all(candidates, facts, identity_calibration(facts.num_classes), **cut)
+    plain = finish_all(candidates, facts, identity_calibration(facts.num_classes), masks=masks, **cut)
     return fit_detection_thresholds(plain, objects, facts.num_classes, **shared)
+
+
+def _check_metric(options: CalibrateOptions, head: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where mask AP is asked of what has none."""
+    if options.metric == 'bbox':
+        return
+    _one_of('--metric', options.metric, METRICS, 'calibrate')
+    if not head.get('masks'):
+        raise ValueError(
+            '--metric segm needs a model whose masks follow from its boxes (Mask R-CNN, Cascade Mask R-CNN, PointRend) '
+            'and annotations with a mask for every object; use --metric bbox.'
+        )
+    if options.method == 'temperature':
+        raise ValueError('--metric segm: a temperature is fitted by likelihood, whatever the metric; leave it out.')
 
 
 def read_candidates(store: OutputStore) -> list[BoxCandidates]:

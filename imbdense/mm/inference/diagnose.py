@@ -30,13 +30,13 @@ from imbdense.core.inference import (
     segmentation_shares,
     taken_for_table,
 )
-from imbdense.core.inference.detection_diagnosis import NEAR
+from imbdense.core.inference.detection_diagnosis import NEAR, NEVER
 from imbdense.core.inference.fit_detection import labelled_rows
 from imbdense.core.inference.shares import LEAST_LOSS
 from imbdense.core.metrics.groups import FrequencyGroups
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.inference.calibrate import read_candidates
-from imbdense.mm.inference.detection_head import HeadFacts
+from imbdense.mm.inference.head_facts import HeadFacts
 from imbdense.mm.inference.pixel_records import read_sample
 from imbdense.mm.metrics.output import jsonable
 
@@ -144,13 +144,15 @@ def _detector(store: OutputStore, progress: Callable[[int, int], None] | None) -
     for number, one in enumerate(candidates):
         real.append(finish_detections(one, facts, same))
         uncut.append(finish_detections(one, facts, likely, **UNCUT))
-        logits = likely.apply(torch.from_numpy(one.logits), use_sigmoid=facts.use_sigmoid).numpy()
+        logits, factor = likely.apply(torch.from_numpy(one.logits), use_sigmoid=facts.use_sigmoid).numpy(), one.factor
+        if factor.ndim == 2:  # peaks of heat maps: who is told the class need not have its own peak there
+            logits, factor = np.where(factor > 0, logits, NEVER), factor.max(axis=1)
         told = oracle_classes(logits, one.boxes, one.objects, facts.num_classes)
         moved = oracle_classes(
             logits, one.boxes, one.objects, facts.num_classes, least=NEAR, proposals=one.proposals, snap=True
         )
         for kept, (changed, boxes) in ((oracle, told), (snapped, moved)):
-            mended = replace(one, logits=changed, boxes=boxes)
+            mended = replace(one, logits=changed, boxes=boxes, factor=factor)
             kept.append(finish_detections(mended, facts, same, **UNCUT))
         near = one.proposals if len(one.proposals) else one.boxes[:, :4]
         reach.append(reach_objects(one.boxes, activated(one, facts), near, one.objects, threshold))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,17 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.inference import BoxCandidates, ImageDetections, ImageObjects, identity_calibration
+from imbdense.core.inference import BoxCandidates, ImageObjects
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.datasets.statistics import records_of
-from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError, find_head, listen, to_candidates
+from imbdense.mm.inference.check_candidates import CHECKED_IMAGES, check_calibrated, check_masks, check_rescoring
+from imbdense.mm.inference.detection_head import listen, to_candidates
 from imbdense.mm.inference.finished_model import FinishedModel
+from imbdense.mm.inference.head_facts import HeadFacts, find_head
+from imbdense.mm.inference.mask_overlaps import listen_masks, mask_overlaps
 from imbdense.mm.inference.pixel_records import pixel_record, pixels_per_class, segmentor_facts
 from imbdense.utils.distributed import rank_and_world
 
 SHARD_SIZE = 8
-CHECKED_IMAGES = 4
-"""Of every process the first images, on which the saved candidates must give the model's own detections."""
 
 Progress = Callable[[int, int], None]
 Record = dict[str, NDArray[Any]]
@@ -55,7 +58,7 @@ def save_outputs(
     """
     chosen = spread(len(finished.dataset), max_images)
     detection = finished.task == 'detection'
-    facts = find_head(finished.model)[1].to_dict() if detection else segmentor_facts(finished.model)
+    facts = detector_facts(finished) if detection else segmentor_facts(finished.model)
     _check_head(finished, facts)
     store = OutputStore.create(folder, _manifest(finished, chosen, seed, facts))
     rank, world = rank_and_world()
@@ -137,17 +140,38 @@ def _segmentation_records(
         yield pixel_record(sample.to_dict(), facts, ignore_index, np.random.default_rng((seed, index)))
 
 
+def detector_facts(finished: FinishedModel) -> dict[str, Any]:
+    """Of the head; ``masks`` only where every object has a mask to compare with."""
+    facts = find_head(finished.model)[1].to_dict()
+    instances = [instance for info in records_of(finished.dataset) for instance in info['instances']]
+    masked = bool(instances) and all(instance.get('mask') for instance in instances)
+    return facts | {'masks': facts['masks'] and masked}
+
+
 def _detection_records(
     finished: FinishedModel, facts: dict[str, Any], indices: list[int], seed: int, workers: int
 ) -> Iterator[Record]:
     """One record per image."""
     infos, head = records_of(finished.dataset), HeadFacts(**facts)
-    with listen(finished.model) as take:
-        for number, (index, sample) in enumerate(finished.outputs(indices, workers)):
+    checked: list[BoxCandidates] = []
+    with contextlib.ExitStack() as stack:
+        take = stack.enter_context(listen(finished.model))
+        predict = stack.enter_context(listen_masks(finished.model)) if head.masks else None
+        for index, sample in finished.outputs(indices, workers):
             info = infos[index]
             candidates = to_candidates(take(), image_objects(info), str(info.get('img_id', index)), head.channels)
-            if number < CHECKED_IMAGES:
+            if len(checked) < CHECKED_IMAGES:
                 check_rescoring(candidates, head, sample.pred_instances)
+            if predict is not None:
+                truth = [instance['mask'] for instance in info['instances']]
+                found = mask_overlaps(candidates, truth, sample.ori_shape, predict)
+                candidates = dataclasses.replace(candidates, mask_iou=found)
+                if len(checked) < CHECKED_IMAGES:
+                    check_masks(candidates, head, sample.pred_instances, truth)
+            if len(checked) < CHECKED_IMAGES:
+                checked.append(candidates)
+                if len(checked) == min(CHECKED_IMAGES, len(indices)):
+                    check_calibrated(checked, head, finished, indices[: len(checked)])
             yield candidates.to_arrays()
 
 
@@ -159,27 +183,3 @@ def image_objects(info: dict[str, Any]) -> ImageObjects:
         np.array([instance['bbox_label'] for instance in instances], np.int64),
         np.array([bool(instance.get('ignore_flag', 0)) for instance in instances], bool),
     )
-
-
-def check_rescoring(candidates: BoxCandidates, facts: HeadFacts, predicted: Any) -> None:
-    """Raise ``UnknownHeadError`` unless the candidates give the detections that the model itself gave."""
-    from imbdense.mm.inference.rescore import finish_detections
-
-    again = finish_detections(candidates, facts, identity_calibration(facts.num_classes))
-    boxes = getattr(predicted.bboxes, 'tensor', predicted.bboxes).cpu().numpy().reshape(-1, 4)
-    own = ImageDetections(boxes, predicted.labels.cpu().numpy(), predicted.scores.cpu().numpy())
-    if len(own.scores) == len(again.scores):
-        same = np.allclose(np.sort(own.scores), np.sort(again.scores), atol=1e-4)
-        if same and np.allclose(_checksum(own), _checksum(again), rtol=1e-3, atol=1e-2):
-            return
-    raise UnknownHeadError(
-        f'image {candidates.image_id}: the saved candidates give {len(again.scores)} detections, the model itself '
-        f'{len(own.scores)}, or others. The head post-processes in a way of its own (or more than 20,000 places per '
-        f'image were cut), so nothing can be fitted from saved outputs.'
-    )
-
-
-def _checksum(found: ImageDetections) -> NDArray[np.float64]:
-    """Per box side: mean over the detections weighted by score; does not depend on the order of equal scores."""
-    weights = found.scores.astype(np.float64) * (1 + found.labels)
-    return (found.boxes.astype(np.float64) * weights[:, None]).sum(axis=0) / max(float(weights.sum()), 1e-12)

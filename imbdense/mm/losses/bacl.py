@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_number
-from imbdense.core.losses import confusion_sums, foreground_class_balance_loss
+from imbdense.core.losses import foreground_class_balance_loss, labelled_probabilities
 from imbdense.core.stats import RunningConfusion
 from imbdense.mm.losses.base import LossCall, loss_arguments
 from imbdense.mm.losses.gathering import GatheringLoss
@@ -20,14 +20,14 @@ class ForegroundClassBalanceLoss(GatheringLoss, ObjectnessScores):
 
     See :func:`imbdense.core.losses.foreground_class_balance_loss` for formula, shapes and edge cases,
     :class:`ObjectnessScores` for the channels: box heads get an objectness channel. It is the loss of BACL; the
-    hallucination of tail features in its second training stage is not part of it.
+    hallucination of features in its second training stage is that of ``imbdense.BACLBBoxHead``.
 
     State: the confusion of all samples so far (:class:`imbdense.core.stats.RunningConfusion`, C x C), equal on all
     ranks, restored on resume; a call uses the confusion before it. While deferred it is plain binary cross-entropy
     and goes on observing.
 
     Args:
-        alpha: strength of the margins, >= 0; the paper uses 0.85 (LVIS v1) and 1.
+        alpha: strength of the margins, >= 0; the released settings have 0.85, 0 = plain sigmoids.
         competitors_only: samples of a class only push down classes that score as high as it, or ``score_thr``.
         score_thr: in (0, 1).
         use_sigmoid: ``True`` in the config of a dense or query head: C channels, no objectness.
@@ -68,5 +68,5 @@ class ForegroundClassBalanceLoss(GatheringLoss, ObjectnessScores):
             pred, target, stats.confusion(), alpha=alpha, competitors_only=competitors_only,
             score_thr=self.score_thr, class_weight=self.fixed_weight, **call.options,
         )
-        stats.update(confusion_sums(pred, target, classes, ignore_index=call.ignore_index))
+        stats.update(*labelled_probabilities(pred, target, classes, ignore_index=call.ignore_index))
         return loss

@@ -54,6 +54,7 @@ class CountedLoss(DenseLoss):
     force: bool = False
 
     image_pixels = None  # (C,) pixels of the images that hold each class, for median-frequency weights
+    enters_ledger = True  # False where the loss acts on logits of an auxiliary classifier, not on those of the model
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,6 +111,8 @@ class CountedLoss(DenseLoss):
 
     def declare_correction(self, ledger: PriorLedger) -> None:
         """Record in ``ledger`` what this loss corrects; the loss itself does not change. Errors as above."""
+        if not self.enters_ledger:
+            return
         source = type(self).__name__
         if self.class_counts is None:
             residual = torch.as_tensor(ledger.seen_prior) if self._bound is None else self._bound

@@ -96,12 +96,12 @@ def _overlaps(
     if iou_type == 'bbox':
         sides = [np.array([item['bbox'] for item in side], dtype=np.float64) for side in (found, objects)]
     else:
-        sides = [[_compressed(item['segmentation'], size) for item in side] for side in (found, objects)]
+        sides = [[compressed(item['segmentation'], size) for item in side] for side in (found, objects)]
     overlaps: list[list[float]] = masks.iou(*sides, [int(annotation['iscrowd']) for annotation in objects]).tolist()
     return overlaps
 
 
-def _compressed(shape: Any, size: tuple[Any, Any]) -> Any:
+def compressed(shape: Any, size: tuple[Any, Any]) -> Any:
     """Polygons and uncompressed runs as the compressed RLE that pycocotools compares."""
     from pycocotools import mask as masks
 

@@ -27,8 +27,8 @@ class StreamSampler(Sampler):
     at the cost of one epoch's draw. A resumed run goes on with the very samples of the uninterrupted run. With
     ``infinite=False`` an iteration-based loop is right too, but mmengine restarts its workers after each epoch.
 
-    **Ranks**: every rank draws the same epoch and takes every world-size-th index (or group of them). With ``seed=None`` the seed of
-    rank 0 is broadcast (a collective: build the sampler on every rank).
+    **Ranks**: every rank draws the same epoch and takes every world-size-th index (or group of them). With
+    ``seed=None`` the seed of rank 0 is broadcast (a collective: build the sampler on every rank).
 
     Args:
         dataset: the data set that is drawn from.

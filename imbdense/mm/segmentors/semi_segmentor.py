@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
 from imbdense.core.pseudo_label import PseudoLabels
+from imbdense.core.reduction import count_values
 from imbdense.core.stats import RunningClassStats
 from imbdense.mm.segmentors.consistency.base import IGNORE, Consistency, SemiBatch
 from imbdense.mm.segmentors.networks import class_logits
@@ -180,7 +181,8 @@ class SemiSegmentor(TeacherStudent):
     def _statistics(self, pseudo: PseudoLabels, valid: Tensor, weight: float) -> dict[str, Tensor]:
         """The ``stat_*`` values; counts the labels over all ranks."""
         self.pseudo_counts.update(pseudo.label, IGNORE)
-        shares = torch.stack([(pseudo.label == c).sum() for c in range(self.num_classes)]).float()
+        known = torch.where(pseudo.label == IGNORE, self.num_classes, pseudo.label)
+        shares = count_values(known, self.num_classes + 1)[: self.num_classes].float()
         total = shares.sum()
         found = {f'stat_share_{c}': value for c, value in enumerate(shares / total.clamp_min(1))}
         found['stat_mask_rate'] = total / valid.sum().clamp_min(1)

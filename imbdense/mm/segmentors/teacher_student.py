@@ -90,6 +90,11 @@ class TeacherStudent(BaseSegmentor):
         """The network that predicts."""
         return self.teacher if self.predict_on == 'teacher' else self.student
 
+    @property
+    def decode_head(self) -> Any:
+        """The head of ``predict_on``."""
+        return self.predictor.decode_head
+
     def predict(self, inputs: Tensor, data_samples: Any = None) -> Any:
         """The predictions of ``predict_on``, as the host gives them."""
         return self.predictor.predict(inputs, data_samples)

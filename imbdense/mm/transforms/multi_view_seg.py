@@ -20,10 +20,11 @@ from imbdense.registry import TRANSFORMS
 class MultiViewSeg(BaseTransform):
     """Make one weak and several strong views of an unlabelled image that share one geometry.
 
-    The last step of the pipeline, after loading. The geometry (resize, crop, flip, ...) is drawn **once**; a strong view
-    is the weak one after transforms of its colours, drawn anew for each. So a prediction of the weak view is a label of
-    every strong view, pixel by pixel. Any transform of the host serves, also those that do not say what they did: the
-    geometry is applied to an image of coordinates with the same random numbers, which costs as much time again.
+    The last step of the pipeline, after loading. The geometry (resize, crop, flip, ...) is drawn **once**; a strong
+    view is the weak one after transforms of its colours, drawn anew for each. So a prediction of the weak view is a
+    label of every strong view, pixel by pixel. Any transform of the host serves, also those that do not say what they
+    did: the geometry is applied to an image of coordinates with the same random numbers, which costs as much time
+    again.
 
     Returns, in place of one packed sample, a :class:`~imbdense.mm.views.Views` each of ``inputs`` and
     ``data_samples`` with the branches ``unsup_weak``, ``unsup_strong_1``, .... Every data sample has the metadata

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from imbdense.core.losses import confusion_sums, foreground_class_balance_loss, objectness_scores
+from imbdense.core.losses import foreground_class_balance_loss, labelled_probabilities, objectness_scores
+from imbdense.core.stats import RunningConfusion
 from tests.core.losses.cases import CLASSES, CONFUSION
 
 
@@ -66,16 +67,31 @@ def test_pixels_equal_points() -> None:
     assert foreground_class_balance_loss(pred, target, CONFUSION, competitors_only=True).item() == pytest.approx(
         foreground_class_balance_loss(points, target.reshape(-1), CONFUSION, competitors_only=True).item(), rel=1e-6
     )
-    assert torch.allclose(
-        confusion_sums(pred, target, CLASSES), confusion_sums(points, target.reshape(-1), CLASSES), atol=1e-5
-    )
+    seen = observed(labelled_probabilities(pred, target, CLASSES))
+    assert torch.allclose(seen, observed(labelled_probabilities(points, target.reshape(-1), CLASSES)), atol=1e-6)
+
+
+def observed(samples: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    stats = RunningConfusion(CLASSES)
+    stats.update(*samples)
+    return stats.total
 
 
 def test_confusion_of_a_slow_loop_leaves_background_and_objectness_out() -> None:
     pred, target = rois()
     target[:5] = -1
-    found = confusion_sums(pred, target, CLASSES, ignore_index=-1)
-    probability = pred[:, :CLASSES].softmax(1)
+    found = observed(labelled_probabilities(pred, target, CLASSES, ignore_index=-1))
+    probability = pred[:, :CLASSES].double().softmax(1)
     for klass in range(CLASSES):
-        assert torch.allclose(found[klass], probability[target == klass].sum(0), atol=1e-5)
+        assert torch.allclose(found[klass], probability[target == klass].sum(0), atol=1e-6)
     assert found.sum().item() == pytest.approx(((target >= 0) & (target < CLASSES)).sum().item(), rel=1e-5)
+
+
+def test_devices_that_choose_no_samples_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pred, target = rois()
+    target[:5] = 255
+    chosen = observed(labelled_probabilities(pred, target, CLASSES))
+    monkeypatch.setattr('imbdense.core.losses.bacl.reads_values', lambda tensor: False)
+    labels, probability = labelled_probabilities(pred, target, CLASSES)
+    assert len(labels) == len(probability) == 60
+    assert torch.equal(observed((labels, probability)), chosen)

@@ -55,9 +55,9 @@ def test_a_constant_student_is_reached_as_a_running_mean() -> None:
 
 def test_other_structure_is_named() -> None:
     teacher, _ = networks()
-    with pytest.raises(ValueError, match='0.weight'):
+    with pytest.raises(ValueError, match=r'0\.weight'):
         update_teacher(teacher, nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3)), 0.5)
-    with pytest.raises(ValueError, match='1.bias'):
+    with pytest.raises(ValueError, match=r'1\.bias'):
         update_teacher(teacher, nn.Sequential(nn.Conv2d(1, 2, 1)), 0.5)
 
 

@@ -143,6 +143,14 @@ def test_the_refiner_waits_for_an_estimate() -> None:
     assert not torch.allclose(refiner(probs), probs, atol=1e-2)
 
 
+def test_few_iterations_do_from_a_similar_solution() -> None:
+    probs, target = draw_probs((500, 4)), torch.tensor([60.0, 25, 10, 5])
+    start = darp_duals(draw_probs((500, 4), seed=1), target)
+    refined = apply_duals(probs, darp_duals(probs, target, start=start, iterations=5, newton_steps=6))
+    wanted = target / target.sum() * 500
+    assert ((refined.sum(0) - wanted) / wanted).abs().max() < 0.01
+
+
 def test_duals_carry_over_to_other_rows() -> None:
     probs, target = draw_probs((4000, 3)), torch.tensor([5.0, 3, 2])
     nu = darp_duals(probs[:2000], target)

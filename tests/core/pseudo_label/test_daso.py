@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imbdense.core.pseudo_label import DASOBlender, FeatureQueue, class_mean_features, daso_blend, prototype_probs
+from imbdense.core.pseudo_label import DASOBlender, daso_blend, prototype_probs
 from tests.core.pseudo_label.rules import draw_probs
 
 
@@ -25,45 +25,15 @@ def test_prototype_probabilities_by_hand() -> None:
     assert nothing[0].tolist() == pytest.approx([1 / 3] * 3)
 
 
-def test_class_means_keep_what_is_smaller_than_a_cell() -> None:
-    features = torch.arange(8.0).view(1, 2, 2, 2)
+def test_an_image_is_remembered_by_its_class_means() -> None:
+    blender, features = DASOBlender(3, feature_dim=2), torch.arange(8.0).view(1, 2, 2, 2)
     labels = torch.zeros(1, 8, 8, dtype=torch.int64)
-    labels[0, 7, 7], labels[0, 0, 0] = 1, 255
-    means, classes, present = class_mean_features(features, labels, 3)
-    assert classes.tolist() == [0, 1, 2] and present.tolist() == [True, True, False]
-    assert means[1].tolist() == [3, 7]
+    labels[0, 7, 7], labels[0, 0, 0] = 1, 255  # one pixel of class 1, smaller than a cell
+    blender.remember(features, labels)
+    assert blender.queue.filled.tolist() == [1, 1, 0]
+    assert blender.queue.mean()[1].tolist() == [3, 7]
     shares = torch.tensor([15.0, 16, 16, 15])
-    assert means[0, 0].item() == pytest.approx((shares * torch.arange(4.0)).sum().item() / shares.sum().item())
-
-
-def slow_queue(size: int, pushes: list[tuple[list[list[float]], list[int]]], classes: int) -> list[list[list[float]]]:
-    kept: list[list[list[float]]] = [[] for _ in range(classes)]
-    for rows, labels in pushes:
-        for row, label in zip(rows, labels, strict=True):
-            kept[label] = [*kept[label], row][-size:]
-    return kept
-
-
-def test_the_queue_keeps_the_last_of_every_class() -> None:
-    generator = torch.Generator().manual_seed(0)
-    queue, pushes = FeatureQueue(3, 2, size=4), []
-    for _ in range(6):
-        rows, labels = torch.randn(7, 2, generator=generator), torch.randint(0, 2, (7,), generator=generator)
-        present = torch.rand(7, generator=generator) > 0.2
-        queue.push(rows, labels, present)
-        pushes.append((rows[present].tolist(), labels[present].tolist()))
-        for klass, wanted in enumerate(slow_queue(4, pushes, 3)):
-            own = queue.features[klass, : len(wanted)].tolist()
-            assert sorted(own) == pytest.approx(sorted(wanted)) if not wanted else sorted(own) == sorted(wanted)
-    means, known = queue.prototypes()
-    assert known.tolist() == [True, True, False]
-    assert torch.allclose(means[0], torch.tensor(slow_queue(4, pushes, 3)[0]).mean(0))
-
-
-def test_more_of_a_class_than_fits_in_one_push() -> None:
-    queue = FeatureQueue(1, 1, size=3)
-    queue.push(torch.arange(8.0).view(8, 1), torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.bool))
-    assert sorted(queue.features.flatten().tolist()) == [5, 6, 7]
+    assert blender.queue.mean()[0, 0].item() == pytest.approx((shares @ torch.arange(4.0) / shares.sum()).item())
 
 
 def test_the_blend_is_the_formula() -> None:
@@ -95,7 +65,7 @@ def test_features_may_be_smaller_than_the_map() -> None:
     assert torch.allclose(found.sum(1), torch.ones(()), atol=1e-5) and not torch.equal(found, probs)
     with pytest.raises(ValueError, match='features'):
         blender(probs)
-    with pytest.raises(ValueError, match='features must be'):
+    with pytest.raises(ValueError, match=r'rows \(P, 4\)'):
         blender.remember(torch.randn(2, 5), torch.zeros(2, dtype=torch.int64))
 
 

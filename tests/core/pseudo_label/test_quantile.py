@@ -61,6 +61,18 @@ def test_class_adaptive_is_the_quantile() -> None:
         assert rule.thresholds()[klass].item() == pytest.approx(exact, abs=0.0015)
 
 
+def test_items_end_a_round_as_well() -> None:
+    rule = QuantileThreshold(2, class_counts=[10, 10], labelled_images=10, round_steps=3)
+    scores = torch.tensor([0.8, 0.7, 0.6, 0.5])
+    for step in range(3):
+        assert rule.rounds.steps == 0 and rule.images == step
+        rule.observe(scores, torch.tensor([0, 0, 1, 1]))
+    assert rule.rounds.steps == 1 and rule.images == 0  # of six predictions per class three are wanted
+    assert rule.thresholds().tolist() == pytest.approx([0.8, 0.6], abs=0.0013)
+    rule.eval().observe(scores, torch.tensor([0, 0, 1, 1]))
+    assert rule.images == 0 and rule.histogram.counts.sum() == 0
+
+
 def ledger_and_counts(**units: list[int]) -> tuple[PriorLedger, ClassCounts]:
     counts = ClassCounts(('a', 'b'), num_images=10, **units)
     return PriorLedger(('a', 'b'), next(iter(units.values()))), counts

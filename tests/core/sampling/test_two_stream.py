@@ -39,7 +39,7 @@ def test_ranks_get_whole_batches(world: int) -> None:
     joined = [batch for batches in zip(*parts) for batch in batches]
     assert joined[: len(whole)] == whole
     loose = [stream.rank_epoch(7, 2, rank, world, round_up=False).reshape(-1, 3).tolist() for rank in range(world)]
-    assert sorted(sum(loose, [])) == sorted(whole)
+    assert sorted(batch for part in loose for batch in part) == sorted(whole)
     assert all(len(part) * 3 == stream.rank_length(r, world, round_up=False) for r, part in enumerate(loose))
 
 

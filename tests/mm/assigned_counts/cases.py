@@ -148,6 +148,34 @@ def atss() -> ConfigDict:
     return one_stage('ATSS', head, {'assigner': {'type': 'ATSSAssigner', 'topk': 4}, **ALL})
 
 
+def paa() -> ConfigDict:
+    """PAA."""
+    head = {'type': 'PAAHead', 'stacked_convs': 1, 'feat_channels': 8, 'anchor_generator': ONE_ANCHOR,
+            'norm_cfg': {'type': 'GN', 'num_groups': 2}, 'loss_cls': SIGMOID_CE,
+            'loss_bbox': {'type': 'GIoULoss', 'loss_weight': 1.3}, 'topk': 5,
+            'loss_centerness': {'type': 'CrossEntropyLoss', 'use_sigmoid': True, 'loss_weight': 0.5}}  # fmt: skip
+    assigner = {'type': 'MaxIoUAssigner', 'pos_iou_thr': 0.1, 'neg_iou_thr': 0.1, 'min_pos_iou': 0,
+                'ignore_iof_thr': -1}  # fmt: skip
+    return one_stage('PAA', head, {'assigner': assigner, **ALL})
+
+
+def tood(initial_epoch: int = 4) -> ConfigDict:
+    """TOOD."""
+    loss = {'use_sigmoid': True, 'activated': True}
+    head = {'type': 'TOODHead', 'stacked_convs': 2, 'feat_channels': 8, 'anchor_generator': ONE_ANCHOR,
+            'norm_cfg': {'type': 'GN', 'num_groups': 2}, 'loss_bbox': {'type': 'GIoULoss'},
+            'initial_loss_cls': {'type': 'FocalLoss', **loss}, 'loss_cls': {'type': 'QualityFocalLoss', **loss}}
+    train = {'initial_epoch': initial_epoch, 'initial_assigner': {'type': 'ATSSAssigner', 'topk': 4},
+             'assigner': {'type': 'TaskAlignedAssigner', 'topk': 13}, 'alpha': 1, 'beta': 6}  # fmt: skip
+    return one_stage('TOOD', head, {**train, **ALL})
+
+
+def yolox() -> ConfigDict:
+    """YOLOX."""
+    head = {'type': 'YOLOXHead', 'feat_channels': 8, 'stacked_convs': 1, 'strides': STRIDES}
+    return one_stage('SingleStageDetector', head, {'assigner': {'type': 'SimOTAAssigner', 'center_radius': 2.5}})
+
+
 def gfl() -> ConfigDict:
     """Generalised focal loss."""
     head = {'type': 'GFLHead', 'stacked_convs': 1, 'feat_channels': 8, 'anchor_generator': ONE_ANCHOR,
@@ -255,23 +283,28 @@ class Recorder(nn.Module):
             return getattr(super().__getattr__('loss'), name)
 
     def forward(self, pred: torch.Tensor, target: Any, weight: Any = None, **options: Any) -> torch.Tensor:
-        """Count, then compute."""
+        """Count, then compute; PAA also asks for the losses of candidates, which is no learning."""
+        if options.get('reduction_override') == 'none':
+            return self.loss(pred, target, weight, **options)
         labels = target[0] if isinstance(target, tuple) else target
         kept = labels if weight is None else labels[weight.reshape(labels.shape) > 0]
         self.counts += np.bincount(kept.numpy(), minlength=self.classes + 1)
         return self.loss(pred, target, weight, **options)
 
 
-def counts_in_forward(model: Any, head: Any, dataset: Any, images: int | None = None) -> np.ndarray:
+def counts_in_forward(
+    model: Any, head: Any, dataset: Any, images: int | None = None, loss: str = 'loss_cls'
+) -> np.ndarray:
     """(C + 1,) what the head's own loss sees in a real forward of every image, one at a time."""
     from mmengine.dataset import pseudo_collate
 
-    recorder = Recorder(head.loss_cls, int(head.num_classes))
-    original, head.loss_cls = head.loss_cls, recorder
+    original = getattr(head, loss)
+    recorder = Recorder(original, int(head.num_classes))
+    setattr(head, loss, recorder)
     try:
         for index in range(images or len(dataset)):
             data = model.data_preprocessor(pseudo_collate([dataset[index]]), True)
             model(**data, mode='loss')
     finally:
-        head.loss_cls = original
+        setattr(head, loss, original)
     return recorder.counts

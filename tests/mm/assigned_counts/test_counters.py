@@ -101,6 +101,32 @@ def test_yolov3(dataset: Any) -> None:
     assert counted(model, dataset)['bbox_head'].tolist() == [*labels.long().tolist(), negative]
 
 
+def test_tood_counts_the_anchors_of_its_first_epochs(dataset: Any) -> None:
+    from mmengine.logging import MessageHub
+
+    MessageHub.get_current_instance().update_info('epoch', 0)
+    model = cases.build(cases.tood())
+    expected = cases.counts_in_forward(model, model.bbox_head, dataset, loss='initial_loss_cls')
+    assert expected[:-1].sum() > 20 and counted(model, dataset)['bbox_head'].tolist() == expected.tolist()
+    with pytest.raises(TypeError, match=r'initial_epoch=0.*running counts'):
+        counted(cases.build(cases.tood(0)), dataset)
+
+
+def test_paa_counts_what_its_mixture_chooses_from(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a mixture that takes every candidate the loss sees exactly the count; a real one takes a part of it."""
+    mixture = pytest.importorskip('sklearn.mixture')
+    model = cases.build(cases.paa())
+    real = cases.counts_in_forward(model, model.bbox_head, dataset)
+    found = counted(model, dataset)['bbox_head']
+    assert real.sum() == found.sum() and 0.3 < real[:-1].sum() / found[:-1].sum() < 1.0
+    monkeypatch.setattr(mixture.GaussianMixture, 'predict', lambda self, values: np.zeros(len(values), np.int64))
+    monkeypatch.setattr(
+        mixture.GaussianMixture, 'score_samples', lambda self, values: np.arange(len(values), dtype=np.float64)
+    )
+    everything = cases.counts_in_forward(model, model.bbox_head, dataset)
+    assert found.tolist() == everything.tolist() and found[:-1].sum() > 20
+
+
 @pytest.mark.parametrize('stages', [1, 3])
 def test_proposals_are_near_the_first_steps(stages: int, dataset: Any) -> None:
     """Not to the last one: an untrained RPN proposes at random. Objects make most of the foreground."""
@@ -199,6 +225,8 @@ def test_unknown_heads_are_refused_with_advice(dataset: Any) -> None:
     model = cases.build(config)
     with pytest.raises(TypeError, match=r'bbox_head.retina_cls \(FreeAnchorRetinaHead\).*Give prior='):
         counted(model, dataset)
+    with pytest.raises(TypeError, match=r'multi_level_conv_cls \(YOLOXHead\).*1 to 10 cells.*running counts'):
+        counted(cases.build(cases.yolox()), dataset)
     config = cases.retinanet(assigner={'type': 'SimOTAAssigner'})
     with pytest.raises(TypeError, match='SimOTAAssigner may look at predictions'):
         counted(cases.build(config), dataset)

@@ -13,7 +13,7 @@ from imbdense.registry import MODELS
 from tests.mm.segmentors.semi_cases import PREPROCESSOR, batch
 
 
-def build():  # noqa: ANN201
+def build():
     init_default_scope('mmseg')
     return MODELS.build(dict(type='imbdense.SemiDataPreProcessor', base=PREPROCESSOR))
 

@@ -54,7 +54,7 @@ def test_overlap_is_dropped(tmp_path: Path) -> None:
 def test_overlap_is_kept_or_refused_when_asked(tmp_path: Path) -> None:
     copy_labelled(write_semi(tmp_path))
     assert len(DATASETS.build(semi_config(tmp_path, overlap='warn'))) == 3 + 7
-    with pytest.raises(ValueError, match='again.png = .*01.png'):
+    with pytest.raises(ValueError, match=r'again\.png = .*01\.png'):
         DATASETS.build(semi_config(tmp_path, overlap='error'))
 
 

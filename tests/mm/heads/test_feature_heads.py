@@ -122,8 +122,10 @@ def test_drawn_features_are_the_bilinear_ones() -> None:
 def test_regions_are_adjusted_by_image_counts() -> None:
     head = segmentor(HEADS['regions']).auxiliary_head
     counts = ClassCounts(('a', 'b', 'c', 'd'), pixels=[9000, 900, 90, 10], images=[20, 20, 10, 2])
-    head.loss_region.bind_prior(PriorLedger(counts.classes, counts.pixels), counts)
+    ledger = PriorLedger(counts.classes, counts.pixels)
+    head.loss_region.bind_prior(ledger, counts)
     assert head.loss_region.known_counts().tolist() == pytest.approx([20, 20, 10, 2])
+    assert len(ledger.entries) == 1, 'the logits of the model are not corrected by it'
 
 
 def test_a_loss_without_shift_is_refused_by_name() -> None:

@@ -36,10 +36,10 @@ class Child(Host):
 @pytest.fixture
 def child() -> type:
     """Child with one more argument and another default."""
-    def finish(self: Any, extra: str | None) -> None:
+    def finish(self: Any, extra: str | None = None) -> None:
         self.extra = (extra, self.width)
 
-    extend_constructor(Child, Host, {'extra': 'str | None'}, {'kind': 'new'}, finish)
+    extend_constructor(Child, Host, {'kind': 'new'}, finish)
     return Child
 
 
@@ -52,6 +52,7 @@ def test_parameters_of_the_whole_tree() -> None:
 def test_signature_defaults_and_finish(child: type) -> None:
     parameters = inspect.signature(child).parameters
     assert list(parameters) == ['kind', 'depth', 'width', 'extra'] and parameters['kind'].default == 'new'
+    assert parameters['extra'].default is None and parameters['extra'].annotation == str | None
     built = child(width=2, extra='e')
     assert (built.kind, built.depth, built.width, built.extra) == ('new', 5, 2, ('e', 2))
     assert child(width=2, kind='own').kind == 'own' and child(width=2).extra == (None, 2)

@@ -100,12 +100,12 @@ def yolo() -> dict[str, Any]:
                                        'min_pos_iou': 0}}}
 
 
-def two_stage(kind: str) -> dict[str, Any]:
+def two_stage(kind: str, box_head: dict[str, Any] = BBOX_HEAD) -> dict[str, Any]:
     """Config of 'FasterRCNN', 'MaskRCNN' or 'CascadeRCNN'."""
     cascade = kind == 'CascadeRCNN'
-    roi_head: dict[str, Any] = {'type': 'StandardRoIHead', 'bbox_roi_extractor': ROI, 'bbox_head': BBOX_HEAD}
+    roi_head: dict[str, Any] = {'type': 'StandardRoIHead', 'bbox_roi_extractor': ROI, 'bbox_head': box_head}
     if cascade:
-        heads = [{**BBOX_HEAD, 'reg_class_agnostic': True} for _ in range(2)]
+        heads = [{**box_head, 'reg_class_agnostic': True} for _ in range(2)]
         roi_head |= {'type': 'CascadeRoIHead', 'num_stages': 2, 'stage_loss_weights': [1, 0.5], 'bbox_head': heads}
     if kind == 'MaskRCNN':
         roi_head |= {'mask_roi_extractor': ROI, 'mask_head': {

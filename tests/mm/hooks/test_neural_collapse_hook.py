@@ -16,9 +16,9 @@ pytest.importorskip('mmseg.models')
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-from imbdense.core.losses import region_means
 from imbdense.core.metrics.class_scatter import ClassScatter
 from imbdense.core.metrics.neural_collapse import neural_collapse
+from imbdense.core.regions import region_means
 from imbdense.core.representation import fixed_frame
 from imbdense.mm.hooks.classifier_watch import ClassifierWatch, draw_per_group
 from imbdense.mm.hooks.neural_collapse_hook import NeuralCollapseHook

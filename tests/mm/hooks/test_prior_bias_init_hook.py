@@ -162,6 +162,26 @@ def query_model(sigmoid: bool) -> Any:
     return model
 
 
+@pytest.mark.parametrize('per_class', [False, True])
+def test_tood_scores_start_at_the_prior(per_class: bool, root: Path, tmp_path: Path) -> None:
+    """Its score is a geometric mean of two sigmoids, one of them shared by the classes."""
+    hook = {**HOOK, 'per_class': per_class}
+    run = started(root, tmp_path, cases.tood(), hooks=[hook])
+    found, head = counts_of(run, 'bbox_head'), run.model.bbox_head
+    counts = torch.as_tensor(found.foreground, dtype=torch.float64)
+    wanted = (counts + 1) / (found.total + 3) if per_class else torch.full((3,), found.prior).double()
+    with torch.no_grad():
+        scores, _ = head([torch.zeros(1, 8, 16 // scale, 16 // scale) for scale in (1, 2, 4)])
+    for level in scores:
+        assert level.mean((0, 2, 3)).tolist() == pytest.approx(wanted.tolist(), rel=1e-3)
+
+
+def test_yolox_takes_a_given_prior(root: Path, tmp_path: Path) -> None:
+    model = started(root, tmp_path, cases.yolox(), hooks=[{**HOOK, 'prior': 0.2}]).model
+    for conv in model.bbox_head.multi_level_conv_cls:
+        assert conv.bias.sigmoid().tolist() == pytest.approx([0.2] * 3)
+
+
 def test_query_heads(root: Path) -> None:
     from imbdense.mm.assigned_counts.measure import measure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from torch import nn
 
 from tests.integration.tiny_data import write_detection
+from tests.mm.inference import host_heads
 
 CLASSES = ('car', 'mast', 'sign')
 KINDS = ('roi', 'dense', 'dense_softmax', 'dense_factor', 'distribution', 'query')
@@ -20,17 +22,19 @@ OWN_SCORES = ('own_roi', 'own_dense')
 
 @MODELS.register_module(force=True)
 class TwoConvBackbone(nn.Module):
-    """Two feature maps of 8 channels, strides 8 and 16."""
+    """Two feature maps of 8 channels, strides 8 and 16; or the first alone, or the coarse one first."""
 
-    def __init__(self) -> None:
+    def __init__(self, maps: int = 2, coarse_first: bool = False) -> None:
         super().__init__()
+        self.maps, self.coarse_first = maps, coarse_first
         self.first = nn.Conv2d(3, 8, 8, stride=8)
         self.second = nn.Conv2d(8, 8, 2, stride=2)
 
     def forward(self, image: Any) -> tuple[Any, ...]:
-        """Both maps."""
+        """The maps."""
         first = self.first(image).relu()
-        return first, self.second(first).relu()
+        found = (first, self.second(first).relu())[: self.maps]
+        return found[::-1] if self.coarse_first else found
 
 
 def _anchors(ratios: list[float]) -> dict[str, Any]:
@@ -103,7 +107,9 @@ def _query() -> dict[str, Any]:
 
 
 def model(kind: str) -> dict[str, Any]:
-    """The config of one kind of :data:`KINDS` or :data:`OWN_SCORES`."""
+    """The model of one kind of :data:`KINDS`, :data:`host_heads.CONFIGS` or :data:`OWN_SCORES`."""
+    if kind in host_heads.CONFIGS:
+        return host_heads.model(kind)
     focal = {'type': 'FocalLoss', 'use_sigmoid': True, 'gamma': 2.0, 'alpha': 0.25}
     if kind in ('roi', 'own_roi'):
         made = _roi()
@@ -140,10 +146,17 @@ def config(kind: str, root: Path, count: int = 6) -> Config:
     """A run of that kind; the data are written to ``root``, objects of different sizes."""
     if not (root / 'annotations').exists():
         write_detection(root, CLASSES, count=count)
+        for split in ('train', 'val'):
+            add_outlines(root / 'annotations' / f'{split}.json')
+    padding = [{
+        'type': 'RandomCenterCropPad', 'ratios': None, 'border': None, 'mean': [0, 0, 0], 'std': [1, 1, 1],
+        'to_rgb': False, 'test_mode': True, 'test_pad_mode': ['logical_or', 31], 'test_pad_add_pix': 1,
+    }] if kind == 'centernet' else []  # fmt: skip
+    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', *(['border'] if padding else []))
     pipeline = [
-        {'type': 'LoadImageFromFile'}, {'type': 'Resize', 'scale': (144, 120), 'keep_ratio': True},
-        {'type': 'LoadAnnotations', 'with_bbox': True},
-        {'type': 'PackDetInputs', 'meta_keys': ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')},
+        {'type': 'LoadImageFromFile', 'to_float32': True}, {'type': 'Resize', 'scale': (144, 120), 'keep_ratio': True},
+        *padding,
+        {'type': 'LoadAnnotations', 'with_bbox': True}, {'type': 'PackDetInputs', 'meta_keys': keys},
     ]  # fmt: skip
 
     def loader(split: str) -> dict[str, Any]:
@@ -165,6 +178,16 @@ def config(kind: str, root: Path, count: int = 6) -> Config:
     })  # fmt: skip
 
 
+def add_outlines(annotations: Path) -> None:
+    """Give every object of a COCO json a mask: the box without one corner."""
+    record = json.loads(annotations.read_text())
+    for one in record['annotations']:
+        x, y, width, height = one['bbox']
+        right, bottom = x + width, y + height
+        one['segmentation'] = [[x, y, right, y, right, bottom, x + width / 2, bottom, x, y + height / 2]]
+    annotations.write_text(json.dumps(record))
+
+
 def checkpoint(cfg: Config, path: Path, seed: int = 0) -> Path:
     """Random weights whose scores differ between classes and places."""
     from mmengine.registry import DefaultScope
@@ -175,9 +198,9 @@ def checkpoint(cfg: Config, path: Path, seed: int = 0) -> Path:
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for name, value in built.state_dict().items():
-        noisy = 'cls' in name and value.is_floating_point()
+        noisy = any(part in name for part in ('cls', 'pred', 'heatmap', 'obj', 'mask')) and value.is_floating_point()
         weights[name] = value + 0.3 * torch.randn(value.shape, generator=generator) if noisy else value
-        if name.endswith(('retina_cls.bias', 'atss_cls.bias', 'gfl_cls.bias')):
+        if name.endswith(('retina_cls.bias', 'atss_cls.bias', 'gfl_cls.bias', 'tood_cls.bias', 'vfnet_cls.bias')):
             weights[name] = torch.randn(value.shape, generator=generator) - 1
     torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': CLASSES}}}, path)
     return path

@@ -12,9 +12,10 @@ pytest.importorskip('mmdet.models')
 
 from imbdense.core.inference import BoxCandidates, LogitCalibration, fracal
 from imbdense.mm.inference.calibrate import CalibrateOptions, fit_outputs
-from imbdense.mm.inference.detection_head import HeadFacts, UnknownHeadError, find_head, listen
+from imbdense.mm.inference.detection_head import listen
 from imbdense.mm.inference.diagnose import diagnose_outputs
 from imbdense.mm.inference.finished_model import FinishedModel, load_finished
+from imbdense.mm.inference.head_facts import HeadFacts, UnknownHeadError, find_head
 from imbdense.mm.inference.rescore import finish_detections
 from imbdense.mm.inference.save_outputs import save_outputs
 from imbdense.mm.logit_attachment import attach_logit_map
@@ -31,7 +32,11 @@ def finished(kind: str, folder: Path, count: int = 6) -> FinishedModel:
 
 @pytest.mark.parametrize('kind', detectors.KINDS)
 def test_rescoring_is_what_the_calibrated_model_does(kind: str, tmp_path: Path) -> None:
-    run = finished(kind, tmp_path)
+    check_rescored(finished(kind, tmp_path), tmp_path)
+
+
+def check_rescored(run: FinishedModel, tmp_path: Path) -> None:
+    """Detections from the saved candidates are those of the model under every form of calibration."""
     store = save_outputs(run, tmp_path / 'out')  # checks the plain detections itself
     facts = HeadFacts(**store.manifest['identity']['head'])
     candidates = [BoxCandidates.from_arrays(record) for record in store.records()]

@@ -27,7 +27,8 @@ class Joined:
 
 
 def build(**options: Any) -> Any:
-    return DATA_SAMPLERS.build(dict(type='imbdense.TwoStreamSampler', batch_size=4, seed=5, dataset=Joined(), **options))
+    config = dict(type='imbdense.TwoStreamSampler', batch_size=4, seed=5, **options)
+    return DATA_SAMPLERS.build(config, default_args=dict(dataset=Joined()))
 
 
 def test_batches_of_a_loader_have_the_ratio() -> None:

@@ -110,11 +110,17 @@ class U2PLConsistency(Consistency):
         return ConsistencyResult(terms, pseudo)
 
     def _contrast(
-        self, model: Any, batch: SemiBatch, supervised: Tensor | None, image: Tensor, target: PseudoLabels, valid: Tensor
+        self,
+        model: Any,
+        batch: SemiBatch,
+        supervised: Tensor | None,
+        image: Tensor,
+        target: PseudoLabels,
+        valid: Tensor,
     ) -> Tensor:
         """The contrast over labelled and mixed images."""
         if supervised is None:
-            raise RuntimeError('U2PLConsistency: the head did not use conv_seg for the labelled images; set contrast=0.')
+            raise RuntimeError('U2PLConsistency: the head makes no use of its conv_seg in training; set contrast=0.')
         unlabeled = self._seen[model.student]
         real_probs, _ = model.teacher_view(batch.sup_images)
         real_keys = self._seen[model.teacher]

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_choice
-from imbdense.core.losses.class_overlap import OVERLAP_GROUPS
 from imbdense.core.reduction import count_values
 
 
@@ -27,18 +26,28 @@ def region_means(
 
     Without any valid pixel R is 0; the means keep the graph. Reading R makes a GPU wait once.
     """
-    check_choice('per', per, OVERLAP_GROUPS, owner='region_means')
-    pixels = class_pixels_per_cell(target, num_classes, features.shape[2:], ignore_index=ignore_index)
-    flat = features.float().flatten(2)
-    with torch.autocast(features.device.type, enabled=False):
-        sums = torch.bmm(pixels.flatten(2).to(flat.dtype), flat.movedim(1, 2))  # (N, C, D)
-    amount = pixels.flatten(2).sum(2)
+    check_choice('per', per, ('image', 'batch'), owner='region_means')
+    sums, amount = region_sums(features, target, num_classes, ignore_index=ignore_index)
     if per == 'batch':
         sums, amount = sums.sum(0, keepdim=True), amount.sum(0, keepdim=True)
     exists = torch.nonzero(amount.flatten()).flatten()
     amount = amount.flatten()[exists]
     means = sums.flatten(0, 1)[exists] / amount.unsqueeze(1).to(sums.dtype)
     return means, exists % num_classes, amount
+
+
+def region_sums(
+    features: Tensor, target: Tensor, num_classes: int, *, ignore_index: int = 255
+) -> tuple[Tensor, Tensor]:
+    """Return the summed features (N, C, D) float32 and the pixels (N, C) int64 of each class in each image.
+
+    Arguments as in :func:`region_means`; a class that is not in an image has sum and pixels 0, so the shapes do not
+    depend on the labels.
+    """
+    pixels = class_pixels_per_cell(target, num_classes, features.shape[2:], ignore_index=ignore_index).flatten(2)
+    flat = features.float().flatten(2)
+    with torch.autocast(features.device.type, enabled=False):
+        return torch.bmm(pixels.to(flat.dtype), flat.movedim(1, 2)), pixels.sum(2)
 
 
 def class_pixels_per_cell(
