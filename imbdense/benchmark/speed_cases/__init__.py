@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    'losses': ('balanced-softmax', 'reweighted-ce', 'binned-lovasz'),
+    'losses': ('balanced-softmax', 'reweighted-ce', 'per-class-dice', 'binned-lovasz'),
     'long_tail_losses': (
         'focal', 'focal-weighted', 'ldam', 'cdt', 'label-aware-smooth', 'lade', 'influence-balanced', 'softmax-eql',
         'logit-variation', 'sigmoid-focal-cb',
@@ -16,7 +16,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'paste': ('instance-paste', 'instance-paste-area'),
     'sampling': ('sampler-start',),
-    'statistics': ('confusion-statistic',),
+    'statistics': ('class-statistics', 'confusion-statistic'),
     'scene': ('scene',),
     'pseudo_label': ('obc-kde',),
     'optim': ('muon-step',),

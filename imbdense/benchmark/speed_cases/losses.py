@@ -79,6 +79,22 @@ def reweighted_ce(scale: float) -> Workload:
     )
 
 
+def per_class_dice(scale: float) -> Workload:
+    """imbdense.PerClassDiceLoss; the formula makes one-hot maps."""
+    from imbdense.registry import MODELS
+
+    loss = MODELS.build({'type': 'imbdense.PerClassDiceLoss'})
+
+    def formula(logits: Tensor, target: Tensor) -> Tensor:
+        valid = (target != 255).unsqueeze(1)
+        truth = F.one_hot(target.where(target != 255, 0), CLASSES).movedim(-1, 1) * valid
+        probability = logits.softmax(1) * valid
+        sums = [part.sum((0, 2, 3)) for part in (probability * truth, probability, truth)]
+        return (1 - (2 * sums[0] + 1e-3) / (sums[1] + sums[2] + 1e-3)).mean()
+
+    return workload(scale, lambda z, y: loss(z, y, ignore_index=255), formula)
+
+
 def binned_lovasz(scale: float) -> Workload:
     """imbdense.BinnedLovaszLoss against the usual sort per class (mmseg's LovaszLoss)."""
     from mmseg.models.losses.lovasz_loss import lovasz_softmax
@@ -106,6 +122,8 @@ CASES = (
               balanced_softmax, small=2.0, repeats=15, peer_repeats=15),
     SpeedCase('reweighted-ce', 'ReweightedCELoss, forward + backward, 1×19×512²', 'F.cross_entropy', 1.10,
               reweighted_ce, small=2.0, repeats=15, peer_repeats=15),
+    SpeedCase('per-class-dice', 'PerClassDiceLoss, forward + backward, 1×19×512²', 'F.cross_entropy', 3.0,
+              per_class_dice, small=2.0, repeats=11, peer_repeats=11),
     SpeedCase('binned-lovasz', 'BinnedLovaszLoss, forward + backward, 1×19×512²', 'mmseg Lovász-softmax (sorts)', 0.15,
               binned_lovasz, small=0.5, repeats=7, peer_repeats=3),
 )

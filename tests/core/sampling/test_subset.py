@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -109,10 +107,3 @@ def test_balanced_subset_uses_what_there_is():
 def test_wrong_arguments_are_named(call, words):
     with pytest.raises((ValueError, TypeError), match=words):
         call(ImageClassTable.from_lists([[0], [1], [2]], 4))
-
-
-def test_twenty_thousand_images_take_seconds():
-    table = co_occurring(2, images=20_000)
-    start = time.process_time()
-    imbalanced_subset(table, 'exp', 50)
-    assert time.process_time() - start < 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from imbdense.benchmark.speed_case import keep_freed_memory
-from imbdense.core.losses import labelled_probabilities
-from imbdense.core.stats import RunningClassStats, RunningConfusion, RunningGradients, RunningScores
+from imbdense.core.stats import RunningConfusion, RunningGradients, RunningScores
 from tests.helpers.two_ranks import run_two_ranks
 
 C = 3
@@ -124,42 +121,3 @@ def test_confusion_against_a_loop_over_samples() -> None:
             expected[int(label)] += row.double()
     stats.update(torch.zeros(0, dtype=torch.int64), torch.zeros(0, C))
     assert torch.allclose(stats.total, expected, rtol=1e-12)
-
-
-def best_time(step: Callable[[], None]) -> float:
-    """Milliseconds of CPU time on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    keep_freed_memory()  # else fresh pages for every temporary decide, not the work
-    try:
-        step()
-        times = []
-        for _ in range(100):
-            start = time.process_time()
-            step()
-            times.append(1e3 * (time.process_time() - start))
-    finally:
-        torch.set_num_threads(threads)
-    return min(times)
-
-
-def test_a_step_costs_less_than_a_third_of_a_millisecond_at_1203_classes() -> None:
-    classes = 1203
-    gradients, scores, counts = RunningGradients(classes), RunningScores(classes), RunningClassStats(classes)
-    values, target = torch.rand(classes), torch.randint(0, classes + 1, (1024,))
-
-    def step() -> None:
-        gradients.update(values, values)
-        scores.update(values, values)
-        counts.update(target)
-
-    assert best_time(step) < 0.3
-
-
-def test_the_confusion_of_a_step_costs_less_than_a_third_of_a_millisecond_at_1203_classes() -> None:
-    """512 regions, a quarter of them objects, as mmdet samples them: softmax and table."""
-    classes = 1203
-    stats, pred = RunningConfusion(classes), torch.randn(512, classes + 1)
-    target = torch.full((512,), classes)
-    target[::4] = torch.randint(0, classes, (128,))
-    assert best_time(lambda: stats.update(*labelled_probabilities(pred, target, classes))) < 0.3
