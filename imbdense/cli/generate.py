@@ -1,8 +1,9 @@
-"""Generate synthetic data.
+"""Generate synthetic data, and banks of cut-out objects.
 
   imbdense generate scenes --out data/demo --preset demo --workers 2
   imbdense generate scenes --out data/ir100 --preset small --num 8 --imbalance-ratio 100 --label-noise 0.2
   imbdense generate scenes --out data/mine --preset small --cfg-options layout.geojson=town.geojson mix.occlusion=0.5
+  imbdense generate bank configs/segmentation/unet_scenes_bank_paste.py --out data/scenes/bank
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ _DIALS = {'imbalance_ratio': 'mix.imbalance_ratio', 'class_absent_prob': 'mix.cl
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-command ``scenes`` and its options."""
+    """Add the sub-commands and their options."""
+    from imbdense.cli._bank import add_bank_arguments
     from imbdense.data.scene.classes import MAPPINGS
     from imbdense.data.scene.presets import PRESETS
 
     kinds = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
+    add_bank_arguments(kinds)
     scenes = kinds.add_parser('scenes', help='aerial scenes: images, masks, instances, depth, ortho',
                               formatter_class=argparse.RawDescriptionHelpFormatter,
                               description='Generate a data set of aerial scenes.',
@@ -52,7 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate what ``args`` asks for; 0 when the data set is complete."""
+    """Generate what ``args`` asks for; 0 when it is complete."""
+    if args.what == 'bank':
+        from imbdense.cli._bank import run_bank
+
+        return run_bank(args)
+    return _run_scenes(args)
+
+
+def _run_scenes(args: argparse.Namespace) -> int:
+    """Generate a data set of scenes."""
     from imbdense.data.scene.dataset import DatasetPlan, generate_dataset
     from imbdense.data.scene.presets import PRESETS
 

@@ -6,6 +6,7 @@ import_members(
     __name__,
     {
         'albumentations_adapter': ('mmcv',),
+        'bank_paste': ('mmcv',),
         'geotiff_window': ('mmcv',),
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),

@@ -1,0 +1,137 @@
+"""Fill a round of an instance bank from the annotations of a data set of mmseg or mmdet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_regions
+from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
+from imbdense.mm.dataset_wrappers import children, leaves, own_indices
+from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.prior import locate
+from imbdense.mm.reproducible import seeded_generators
+
+SHARD = 16
+"""Images per shard: what is lost when a run is killed."""
+
+
+def fill_round(
+    dataset: Any,
+    writer: RoundWriter,
+    *,
+    classes: Sequence[int] | None = None,
+    min_area: int = 16,
+    seed: int = 0,
+    ranks: tuple[int, int] = (0, 1),
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Cut the annotated objects out of every image and write them as shards of ``writer``; finished ones are skipped.
+
+    Does not finish the round: that is for one process, when all have returned.
+
+    Args:
+        dataset: data set, or a wrapper; images that it repeats are taken once.
+        classes: only these class indices; default all.
+        min_area: smallest object in pixels.
+        seed: of what the loading transforms draw (a random window of a raster), per image.
+        ranks: (rank, number of ranks): rank r of n writes the shards r, r + n, ...
+        progress: called with (images done, images) of this rank.
+
+    Raises:
+        BankError: a mask that cannot be decoded. LabelReadError and the like: files that cannot be read.
+    """
+    images = _distinct(dataset)
+    shards = [images[start : start + SHARD] for start in range(0, len(images), SHARD)]
+    mine = range(ranks[0], len(shards), ranks[1])
+    wanted = None if classes is None else set(classes)
+    done, total = 0, sum(len(shards[number]) for number in mine)
+    for number in mine:
+        name = f'images_{number:06d}'
+        if not writer.has(name):
+            found = (item for index in shards[number] for item in annotated_objects(dataset, index, min_area, seed))
+            writer.write(name, (item for item in found if wanted is None or item.klass in wanted))
+        done += len(shards[number])
+        if progress is not None:
+            progress(done, total)
+
+
+def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Iterator[BankObject]:
+    """Yield the objects of one image as annotated: instances with their masks where the annotation has them, else
+    boxes; connected regions of a label map. Ignored objects and pixels are left out.
+
+    The image is loaded by the data set's own loading transforms, so that it has the number type, the bands and their
+    order that a paste later meets; resizes and other transforms are not applied.
+
+    Raises:
+        BankError: an image of another size than its annotation says.
+    """
+    base, local = locate(dataset, index)
+    info = base.get_data_info(local)
+    results = dict(info)
+    with seeded_generators(seed, index):
+        for transform in base.pipeline.transforms:
+            if _loads(transform):
+                results = transform(results)
+    name = _name(base, info, index)
+    if 'img' not in results:
+        raise BankError(f'{name}: no transform of the pipeline loads the image (a name that begins with Load).')
+    image = results['img']
+    image = image if image.ndim == 3 else image[..., None]
+    if 'instances' not in info:
+        num_classes = len(dataset_classes(base))
+        ignored = int(getattr(base, 'ignore_index', 255))
+        label = np.asarray(results['gt_seg_map'])
+        label = np.where(label == ignored, 255, label) if ignored < num_classes else label
+        yield from cut_regions(image, name, label, num_classes, min_area=min_area)
+        return
+    if image.shape[:2] != (int(info['height']), int(info['width'])):
+        raise BankError(f'{name} is loaded as {image.shape[:2]}, annotated as {(info["height"], info["width"])}.')
+    real = [instance for instance in info['instances'] if not instance.get('ignore_flag')]
+    masks = [
+        decode_segmentation(instance['mask'], *image.shape[:2], name) if instance.get('mask') else None
+        for instance in real
+    ]
+    boxes, labels = [instance['bbox'] for instance in real], [instance['bbox_label'] for instance in real]
+    yield from cut_instances(image, name, boxes, labels, masks, min_area=min_area)
+
+
+def round_identity(dataset: Any, classes: Sequence[int] | None, min_area: int, seed: int) -> dict[str, Any]:
+    """What decides which objects :func:`fill_round` cuts out: a run with another identity must not go on with it."""
+    names = []
+    for index in _distinct(dataset):
+        base, local = locate(dataset, index)
+        names.append(_name(base, base.get_data_info(local), index))
+    transforms = next(leaves(dataset)).pipeline.transforms
+    loading = [re.sub(' at 0x[0-9a-f]+', '', repr(transform)) for transform in transforms if _loads(transform)]
+    return {
+        'images': len(names), 'names': hashlib.sha256('\n'.join(names).encode()).hexdigest(), 'loading': loading,
+        'classes': None if classes is None else sorted(classes), 'min_area': min_area, 'seed': seed,
+    }  # fmt: skip
+
+
+def _distinct(dataset: Any) -> list[int]:
+    """The indices of a data set, each image once."""
+    indices = own_indices(dataset) if children(dataset) else None
+    if indices is None:
+        return list(range(len(dataset)))
+    return np.sort(np.unique(indices, return_index=True)[1]).tolist()
+
+
+def _name(dataset: Any, info: dict[str, Any], index: int) -> str:
+    """The image's path inside the image folder (so that a moved data set gives the same bank), else its file name."""
+    path = str(info.get('img_path', index))
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    folder = prefix.get('img_path') or prefix.get('img')
+    inside = folder and os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)
+    return os.path.relpath(path, folder).replace(os.sep, '/') if inside else os.path.basename(path)
+
+
+def _loads(transform: Any) -> bool:
+    """Whether a transform reads files rather than changes images."""
+    return type(transform).__name__.startswith('Load')
