@@ -14,6 +14,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
     'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
+    'paste': ('instance-paste', 'instance-paste-area'),
     'sampling': ('sampler-start',),
     'scene': ('scene',),
     'pseudo_label': ('obc-kde',),

@@ -35,29 +35,31 @@ class Canvas:
     """An image with its annotations, changed in place by :meth:`paste`.
 
     Rules of a paste (an object that breaks one is refused and nothing changes): the object's box has an IoU of at most
-    .1 with every box there is, earlier pastes and ignored objects included; at least .5 of its pixels are visible
+    .1 with every box there is (as given or pasted), ignored objects included; at least .5 of its pixels are visible
     (inside the image and not under ignored pixels of the label map); of every object that it covers at least .5
     remains. Pixels that the label map ignores are never changed, neither in the image nor in the label.
 
     Args:
-        image: (H, W, bands), any number type; zero bands where only annotations matter.
-        boxes: (n, 4) float32, x1, y1, x2, y2. ``masks``: (n, H, W) uint8 or bool; without them the pixels of a box are
+        image: (H, W, bands), any number type, C-contiguous; zero bands where only annotations matter.
+        boxes: (n, 4) float32, x1, y1, x2, y2. ``masks``: (n, H, W) bool; without them the pixels of a box are
             taken as its object's. With masks, an object that is partly covered gets the tight box of what remains.
         label: (H, W) integer label map; the class is written where alpha >= .5.
         ignore_index: value of ignored pixels in ``label``.
 
     Raises:
-        ValueError: arrays of different sizes.
+        ValueError: arrays of different sizes; an image that is not C-contiguous.
     """
 
     def __init__(
         self,
         image: NDArray[Any],
         boxes: NDArray[np.float32] | None = None,
-        masks: NDArray[Any] | None = None,
+        masks: NDArray[np.bool_] | None = None,
         label: NDArray[np.integer] | None = None,
         ignore_index: int = 255,
     ) -> None:
+        if not image.flags.c_contiguous:
+            raise ValueError('Canvas: image must be C-contiguous; give np.ascontiguousarray(image).')
         self.shape = image.shape[:2]
         self.image, self.label, self.masks, self.ignore_index = image, label, masks, ignore_index
         given = np.zeros((0, 4), np.float32) if boxes is None else np.array(boxes, np.float32).reshape(-1, 4)
@@ -68,7 +70,8 @@ class Canvas:
             if found is not None and found != wanted:
                 raise ValueError(f'Canvas: {name} has shape {found}, expected {wanted} for image and boxes.')
         self.given = len(given)
-        self.boxes: NDArray[np.float32] = given
+        self._boxes: NDArray[np.float32] = given
+        self._shrunk: set[int] = set()
         self.pasted: list[Pasted] = []
         self._left: dict[int, tuple[int, int]] = {}  # given object -> (whole area, what remains)
         self._covered = None if masks is not None or not self.given else np.zeros(self.shape, bool)
@@ -94,23 +97,42 @@ class Canvas:
         alpha = feathered_alpha(cutout.mask, cutout.feather)[inside] if cutout.feather else solid
         if free is not None and cutout.feather:
             alpha = alpha * free
-        _blend(self.image[rows, columns], cutout.values[inside], alpha)
+        bands = self.image.shape[2]
+        numbers = self.image.reshape(self.shape[0], self.shape[1] * bands)
+        _blend(numbers[rows, columns.start * bands : columns.stop * bands], cutout.values[inside], alpha)
         if self.label is not None:
             self.label[rows, columns][solid] = cutout.klass
         self._cover(losses, solid, rows, columns)
         visible = solid[trimmed].copy()
         self.pasted.append(Pasted(cutout.klass, int(box[1]), int(box[0]), visible, area))
-        self.boxes = np.concatenate([self.boxes, box[None]])
+        self._boxes = np.concatenate([self._boxes, box[None]])
         return True
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(n + m, 4) boxes of the given and the pasted objects, tight round what is visible where masks are known."""
+        for number in sorted(self._shrunk):
+            if number < self.given and self.masks is not None:
+                around = self._pixels(number)
+                mask, start = self.masks[number][around], (around[0].start, around[1].start)
+            else:
+                item = self.pasted[number - self.given]
+                mask, start = item.mask, (item.top, item.left)
+            rows, columns = _trim(mask)
+            self._boxes[number] = (
+                start[1] + columns.start, start[0] + rows.start, start[1] + columns.stop, start[0] + rows.stop
+            )  # fmt: skip
+        self._shrunk.clear()
+        return self._boxes
 
     def _losses(
         self, box: NDArray[np.float32], solid: NDArray[np.bool_], top: int, left: int
     ) -> dict[int, int] | None:
         """Pixels that each touched object would lose; ``None`` when a rule is broken."""
-        corner = np.maximum(self.boxes[:, :2], box[:2])
-        extent = np.clip(np.minimum(self.boxes[:, 2:], box[2:]) - corner, 0, None)
+        corner = np.maximum(self._boxes[:, :2], box[:2])
+        extent = np.maximum(np.minimum(self._boxes[:, 2:], box[2:]) - corner, 0)
         shared = extent[:, 0] * extent[:, 1]
-        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        sizes = self._boxes[:, 2:] - self._boxes[:, :2]
         union = sizes[:, 0] * sizes[:, 1] + (box[2] - box[0]) * (box[3] - box[1]) - shared
         if (shared > MAX_IOU * union).any():
             return None
@@ -148,35 +170,27 @@ class Canvas:
                             columns.stop - item.left]  # fmt: skip
             return int(np.count_nonzero(new & own))
         if self.masks is not None:
-            return int(np.count_nonzero(new & (self.masks[number, rows, columns] != 0)))
+            return int(np.count_nonzero(new & self.masks[number, rows, columns]))
         return int(np.count_nonzero(new & ~self._covered[rows, columns])) if self._covered is not None else 0
 
     def _cover(self, losses: dict[int, int], solid: NDArray[np.bool_], rows: slice, columns: slice) -> None:
-        """Take the covered pixels away from the touched objects, and make their boxes tight again."""
+        """Take the covered pixels away from the touched objects."""
         if self._covered is not None:
             self._covered[rows, columns] |= solid
         for number in (number for number, lost in losses.items() if lost):
-            if number < self.given:
-                whole, remaining = self._left[number]
-                self._left[number] = whole, remaining - losses[number]
-                if self.masks is None:
-                    continue
-                self.masks[number, rows, columns][solid] = 0
-                around = self._pixels(number)
-                trimmed = _trim(self.masks[number][around] != 0)
-                start = around[0].start, around[1].start
-            else:
-                item = self.pasted[number - self.given]
-                _erase(item, solid, rows.start, columns.start)
-                trimmed, start = _trim(item.mask), (item.top, item.left)
-            self.boxes[number] = (
-                start[1] + trimmed[1].start, start[0] + trimmed[0].start,
-                start[1] + trimmed[1].stop, start[0] + trimmed[0].stop,
-            )  # fmt: skip
+            if number >= self.given:
+                _erase(self.pasted[number - self.given], solid, rows.start, columns.start)
+                self._shrunk.add(number)
+                continue
+            whole, remaining = self._left[number]
+            self._left[number] = whole, remaining - losses[number]
+            if self.masks is not None:
+                self.masks[number, rows, columns][solid] = False
+                self._shrunk.add(number)
 
     def _pixels(self, number: int) -> tuple[slice, slice]:
         """Rows and columns inside the image that an object's box touches."""
-        x1, y1, x2, y2 = self.boxes[number].tolist()
+        x1, y1, x2, y2 = self._boxes[number].tolist()
         return (
             slice(max(int(np.floor(y1)), 0), min(int(np.ceil(y2)), self.shape[0])),
             slice(max(int(np.floor(x1)), 0), min(int(np.ceil(x2)), self.shape[1])),
@@ -204,15 +218,22 @@ def _erase(item: Pasted, solid: NDArray[np.bool_], top: int, left: int) -> None:
 
 
 def _blend(target: NDArray[Any], values: NDArray[Any], alpha: NDArray[Any]) -> None:
-    """target += alpha * (values - target), in place; a bool ``alpha`` copies. Whole numbers are rounded."""
-    if target.shape[2] == 0:
+    """target += alpha * (values - target), in place; a bool ``alpha`` copies. Whole numbers are rounded.
+
+    ``target`` is (h, w * bands): rows of numbers, since loops over three bands at a time are slow.
+    """
+    if target.size == 0:
         return
+    repeated = np.empty(values.shape, alpha.dtype)
+    for band in range(values.shape[2]):
+        repeated[..., band] = alpha
+    values, share = values.reshape(target.shape), repeated.reshape(target.shape)
     if alpha.dtype == bool:
-        np.copyto(target, values, where=alpha[..., None])
+        np.copyto(target, values, where=share)
         return
     mixed = values.astype(np.float32)
     mixed -= target
-    mixed *= alpha[..., None]
+    mixed *= share
     mixed += target
     if target.dtype.kind in 'ui':
         np.rint(mixed, out=mixed)

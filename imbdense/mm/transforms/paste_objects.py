@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from imbdense.core.compositing import Canvas
 
 
-def masks_with_room(results: dict[str, Any], more: int) -> NDArray[np.uint8] | None:
-    """Return (n + more, H, W): the sample's n instance masks copied as bitmaps, then zeros; ``None`` without masks."""
+def masks_with_room(results: dict[str, Any], more: int) -> NDArray[np.bool_] | None:
+    """Return (n + more, H, W) bool: the sample's n instance masks, then empty ones; ``None`` without masks."""
     masks = results.get('gt_masks')
     if masks is None:
         return None
     bitmaps = masks.to_ndarray()
-    stack = np.zeros((len(bitmaps) + more, *results['img'].shape[:2]), np.uint8)  # untouched zeros cost nothing
-    stack[: len(bitmaps)] = bitmaps
+    stack = np.empty((len(bitmaps) + more, *results['img'].shape[:2]), bool)
+    np.not_equal(bitmaps, 0, out=stack[: len(bitmaps)])
+    stack[len(bitmaps) :] = False
     return stack
 
 
-def add_objects(results: dict[str, Any], canvas: Canvas, stack: NDArray[np.uint8] | None) -> None:
+def add_objects(results: dict[str, Any], canvas: Canvas, stack: NDArray[np.bool_] | None) -> None:
     """Write the boxes of ``canvas`` and its pasted objects (not ignored) into the sample, in place.
 
     Args:
@@ -40,4 +41,4 @@ def add_objects(results: dict[str, Any], canvas: Canvas, stack: NDArray[np.uint8
         mask[item.top : item.top + height, item.left : item.left + width] = item.mask
     from mmdet.structures.mask import BitmapMasks
 
-    results['gt_masks'] = BitmapMasks(stack[: len(canvas.boxes)], *canvas.shape)
+    results['gt_masks'] = BitmapMasks(stack[: len(canvas.boxes)].view(np.uint8), *canvas.shape)
