@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.checks import check_choice, check_integer
-from imbdense.data.instance_bank.folder import FORMAT, MANIFEST, ObjectFolder, read_json
+from imbdense.data.instance_bank.folder import FORMAT, ObjectFolder, read_json
 from imbdense.data.instance_bank.objects import MODALITIES, BankError, BankObject, Modality
 from imbdense.data.instance_bank.writer import RoundWriter
 from imbdense.utils.files import atomic_write_json
@@ -144,7 +144,7 @@ class InstanceBank:
         """
         digest = hashlib.sha256(repr(sorted(self.spec.items())).encode())
         for number, part in zip(self.rounds, self._parts):
-            digest.update(str(number).encode() + (part.path / MANIFEST).read_bytes())
+            digest.update(f'{number} {part.manifest["checksum"]}\n'.encode())
         return digest.hexdigest()
 
     def __len__(self) -> int:

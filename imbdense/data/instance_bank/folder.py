@@ -1,8 +1,8 @@
 """A folder of objects: the form of a finished round and of every shard it is merged from.
 
 ``index.npy`` (one row per object), ``data.bin`` (crop, then bit-packed mask, per object), ``images.json`` (image names)
-and ``manifest.json`` (types, counts, size and SHA-256 of the others). Equal objects in equal order give equal bytes. A
-folder appears by one rename: it is whole or absent.
+and ``manifest.json`` (types, counts, size and SHA-256 of the others, and its own). Equal objects in equal order give
+equal bytes. A folder appears by one rename: it is whole or absent.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def write_folder(target: Path, items: Iterable[BankObject], modality: Modality, 
             'format': FORMAT, 'modality': modality, 'dtype': kind and kind[0], 'channels': kind and int(kind[1]),
             'counts': counts, 'files': {name: _facts(temporary / name) for name in (INDEX, DATA, IMAGES)},
         }  # fmt: skip
+        manifest['checksum'] = _checksum(manifest)
         atomic_write_text(temporary / MANIFEST, json.dumps(manifest, indent=1) + '\n')
         os.chmod(temporary, 0o777 & ~_umask())
         _rename(temporary, target)
@@ -86,8 +87,10 @@ class ObjectFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = read_json(path / MANIFEST)
-        if self.manifest.get('format') != FORMAT:
-            raise BankError(f'{path} has the format {self.manifest.get("format")}, expected {FORMAT}. Make it again.')
+        if not isinstance(self.manifest, dict) or self.manifest.get('checksum') != _checksum(self.manifest):
+            raise BankError(f'{path / MANIFEST} does not agree with its own checksum. {_CURE.format(path)}')
+        if self.manifest['format'] != FORMAT:
+            raise BankError(f'{path} has the format {self.manifest["format"]}, expected {FORMAT}. Make it again.')
         for name, facts in self.manifest['files'].items():
             size = (path / name).stat().st_size if (path / name).is_file() else None
             if size != facts['bytes']:
@@ -172,6 +175,12 @@ def _append(handle: BinaryIO, item: BankObject, image: int) -> tuple[Any, ...]:
     box = (*item.box, 0.0, 0.0, 0.0)[:7]
     return (offset, zlib.crc32(block), item.klass, item.score, SOURCES.index(item.source), item.mask is not None,
             image, shape, item.window, box, item.identity())  # fmt: skip
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a manifest says but this."""
+    rest = {key: value for key, value in manifest.items() if key != 'checksum'}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _facts(path: Path) -> Mapping[str, Any]:
