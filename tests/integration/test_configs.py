@@ -64,10 +64,28 @@ def on_tiny_data(config: Config, root: Path) -> Config:
         write_scenes(root)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         loader.dataset.data_root = str(root)
+    for step in config.train_dataloader.dataset.pipeline:
+        if step.type == 'imbdense.BankPaste':
+            step.bank = write_bank(root.with_name('bank'), config)
     for evaluator in (config.val_evaluator, config.test_evaluator):
         if 'ann_file' in evaluator:
             evaluator.ann_file = str(root / 'annotations' / 'val.json')
     return config
+
+
+def write_bank(folder: Path, config: Config) -> str:
+    """What ``imbdense generate bank`` makes of the tiny training images."""
+    from imbdense.data.instance_bank import InstanceBank
+    from imbdense.mm.datasets.bank_round import fill_round
+
+    init_default_scope(config.default_scope)
+    loading = [step for step in config.train_dataloader.dataset.pipeline if 'Load' in step.type]
+    dataset = DATASETS.build({**config.train_dataloader.dataset, 'pipeline': loading})
+    bank = InstanceBank.create(folder, dataset.metainfo['classes'])
+    writer = bank.start_round({})
+    fill_round(dataset, writer, min_area=4)
+    writer.finish()
+    return str(folder)
 
 
 def write_scenes(root: Path) -> None:

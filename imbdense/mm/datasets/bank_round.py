@@ -12,6 +12,7 @@ import numpy as np
 
 from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_regions
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
+from imbdense.data.readers.errors import LabelReadError
 from imbdense.mm.dataset_wrappers import children, leaves, own_indices
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.prior import locate
@@ -44,7 +45,7 @@ def fill_round(
         progress: called with (images done, images) of this rank.
 
     Raises:
-        BankError: a mask that cannot be decoded. LabelReadError and the like: files that cannot be read.
+        BankError: an image or mask that cannot be decoded. LabelReadError: a label that cannot be read.
     """
     images = _distinct(dataset)
     shards = [images[start : start + SHARD] for start in range(0, len(images), SHARD)]
@@ -69,16 +70,13 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
     order that a paste later meets; resizes and other transforms are not applied.
 
     Raises:
-        BankError: an image of another size than its annotation says.
+        BankError: an image that cannot be loaded, or is of another size than its annotation says.
     """
     base, local = locate(dataset, index)
     info = base.get_data_info(local)
-    results = dict(info)
-    with seeded_generators(seed, index):
-        for transform in base.pipeline.transforms:
-            if _loads(transform):
-                results = transform(results)
     name = _name(base, info, index)
+    with seeded_generators(seed, index):
+        results = _loaded(base, dict(info), name)
     if 'img' not in results:
         raise BankError(f'{name}: no transform of the pipeline loads the image (a name that begins with Load).')
     image = results['img']
@@ -113,6 +111,19 @@ def round_identity(dataset: Any, classes: Sequence[int] | None, min_area: int, s
         'images': len(names), 'names': hashlib.sha256('\n'.join(names).encode()).hexdigest(), 'loading': loading,
         'classes': None if classes is None else sorted(classes), 'min_area': min_area, 'seed': seed,
     }  # fmt: skip
+
+
+def _loaded(dataset: Any, results: dict[str, Any], name: str) -> dict[str, Any]:
+    """A record after the loading transforms; the host's errors become one that names the image."""
+    try:
+        for transform in dataset.pipeline.transforms:
+            if _loads(transform):
+                results = transform(results)
+    except (LabelReadError, BankError):
+        raise
+    except Exception as error:  # whatever a decoder raises
+        raise BankError(f'{name} cannot be loaded ({type(error).__name__}: {error}). Run `imbdense check`.') from error
+    return results
 
 
 def _distinct(dataset: Any) -> list[int]:
