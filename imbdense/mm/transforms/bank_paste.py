@@ -74,12 +74,13 @@ class BankPaste(BaseTransform):
         owner = 'BankPaste'
         self.folder = str(bank)
         self.quota = check_number('quota', quota, low=0, owner=owner)
-        self.classes = None if classes is None else sorted({check_integer('classes', c, low=0) for c in classes})
+        wanted = {check_integer('classes', klass, low=0, owner=owner) for klass in classes or ()}
+        self.classes = None if classes is None else sorted(wanted)
         self.flips = tuple(check_choice('flips', axis, ('horizontal', 'vertical'), owner=owner) for axis in flips)
-        low, high = (check_number('scale', factor, low=0, low_open=True, owner=owner) for factor in scale)
-        if low > high:
+        factors = [check_number('scale', factor, low=0, low_open=True, owner=owner) for factor in scale]
+        if len(factors) != 2 or factors[0] > factors[1]:
             raise ValueError(f'{owner}: scale must be (lowest, highest), but got {tuple(scale)}.')
-        self.scale = (low, high)
+        self.scale = (factors[0], factors[1])
         self.feather = check_integer('feather', feather, low=0, owner=owner)
         self.rounds = check_choice('rounds', rounds, ROUNDS, owner=owner)
         self.ignore_index = int(ignore_index)
