@@ -150,9 +150,15 @@ class BankPaste(BaseTransform):
             self._warn()
         return self._bank
 
-    def set_round(self, last: int) -> None:
-        """Use the bank's rounds up to number ``last`` from the next image on; for hooks that add rounds."""
+    def set_round(self, last: int, quota: float | None = None) -> None:
+        """Use the bank's rounds up to number ``last``, and ``quota`` where given, from the next image on.
+
+        For hooks that add rounds, with a quota such as :class:`imbdense.core.pseudo_label.ProgressiveQuota` gives for
+        the round. Both follow from the round number, so a resumed run goes on right.
+        """
         self.last_round, self._bank = int(last), None
+        if quota is not None:
+            self.quota = check_number('quota', quota, low=0, owner='BankPaste')
 
     def prior_effect(self, context: Any) -> NDArray[np.float64]:
         """Return (C,) expected pixels (label maps) or objects (boxes) per class and epoch, by simulated pastes.
