@@ -35,6 +35,8 @@ NOTES = (
     '  from annotations for the first time is one pass over them, as the peer does. The peer reads records of seven',
     '  objects per image on average, pickled as mmdet keeps them; with fewer objects its start is cheaper.',
     '* `rare-crop`: the peer is set to a ratio it cannot meet (`cat_max_ratio=1e-4`), so that all its ten retries run.',
+    '* `instance-paste`: hard borders, as the peer pastes. A good part of ours is the stack of whole-image masks that',
+    '  the host keeps, 30 MB here.',
     '* `muon-step`: the iteration costs about 150 GFLOP a step whatever the batch; forward and backward of two images',
     '  of 512² are so little that 1.15 is out of reach in float32 (as published, without the Gram form: about 1.7).',
     '  With `ns_dtype="bfloat16"` and AVX512-BF16 1.28 was measured. The share falls with the batch.',

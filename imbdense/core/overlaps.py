@@ -15,11 +15,9 @@ def box_iou(first: ArrayLike, second: ArrayLike, crowd: ArrayLike | None = None)
     overlap nothing.
     """
     a, b = np.asarray(first, dtype=np.float64).reshape(-1, 4), np.asarray(second, dtype=np.float64).reshape(-1, 4)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (high - low).clip(min=0).prod(axis=2)
-    area_a = (a[:, 2:] - a[:, :2]).clip(min=0).prod(axis=1)[:, None]
-    area_b = (b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1)[None]
+    inter = _area(np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:]))
+    area_a = _area(a[:, :2], a[:, 2:])[:, None]
+    area_b = _area(b[:, :2], b[:, 2:])[None]
     base = area_a + area_b - inter
     if crowd is not None:
         base = np.where(np.asarray(crowd, dtype=bool)[None], area_a, base)
@@ -51,3 +49,9 @@ def region_iou(first: ArrayLike, second: ArrayLike) -> Floats:
     inter = table[1:, 1:]
     base = table[1:].sum(axis=1)[:, None] + table[:, 1:].sum(axis=0)[None] - inter
     return np.divide(inter, base, out=np.zeros_like(inter), where=base > 0)
+
+
+def _area(low: Floats, high: Floats) -> Floats:
+    """Width times height of (..., 2) corners; 0 where they are the wrong way round."""
+    extent = np.maximum(high - low, 0)
+    return extent[..., 0] * extent[..., 1]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.compositing.alpha import feathered_alpha
 from imbdense.core.compositing.cutout import Cutout
+from imbdense.core.overlaps import box_iou
 
 MIN_VISIBLE = 0.5
 MAX_IOU = 0.1
@@ -62,7 +63,7 @@ class Canvas:
             raise ValueError('Canvas: image must be C-contiguous; give np.ascontiguousarray(image).')
         self.shape = image.shape[:2]
         self.image, self.label, self.masks, self.ignore_index = image, label, masks, ignore_index
-        given = np.zeros((0, 4), np.float32) if boxes is None else np.array(boxes, np.float32).reshape(-1, 4)
+        given = np.zeros((0, 4)) if boxes is None else np.array(boxes, np.float64).reshape(-1, 4)
         for name, found, wanted in (
             ('label', None if label is None else label.shape, self.shape),
             ('masks', None if masks is None else masks.shape, (len(given), *self.shape)),
@@ -70,7 +71,7 @@ class Canvas:
             if found is not None and found != wanted:
                 raise ValueError(f'Canvas: {name} has shape {found}, expected {wanted} for image and boxes.')
         self.given = len(given)
-        self._boxes: NDArray[np.float32] = given
+        self._boxes: NDArray[np.float64] = given
         self._shrunk: set[int] = set()
         self.pasted: list[Pasted] = []
         self._left: dict[int, tuple[int, int]] = {}  # given object -> (whole area, what remains)
@@ -89,8 +90,9 @@ class Canvas:
         if area == 0 or np.count_nonzero(solid) < max(MIN_VISIBLE * area, 1):
             return False
         trimmed = _trim(solid)
-        box = np.array([trimmed[1].start, trimmed[0].start, trimmed[1].stop, trimmed[0].stop], np.float32)
-        box += np.array([columns.start, rows.start] * 2, np.float32)
+        y1, y2 = rows.start + trimmed[0].start, rows.start + trimmed[0].stop
+        x1, x2 = columns.start + trimmed[1].start, columns.start + trimmed[1].stop
+        box = np.array([x1, y1, x2, y2], np.float64)
         losses = self._losses(box, solid, rows.start, columns.start)
         if losses is None:
             return False
@@ -104,13 +106,13 @@ class Canvas:
             self.label[rows, columns][solid] = cutout.klass
         self._cover(losses, solid, rows, columns)
         visible = solid[trimmed].copy()
-        self.pasted.append(Pasted(cutout.klass, int(box[1]), int(box[0]), visible, area))
+        self.pasted.append(Pasted(cutout.klass, y1, x1, visible, area))
         self._boxes = np.concatenate([self._boxes, box[None]])
         return True
 
     @property
     def boxes(self) -> NDArray[np.float32]:
-        """(n + m, 4) boxes of the given and the pasted objects, tight round what is visible where masks are known."""
+        """(n + m, 4) float32, given and pasted objects; tight round what is visible where masks are known."""
         for number in sorted(self._shrunk):
             if number < self.given and self.masks is not None:
                 around = self._pixels(number)
@@ -123,21 +125,17 @@ class Canvas:
                 start[1] + columns.start, start[0] + rows.start, start[1] + columns.stop, start[0] + rows.stop
             )  # fmt: skip
         self._shrunk.clear()
-        return self._boxes
+        return self._boxes.astype(np.float32)
 
     def _losses(
-        self, box: NDArray[np.float32], solid: NDArray[np.bool_], top: int, left: int
+        self, box: NDArray[np.float64], solid: NDArray[np.bool_], top: int, left: int
     ) -> dict[int, int] | None:
         """Pixels that each touched object would lose; ``None`` when a rule is broken."""
-        corner = np.maximum(self._boxes[:, :2], box[:2])
-        extent = np.maximum(np.minimum(self._boxes[:, 2:], box[2:]) - corner, 0)
-        shared = extent[:, 0] * extent[:, 1]
-        sizes = self._boxes[:, 2:] - self._boxes[:, :2]
-        union = sizes[:, 0] * sizes[:, 1] + (box[2] - box[0]) * (box[3] - box[1]) - shared
-        if (shared > MAX_IOU * union).any():
+        iou = box_iou(box, self._boxes)[0]
+        if (iou > MAX_IOU).any():
             return None
         losses = {}
-        for number in np.flatnonzero(shared).tolist():
+        for number in np.flatnonzero(iou).tolist():
             whole, remaining = self._area(number)
             lost = self._lost(number, solid, top, left)
             if remaining - lost < MIN_VISIBLE * whole:
@@ -204,8 +202,12 @@ def _overlap(start: int, length: int, size: int) -> slice:
 
 def _trim(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Rows and columns of the tight box; the mask is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    rows: NDArray[np.bool_] = np.logical_or.reduce(mask, axis=1)
+    columns: NDArray[np.bool_] = np.logical_or.reduce(mask, axis=0)
+    return (
+        slice(int(rows.argmax()), len(rows) - int(rows[::-1].argmax())),
+        slice(int(columns.argmax()), len(columns) - int(columns[::-1].argmax())),
+    )
 
 
 def _erase(item: Pasted, solid: NDArray[np.bool_], top: int, left: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +47,7 @@ class RoundWriter:
         if self.target.is_dir():
             shutil.rmtree(self.work, ignore_errors=True)  # killed between the rename and this
             raise BankError(f'{self.target} is complete. Write the next round, or remove this one.')
-        wanted = dict(identity)
+        wanted = json.loads(json.dumps(dict(identity)))
         if (self.work / IDENTITY).is_file():
             present = read_json(self.work / IDENTITY)
             other = [key for key in sorted({*present, *wanted}) if present.get(key) != wanted.get(key)]

@@ -74,12 +74,13 @@ class BankPaste(BaseTransform):
         owner = 'BankPaste'
         self.folder = str(bank)
         self.quota = check_number('quota', quota, low=0, owner=owner)
-        self.classes = None if classes is None else sorted({check_integer('classes', c, low=0) for c in classes})
+        wanted = {check_integer('classes', klass, low=0, owner=owner) for klass in classes or ()}
+        self.classes = None if classes is None else sorted(wanted)
         self.flips = tuple(check_choice('flips', axis, ('horizontal', 'vertical'), owner=owner) for axis in flips)
-        low, high = (check_number('scale', factor, low=0, low_open=True, owner=owner) for factor in scale)
-        if low > high:
+        factors = [check_number('scale', factor, low=0, low_open=True, owner=owner) for factor in scale]
+        if len(factors) != 2 or factors[0] > factors[1]:
             raise ValueError(f'{owner}: scale must be (lowest, highest), but got {tuple(scale)}.')
-        self.scale = (low, high)
+        self.scale = (factors[0], factors[1])
         self.feather = check_integer('feather', feather, low=0, owner=owner)
         self.rounds = check_choice('rounds', rounds, ROUNDS, owner=owner)
         self.ignore_index = int(ignore_index)
@@ -149,9 +150,15 @@ class BankPaste(BaseTransform):
             self._warn()
         return self._bank
 
-    def set_round(self, last: int) -> None:
-        """Use the bank's rounds up to number ``last`` from the next image on; for hooks that add rounds."""
+    def set_round(self, last: int, quota: float | None = None) -> None:
+        """Use the bank's rounds up to number ``last``, and ``quota`` where given, from the next image on.
+
+        For hooks that add rounds, with a quota such as :class:`imbdense.core.pseudo_label.ProgressiveQuota` gives for
+        the round. Both follow from the round number, so a resumed run goes on right.
+        """
         self.last_round, self._bank = int(last), None
+        if quota is not None:
+            self.quota = check_number('quota', quota, low=0, owner='BankPaste')
 
     def prior_effect(self, context: Any) -> NDArray[np.float64]:
         """Return (C,) expected pixels (label maps) or objects (boxes) per class and epoch, by simulated pastes.

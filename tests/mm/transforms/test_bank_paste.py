@@ -207,6 +207,8 @@ def test_a_hook_sets_the_round(bank):
     assert [cut.klass for cut in paste.draw(rng)] == [0]
     paste.set_round(0)
     assert [cut.klass for cut in paste.draw(rng)] == [1, 2]
+    paste.set_round(1, quota=3)
+    assert [cut.klass for cut in paste.draw(rng)] == [0, 0, 0]
     assert [cut.klass for cut in build(bank, rounds='first').draw(rng)] == [1, 2]
     assert [cut.klass for cut in build(bank).draw(rng)] == [0, 1, 2]
 
