@@ -161,8 +161,7 @@ class PseudoLabelRoundHook(Hook):
         unwrapped(runner.model).set_pseudo_labels(read_labels(folder, self.images))
         for paste in pastes(runner.train_dataloader.dataset):
             if _same(paste.folder, self.bank.folder):
-                paste.quota = self.quota.target(number)
-                paste.set_round(number)
+                paste.set_round(number, self.quota.target(number))
             elif self.source_bank is not None and _same(paste.folder, self.source_bank):
                 paste.quota = self.quota.source(number)
         runner.train_dataloader._iterator = None  # persistent workers hold the transforms as they were
