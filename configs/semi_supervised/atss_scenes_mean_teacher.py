@@ -8,7 +8,7 @@ _base_ = [
 model = dict(
     pseudo_labeler=dict(
         type='imbdense.ClassBalancedThreshold', start=0.2, end=0.4, round_steps=25, initial=0.5, negative='half'),
-    min_score=0.1,  # 200 iterations do not make a detector that is sure of itself
+    min_score=0.03,  # 200 iterations from scratch do not make a detector that is sure of itself
     burn_in=50,
     ramp_up=50)
 custom_hooks = [dict(type='imbdense.EMATeacherHook', momentum=0.98)]
