@@ -1,6 +1,6 @@
 # Shows a mean teacher for ATSS on 16 labelled and the other, unlabelled scene images: a threshold per class that labels
-# the same share of the boxes of every class, and boxes in doubt that are neither object nor background. About two
-# minutes on a CPU.
+# the same share of the boxes of every class, and boxes in doubt that are neither object nor background. About a
+# minute on a CPU.
 _base_ = [
     '../_base_/models/atss_mobilenetv2_semi.py', '../_base_/datasets/scenes_boxes_semi.py',
     '../_base_/schedules/adamw_200.py', '../_base_/runtime/detection.py'

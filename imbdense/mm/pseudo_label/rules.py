@@ -49,8 +49,6 @@ def observe(rule: PseudoLabeler, scores: Tensor, labels: Tensor, images: int) ->
     """
     if isinstance(rule, RoundThreshold):
         _count(rule, scores, labels, images)
-        if rule.round_steps is not None and rule.steps.advance() % rule.round_steps == 0:
-            rule.end_round()
         return
     probs = torch.zeros(len(scores), rule.num_classes, device=scores.device)
     rule(probs.scatter_(1, labels[:, None], scores.float()[:, None]))
@@ -68,7 +66,7 @@ def fit_rule(rule: PseudoLabeler, store: OutputStore, images: Sequence[ImageFile
         TypeError: a rule that only learns while training.
     """
     if not isinstance(rule, RoundThreshold):
-        if any(True for _ in rule.buffers()) and rule.state_dict():
+        if rule.state_dict():
             raise TypeError(f'{type(rule).__name__} learns its thresholds in training; it cannot be used off-line.')
         return
     rank, world = rank_and_world()

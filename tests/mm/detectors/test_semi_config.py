@@ -37,7 +37,7 @@ def config(root: Path, work_dir: Path, iterations: int = 4, **changes: Any) -> C
     cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
     cfg.default_hooks.checkpoint.update(interval=2, save_best=None)
     cfg.model.update(burn_in=1, ramp_up=1, min_score=0.0)
-    cfg.model.pseudo_labeler = {'type': 'imbdense.FixedThreshold', 'threshold': 0.012, 'negative': 'half'}
+    cfg.model.pseudo_labeler = {'type': 'imbdense.FixedThreshold', 'threshold': 0.004, 'negative': 'half'}
     cfg.update(work_dir=str(work_dir), launcher='none', randomness={'seed': 0}, log_level='ERROR',
                experiment_name=work_dir.name, **changes)
     return cfg
