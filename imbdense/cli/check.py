@@ -4,6 +4,7 @@ image in two splits, reduce_zero_label mistakes, boxes outside the image, broken
   imbdense check configs/segmentation/my_config.py
   imbdense check data/scenes --json findings.json
   imbdense check annotations/train.json --strict
+  imbdense check pool CONFIG CHECKPOINT --unlabelled FOLDER     is the unlabelled pool worth using? (--help tells more)
 
 Exit code: 0 clean (warnings allowed unless --strict), 1 errors found, 2 the data set could not be opened.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from imbdense.data.finding import Finding
 
+PARTS = {'pool': 'imbdense.cli.check_pool'}
 STYLES = {'error': 'bold red', 'warning': 'yellow', 'note': 'dim'}
 
 

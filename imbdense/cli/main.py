@@ -1,7 +1,9 @@
 """``imbdense VERB ...``: find the verb's module, let it parse its arguments, run it.
 
 A verb is a module ``imbdense/cli/<verb>.py`` (dashes become underscores) with ``add_arguments(parser)`` and
-``run(args) -> int``. Nothing but the chosen module is imported, so that ``imbdense --help`` answers at once.
+``run(args) -> int``. A verb may name parts of its own, ``PARTS = {'pool': 'imbdense.cli.check_pool'}``: modules of the
+same form, for ``imbdense check pool``. Nothing but the chosen module is imported, so that ``imbdense --help`` answers
+at once.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ VERBS: dict[str, str] = {
     'predict': 'run a model on images or folders and draw overlays',
     'pseudo-label': 'label an unlabelled set with a finished model: off-line self-training',
     'stats': 'count the classes of a data set: table, plots, class_counts.json',
-    'check': 'find faults in a data set before training (exit code for CI)',
+    'check': 'find faults in a data set before training (exit code for CI); check pool: is unlabelled data worth it',
     'browse': 'contact sheets per class, rarest first, through the real pipeline',
     'generate': 'generate aerial scenes with a long-tail dial, or a bank of cut-out objects',
     'prepare': 'bring a public data set into the layout of the configs',
@@ -60,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_verb(verb: str, arguments: Sequence[str]) -> int:
     """Parse ``arguments`` for ``verb`` and run it; used by ``imbdense`` itself and by ``tools/*.py``."""
     module = importlib.import_module(f'imbdense.cli.{verb.replace("-", "_")}')
+    parts: dict[str, str] = getattr(module, 'PARTS', {})
+    if arguments and arguments[0] in parts:
+        module = importlib.import_module(parts[arguments[0]])
+        verb, arguments = f'{verb} {arguments[0]}', arguments[1:]
     parser = argparse.ArgumentParser(
         prog=f'imbdense {verb}', description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

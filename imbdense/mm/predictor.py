@@ -61,13 +61,14 @@ class Predictor:
         load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
         _adaptive_thresholds(self.model, config, content)
-        self.classes, self.palette = _names_and_colours(content, _innermost_dataset(config), config)
-        self._pipeline = Compose(image_steps(config))
+        dataset = innermost_dataset(config)
+        self.classes, self.palette = _names_and_colours(content, dataset, config)
+        self._pipeline = label_free_pipeline(dataset)
 
     @torch.no_grad()
     def sample(self, path: str | Path) -> Any:
         """What the host's model returns for one image file; errors of reading it are raised as they come."""
-        record = self._pipeline(blank_record(path))
+        record = self._pipeline(file_record(path))
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
         return self.model.test_step(pseudo_collate([record]))[0]
@@ -85,6 +86,17 @@ class Predictor:
             labels=found.labels[order].cpu().numpy().astype(np.int64),
             scores=found.scores[order].cpu().numpy().astype(np.float32),
         )
+
+
+def label_free_pipeline(dataset: dict[str, Any]) -> Compose:
+    """The pipeline of a data set config without the steps that load labels."""
+    steps = [step for step in dataset['pipeline'] if step['type'].rsplit('.', 1)[-1] not in LABEL_LOADERS]
+    return Compose([TRANSFORMS.build(step) for step in steps])
+
+
+def file_record(path: str | Path) -> dict[str, Any]:
+    """What such a pipeline starts from."""
+    return {'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []}
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
@@ -116,23 +128,7 @@ def _adaptive_thresholds(model: torch.nn.Module, config: Config, content: dict[s
     AdaptiveScoreThrHook(**chosen).install(model, checkpoint_counts(content))
 
 
-def blank_record(path: str | Path) -> dict[str, Any]:
-    """What a pipeline begins with for an image without annotations."""
-    return {'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []}
-
-
-def image_steps(config: Config) -> list[Any]:
-    """The transforms of the test pipeline that prepare an image, loading first; those that load labels are left out."""
-    steps = [step for step in _innermost_dataset(config)['pipeline'] if not _loads_labels(step)]
-    return [TRANSFORMS.build(step) for step in steps]
-
-
-def _loads_labels(step: dict[str, Any]) -> bool:
-    """Whether a transform reads annotations."""
-    return str(step['type']).rsplit('.', 1)[-1] in LABEL_LOADERS
-
-
-def _innermost_dataset(config: Config) -> dict[str, Any]:
+def innermost_dataset(config: Config) -> dict[str, Any]:
     """The config of the test (else validation) data set, without wrappers."""
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     dataset = loader.get('dataset', {})

@@ -10,8 +10,8 @@ Index streams of samplers are pure functions of (seed, epoch, rank, number of ra
 * :class:`TwoStream`           - batches of labelled and unlabelled images in a fixed ratio;
 * :class:`RateStream`          - any expected draws per image: :func:`oversampling_factors`, :func:`keep_rates`.
 
-:func:`sampling_effect` tells what a stream leaves of the imbalance. :func:`imbalanced_subset` and
-:func:`balanced_subset` choose images once and for all. Inside an image, :func:`pixel_weights` and
+:func:`sampling_effect` tells what a stream leaves of the imbalance. :func:`imbalanced_subset`, :func:`balanced_subset`
+and :func:`target_subset` choose images once and for all. Inside an image, :func:`pixel_weights` and
 :func:`draw_class_balanced` balance pixels and samples of a detector.
 
 Instead of images, features can be drawn: :class:`FeatureQueue` keeps the last of each class,
@@ -34,6 +34,7 @@ from imbdense.core.sampling.repeat_factor import RepeatFactorStream, class_frequ
 from imbdense.core.sampling.rois import draw_class_balanced
 from imbdense.core.sampling.streams import IndexStream, epoch_generator, rank_slice
 from imbdense.core.sampling.subset import Subset, balanced_subset, imbalance_profile, imbalanced_subset
+from imbdense.core.sampling.target_shares import target_subset
 from imbdense.core.sampling.two_stream import TwoStream
 from imbdense.core.sampling.undersample import keep_rates
 
@@ -69,4 +70,5 @@ __all__ = [
     'repeat_factors',
     'round_stochastically',
     'sampling_effect',
+    'target_subset',
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from imbdense.core.inference import PixelSample, draw_pixels
 from imbdense.core.inference.pixel_sample import border_distance, part_sizes
@@ -53,11 +53,7 @@ def pixel_record(
     """
     classes = int(facts['num_classes'])
     logits, labels, valid = logits_and_labels(sample, classes, ignore_index, OWNER)
-    if facts['scores']:
-        logits = torch.log(logits.float().clamp_min(0) + SCORE_FLOOR)
-    if logits.shape[0] == 1:  # the host has put probabilities here
-        shifted = torch.logit(logits.float(), eps=1e-7) - logit(float(facts['threshold']))
-        logits = torch.cat([torch.zeros_like(shifted), shifted])
+    logits = class_logits(logits, facts)
     shape = tuple(field_of(sample, 'gt_sem_seg', OWNER).shape[-2:])
     flat = torch.where(valid, labels, -1).cpu().numpy()
     chosen, weight = draw_pixels(flat, classes, pixels_per_class(classes), rng)
@@ -77,6 +73,16 @@ def pixel_record(
         'table': table,
         'image_id': np.array(place_of(sample)),
     }
+
+
+def class_logits(logits: Tensor, facts: Mapping[str, Any]) -> Tensor:
+    """(C, ...) logits whose softmax are the class probabilities, from what the host stores as ``seg_logits``."""
+    if facts['scores']:
+        logits = torch.log(logits.float().clamp_min(0) + SCORE_FLOOR)
+    if logits.shape[0] == 1:  # the host has put probabilities here
+        shifted = torch.logit(logits.float(), eps=1e-7) - logit(float(facts['threshold']))
+        logits = torch.cat([torch.zeros_like(shifted), shifted])
+    return logits
 
 
 def logit(probability: float) -> float:

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
-from imbdense.mm.predictor import blank_record, image_steps
+from imbdense.mm.predictor import file_record, innermost_dataset, label_free_pipeline
 
 
 class LiveModel:
@@ -26,12 +26,12 @@ class LiveModel:
 
     def __init__(self, model: Any, config: Config, classes: Sequence[str]) -> None:
         self.model, self.classes = model, list(classes)
-        steps = image_steps(config)
+        steps = label_free_pipeline(innermost_dataset(config)).transforms
         self._load, self._prepare = Compose(steps[:1]), Compose(steps[1:])
 
     def load(self, path: str | Path) -> dict[str, Any]:
         """The record of an image as its loading transform leaves it, with ``img`` (H, W, bands)."""
-        return dict(self._load(blank_record(path)))
+        return dict(self._load(file_record(path)))
 
     def predict(self, record: dict[str, Any]) -> Any:
         """The host's sample of a loaded record."""

@@ -60,6 +60,17 @@ def test_balanced_and_logged(config, monkeypatch):
     assert 'roof 16/16, tree 16/16, mast 16/16' in log[0]
 
 
+def test_shares_of_images(config):
+    part = build(config, kind='shares', shares={'roof': 0.5, 'mast': 0.25, 'tree': 0.25})
+    assert part.subset.counts[1:].tolist() == [10, 5, 5] and len(part) == 30, 'the ten with ground only stay'
+    with pytest.raises(ValueError, match="shares must be given for kind='shares'"):
+        build(config, kind='shares')
+    with pytest.raises(ValueError, match="shares must be given for kind='shares'"):
+        build(config, kind='step', shares={'roof': 1})
+    with pytest.raises(ValueError, match="no class 'car'"):
+        build(config, kind='shares', shares={'roof': 1, 'car': 1})
+
+
 def test_it_can_be_wrapped_and_is_the_same_each_time(config):
     from mmengine.dataset import ConcatDataset
 
