@@ -65,8 +65,7 @@ def fit_view(
     """(matrix, inside) from a moved coordinate image; see :func:`apply_and_measure`."""
     inside = np.abs(places[..., 2] - INSIDE) < 1e-2
     x, y = places[..., 0], places[..., 1]
-    lost = not inside.any() and (places != places[:1, :1]).any()
-    if lost or not np.issubdtype(places.dtype, np.floating):
+    if not np.issubdtype(places.dtype, np.floating) or _recoloured(places[~inside]):
         raise ValueError(
             f'{owner}: the weak transforms change the values of pixels. They must leave colours alone; put those under '
             f'strong.'
@@ -91,6 +90,15 @@ def fit_view(
             f'not bend the image, and leave colours alone; put those under strong.'
         )
     return np.linalg.inv(np.vstack([back.T, [0.0, 0.0, 1.0]])), inside
+
+
+def _recoloured(outside: NDArray[np.floating]) -> bool:
+    """Whether (n, 3) pixels that lost the mark are something else than padding, which has one colour (apart from blends
+    at its border)."""
+    if not outside.size:
+        return False
+    padded = np.abs(outside[:, 2] - np.median(outside[:, 2])) < 1e-3
+    return bool(np.ptp(outside[padded, :2], axis=0).max() > 1e-3)
 
 
 def _random_state() -> tuple[Any, Any, Any]:
