@@ -117,6 +117,7 @@ def test_two_ranks_equal_one(detector: Case, detected: Path, tmp_path: Path) -> 
 
 KILLED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
 from imbdense.cli.main import run_verb
 from imbdense.mm.pseudo_label import outputs
 real, seen = outputs.predict_record, []
