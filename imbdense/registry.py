@@ -55,7 +55,9 @@ def _child(name: str, parent: Registry | None, *rooms: str) -> SuggestingRegistr
     return SuggestingRegistry(name, parent=parent, scope=SCOPE, locations=[f'imbdense.{room}' for room in rooms])
 
 
-MODELS = _child('model', host.MODELS, 'mm.losses', 'mm.heads', 'mm.segmentors', 'mm.data_preprocessors')
+MODELS = _child(
+    'model', host.MODELS, 'mm.losses', 'mm.heads', 'mm.segmentors', 'mm.detectors', 'mm.data_preprocessors'
+)
 DATASETS = _child('dataset', host.DATASETS, 'mm.datasets')
 DATA_SAMPLERS = _child('sampler', host.DATA_SAMPLERS, 'mm.samplers')
 TRANSFORMS = _child('transform', host.TRANSFORMS, 'mm.transforms')

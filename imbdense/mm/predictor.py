@@ -43,6 +43,9 @@ class Predictor:
         checkpoint: file loaded with ``weights_only=True``.
         device: torch device; ``None`` = the first accelerator, else the CPU.
 
+    Attributes:
+        content: what the checkpoint holds. model: in eval mode. classes, palette: names and colours.
+
     Raises:
         CheckpointError: the file is not safe, damaged, or its weights do not fit the model.
         ValueError: the config has score_thr='adaptive' and the checkpoint no counted samples.
@@ -53,22 +56,26 @@ class Predictor:
 
         init_default_scope(config.get('default_scope') or 'mmengine')
         self.device = str(device or get_device())
-        content = load_checkpoint(checkpoint, 'cpu')
+        self.content = content = load_checkpoint(checkpoint, 'cpu')
         self.model = MODELS.build(config.model)
         load_weights(self.model, content.get('state_dict', content), checkpoint)
         self.model.to(self.device).eval()
         _adaptive_thresholds(self.model, config, content)
-        dataset = _innermost_dataset(config)
+        dataset = innermost_dataset(config)
         self.classes, self.palette = _names_and_colours(content, dataset, config)
         self._pipeline = label_free_pipeline(dataset)
 
     @torch.no_grad()
-    def __call__(self, path: str | Path) -> Prediction:
-        """Predict one image file; errors of reading it are raised as the pipeline raises them."""
+    def sample(self, path: str | Path) -> Any:
+        """What the host's model returns for one image file; errors of reading it are raised as they come."""
         record = self._pipeline(file_record(path))
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
-        sample = self.model.test_step(pseudo_collate([record]))[0]
+        return self.model.test_step(pseudo_collate([record]))[0]
+
+    def __call__(self, path: str | Path) -> Prediction:
+        """Labels or boxes of one image file; errors as in :meth:`sample`."""
+        sample = self.sample(path)
         if 'pred_sem_seg' in sample:
             label = sample.pred_sem_seg.data[0].cpu().numpy()
             return Prediction(label=label.astype(np.uint8 if len(self.classes) < 256 else np.int32))
@@ -121,7 +128,7 @@ def _adaptive_thresholds(model: torch.nn.Module, config: Config, content: dict[s
     AdaptiveScoreThrHook(**chosen).install(model, checkpoint_counts(content))
 
 
-def _innermost_dataset(config: Config) -> dict[str, Any]:
+def innermost_dataset(config: Config) -> dict[str, Any]:
     """The config of the test (else validation) data set, without wrappers."""
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     dataset = loader.get('dataset', {})

@@ -128,10 +128,10 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     classes = set()
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build(loader.dataset)
-        sample = dataset[0]
-        assert sample['inputs'].ndim == 3
+        inputs = dataset[0]['inputs']
+        assert (inputs['sup'] if isinstance(inputs, dict) else inputs).ndim == 3
         classes.add(len(dataset.metainfo['classes']))
-    network = config.model.get('segmentor', config.model)
+    network = config.model.get('segmentor') or config.model.get('detector') or config.model
     heads = [network.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if network.get(key)]
     heads += [network.roi_head.bbox_head] if 'roi_head' in network else []
     # Heads with a swapped classifier hold the config of the head they change.

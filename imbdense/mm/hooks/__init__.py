@@ -22,6 +22,7 @@ import_members(
         'post_hoc_logit_adjust_hook': (),
         'prior_bias_init_hook': (),
         'progress_hook': ('mmseg',),
+        'pseudo_label_round_hook': ('mmdet',),
         'rare_collapse_hook': (),
         'report_hook': (),
         'rich_progress_hook': (),

@@ -1,0 +1,5 @@
+"""Registered detectors."""
+
+from imbdense.mm.optional import import_members
+
+import_members(__name__, {'mean_teacher_detector': ('mmdet',), 'redb_detector': ('mmdet',)})

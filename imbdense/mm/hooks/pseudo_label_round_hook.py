@@ -1,0 +1,208 @@
+"""``imbdense.PseudoLabelRoundHook``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import EpochBasedTrainLoop
+
+from imbdense.core.checks import check_choice, check_number
+from imbdense.core.pseudo_label import ProgressiveQuota
+from imbdense.core.pseudo_label.quota import round_of_epoch
+from imbdense.data.instance_bank import InstanceBank
+from imbdense.mm.dataset_wrappers import children, leaves
+from imbdense.mm.datasets.semi_dataset import SemiDataset, image_files
+from imbdense.mm.datasets.statistics import dataset_classes, records_of
+from imbdense.mm.freezing import unwrapped
+from imbdense.mm.prior import META_KEY
+from imbdense.mm.pseudo_label.live import LiveModel
+from imbdense.mm.pseudo_label.outputs import ImageFile
+from imbdense.mm.pseudo_label.redb_records import Host
+from imbdense.mm.pseudo_label.redb_round import REPORT, ReDBOptions, make_round, read_labels
+from imbdense.mm.transforms.bank_paste import BankPaste
+from imbdense.registry import HOOKS
+
+PLACE = 'pseudo_round'
+
+
+@HOOKS.register_module()
+class PseudoLabelRoundHook(Hook):
+    """Make pseudo-labels in rounds between epochs, and a bank of reliable, diverse, class-balanced objects (ReDB).
+
+    Before the first epoch of a round r: predict the unlabelled part of ``imbdense.SemiDataset`` in evaluation mode;
+    sort the boxes by the rule; examine the positive ones (CDE, in the rounds ``cde['rounds']``); thin listed classes
+    (OBC); write what is left as round r of an instance bank, and the labels of all images for
+    :class:`~imbdense.mm.detectors.ReDBDetector`. Every ``imbdense.BankPaste`` of the training pipelines that uses the
+    bank gets the quota ``k_target(r)``, and those that use ``source_bank`` (ground truth) ``k_source(r)``.
+
+    Files, in ``work_dir/pseudo_rounds/round_000``: labels (COCO), a report with the counts of each class after every
+    filter, the saved predictions. **Resume**: a complete round is not made again; an interrupted one goes on. Round
+    number and checksum of the bank lie in the checkpoint, and another bank is an error. **Ranks**: the images are
+    shared, every rank ends with the same labels and bank. Epoch-based loops only.
+
+    Args:
+        rounds: first epoch of each round, rising.
+        rule: pseudo-label rule, as in :class:`~imbdense.mm.detectors.MeanTeacherDetector`; ``round_steps=None`` for
+            rules that think in rounds.
+        bank: folder of the bank; default ``work_dir/pseudo_bank``. source_bank: folder of a bank of ground truth.
+        cde: ``dict(iou_thr=0.5, score_thr=0.05, rounds=[0], on_reject='pool')``, or ``None`` = no examination. 'pool':
+            a rejected box only stays out of the bank, as published; 'ignore': its place is ignored in training too.
+        obc: ``dict(iou_thr=0.3, topk=1024, rate={'car': 5})``, or ``None`` = no thinning.
+        quota: arguments of :class:`~imbdense.core.pseudo_label.ProgressiveQuota`.
+        min_score, min_size: least score and side (pixels) of a box. seed: of the thinning and of the bank.
+
+    Raises:
+        ValueError: unknown keys, numbers out of range; before training: another loop, model or data set.
+
+    Source: Chen et al., ReDB, ICCV 2023; the two-dimensional form is ours.
+    """
+
+    card = 'redb_detector'
+    tasks = ('detection',)
+    priority = 'HIGH'  # the bank must be there before ClassCountHook asks BankPaste what it pastes
+
+    def __init__(
+        self,
+        rounds: Sequence[int],
+        rule: dict[str, Any],
+        bank: str | None = None,
+        source_bank: str | None = None,
+        cde: Mapping[str, Any] | None = None,
+        obc: Mapping[str, Any] | None = None,
+        quota: Mapping[str, int] | None = None,
+        min_score: float = 0.05,
+        min_size: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        name = 'PseudoLabelRoundHook'
+        round_of_epoch(0, rounds)
+        self.rounds = list(rounds)
+        self.bank_folder, self.source_bank = bank, source_bank
+        examined = _known(cde or {}, {'iou_thr': 0.5, 'score_thr': 0.05, 'rounds': [0], 'on_reject': 'pool'}, 'cde')
+        counted = _known(obc or {}, {'iou_thr': 0.3, 'topk': 1024, 'rate': {}}, 'obc')
+        check_choice('cde on_reject', examined['on_reject'], ('pool', 'ignore'), owner=name)
+        self.examined_rounds = set() if cde is None else set(examined['rounds'])
+        self.quota = ProgressiveQuota(**dict(quota or {'k0_src': 1, 'reduce': 0, 'k0_tgt': 1, 'grow': 0}))
+        self.settings = {
+            'rule': dict(rule), 'min_score': check_number('min_score', min_score, low=0.0, high=1.0, owner=name),
+            'min_size': check_number('min_size', min_size, low=0.0, owner=name),
+            'examine_iou': examined['iou_thr'], 'examine_score': examined['score_thr'],
+            'on_reject': examined['on_reject'], 'count_iou': counted['iou_thr'], 'count_topk': counted['topk'],
+            'thin': dict(counted['rate']), 'seed': int(seed),
+        }  # fmt: skip
+        self._active: int | None = None
+        self._saved: dict[str, Any] | None = None
+        self._checksum = ''
+
+    def before_train(self, runner: Any) -> None:
+        """Check loop, model and data; open the bank."""
+        dataset, model = runner.train_dataloader.dataset, unwrapped(runner.model)
+        problem = None
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            problem = 'it needs an EpochBasedTrainLoop, since data workers see a new round only in a new epoch'
+        elif not isinstance(dataset, SemiDataset):
+            problem = f'it needs imbdense.SemiDataset, but the training data are {type(dataset).__name__}'
+        elif not hasattr(model, 'set_pseudo_labels'):
+            problem = f'{type(model).__name__} takes no labels in rounds; use imbdense.ReDBDetector'
+        unknown = set(self.settings['thin']) - set(dataset_classes(dataset)) if problem is None else set()
+        if problem or unknown:
+            raise ValueError(f'PseudoLabelRoundHook: {problem or f"obc rate names unknown classes {sorted(unknown)}"}.')
+        classes = dataset_classes(dataset)
+        folder = Path(self.bank_folder or Path(runner.work_dir) / 'pseudo_bank')
+        self.bank = InstanceBank.create(folder, classes, seed=self.settings['seed'])
+        self.live = LiveModel(model, runner.cfg, classes)
+        files = [Path(file) for file in image_files(dataset.unlabeled)]
+        root = Path(os.path.commonpath([str(file.resolve().parent) for file in files]))
+        names = [str(file.resolve().relative_to(root)) for file in files]
+        self.images = [ImageFile(file, name, name) for file, name in zip(files, names)]
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Make or enter the round this epoch belongs to."""
+        number = round_of_epoch(runner.epoch, self.rounds)
+        if number < 0 or number == self._active:
+            return
+        folder = Path(runner.work_dir) / 'pseudo_rounds' / f'round_{number:03d}'
+        if runner.epoch == self.rounds[number]:
+            options = ReDBOptions(**self.settings, examine=number in self.examined_rounds)
+            hosts = list(_hosts(runner.train_dataloader.dataset)) if options.examine else []
+            make_round(self.live, self.images, hosts, folder, self.bank, number, options)
+        elif not (folder / REPORT).is_file():
+            raise ValueError(
+                f'PseudoLabelRoundHook: epoch {runner.epoch} belongs to round {number}, but {folder} is not complete. '
+                f'Resume from a checkpoint of epoch {self.rounds[number]} or earlier.'
+            )
+        self._enter(runner, number, folder)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Remember the round and the bank."""
+        if self._active is not None:
+            record = {'round': self._active, 'bank': self._checksum}
+            checkpoint['meta'].setdefault(META_KEY, {})[PLACE] = record
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """What the run was in; compared when the round is entered."""
+        self._saved = ((checkpoint.get('meta') or {}).get(META_KEY) or {}).get(PLACE)
+
+    def _enter(self, runner: Any, number: int, folder: Path) -> None:
+        """Labels to the model, quotas to the transforms, and workers that know of both."""
+        opened = InstanceBank.open(self.bank.folder, 'union', number)
+        saved, self._saved = self._saved, None
+        if saved is not None and saved['round'] == number and saved['bank'] != opened.checksum:
+            raise ValueError(
+                f'PseudoLabelRoundHook: {self.bank.folder} is not the bank this checkpoint was trained with.'
+            )
+        self._active, self._checksum = number, opened.checksum
+        unwrapped(runner.model).set_pseudo_labels(read_labels(folder, self.images))
+        for paste in pastes(runner.train_dataloader.dataset):
+            if _same(paste.folder, self.bank.folder):
+                paste.set_round(number, self.quota.target(number))
+            elif self.source_bank is not None and _same(paste.folder, self.source_bank):
+                paste.quota = self.quota.source(number)
+        runner.train_dataloader._iterator = None  # persistent workers hold the transforms as they were
+        counts = ', '.join(f'{name} {count}' for name, count in zip(self.bank.classes, opened.counts))
+        MMLogger.get_current_instance().info(
+            f'PseudoLabelRoundHook: round {number}; objects in the bank: {counts}; per image and class '
+            f'{self.quota.source(number)} labelled and {self.quota.target(number)} pseudo-labelled ones.'
+        )
+
+
+def pastes(part: Any) -> Iterator[BankPaste]:
+    """All ``BankPaste`` transforms of a data set, its wrappers and nested pipelines."""
+    if isinstance(part, BankPaste):
+        yield part
+        return
+    nested: list[Any] = list(children(part)) if hasattr(part, 'dataset') or hasattr(part, 'datasets') else []
+    for name in ('pipeline', 'transforms'):
+        value = getattr(part, name, None)
+        nested += [] if value is None else value if isinstance(value, (list, tuple)) else [value]
+    nested += list(getattr(part, 'branch_pipelines', {}).values())
+    for inner in nested:
+        yield from pastes(inner)
+
+
+def _hosts(dataset: Any) -> Iterator[Host]:
+    """The labelled images with their boxes, of those that have one."""
+    for leaf in leaves(dataset):
+        for info in records_of(leaf):
+            boxes = [item['bbox'] for item in info['instances'] if not item.get('ignore_flag')]
+            if boxes:
+                yield Host(str(info['img_path']), np.array(boxes, np.float32))
+
+
+def _known(given: Mapping[str, Any], defaults: dict[str, Any], name: str) -> dict[str, Any]:
+    """Defaults with what is given; other keys are an error."""
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        raise ValueError(f'PseudoLabelRoundHook: {name} has no {unknown}; known are {sorted(defaults)}.')
+    return {**defaults, **given}
+
+
+def _same(first: str | Path, second: str | Path) -> bool:
+    """Whether two paths are one folder."""
+    return os.path.realpath(first) == os.path.realpath(second)
