@@ -31,7 +31,7 @@ from imbdense.core.losses.label_aware_smooth import label_aware_smooth_loss
 from imbdense.core.losses.lade import lade_loss
 from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
-from imbdense.core.losses.memory_contrast import ClassMemoryBank, ContrastPixels, memory_contrast_loss
+from imbdense.core.losses.memory_contrast import ContrastPixels, memory_contrast_loss
 from imbdense.core.losses.mrkld import mrkld_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
@@ -56,7 +56,6 @@ from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 
 __all__ = [
-    'ClassMemoryBank',
     'ContrastPixels',
     'assigned',
     'auc_square_loss',

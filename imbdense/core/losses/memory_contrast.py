@@ -6,48 +6,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from imbdense.core.checks import check_integer
 from imbdense.core.reduction import zero_with_graph
-
-
-class ClassMemoryBank(nn.Module):
-    """The last ``size`` feature vectors per class, indexed by the class itself.
-
-    State (persistent): ``keys`` (K, size, D) float32, ``filled`` and ``pointer`` (K,) int64. Local to a rank: each has
-    its own queue and the checkpoint holds that of rank 0. Nothing is read back from the device.
-
-    Args:
-        num_classes: K; ``size``: vectors per class; ``dim``: D.
-    """
-
-    keys: Tensor
-    filled: Tensor
-    pointer: Tensor
-
-    def __init__(self, num_classes: int, size: int, dim: int) -> None:
-        super().__init__()
-        self.size = check_integer('size', size, low=1, owner='ClassMemoryBank')
-        self.register_buffer('keys', torch.zeros(num_classes, size, dim))
-        self.register_buffer('filled', torch.zeros(num_classes, dtype=torch.int64))
-        self.register_buffer('pointer', torch.zeros(num_classes, dtype=torch.int64))
-
-    @torch.no_grad()
-    def push(self, keys: Tensor, number: Tensor) -> None:
-        """Append the first ``number[c]`` of ``keys[c]``; the oldest ones make room.
-
-        Args:
-            keys: (K, M, D), M <= size.
-            number: (K,) int64 in [0, M].
-        """
-        order = torch.arange(keys.shape[1], device=keys.device)
-        places = (self.pointer[:, None] + order) % self.size
-        new = (order < number[:, None])[..., None]
-        index = places[..., None].expand(-1, -1, keys.shape[2])
-        self.keys.scatter_(1, index, torch.where(new, keys.to(self.keys), self.keys.gather(1, index)))
-        self.pointer.copy_((self.pointer + number) % self.size)
-        self.filled.copy_((self.filled + number).clamp_max(self.size))
+from imbdense.core.stats import ClassQueue
 
 
 @dataclass(frozen=True)
@@ -73,7 +35,7 @@ class ContrastPixels:
 
 def memory_contrast_loss(
     pixels: ContrastPixels,
-    bank: ClassMemoryBank,
+    bank: ClassQueue,
     *,
     anchors: int = 256,
     negatives: int = 50,
@@ -100,10 +62,10 @@ def memory_contrast_loss(
     Returns:
         float32 scalar; 0 with a graph when fewer than two classes have a reliable pixel.
 
-    State: ``bank`` changes. Ranks: local.
+    State: ``bank`` changes; it is that of the rank. Ranks: local.
     Source: Wang et al., U2PL, CVPR 2022.
     """
-    classes = bank.keys.shape[0]
+    classes = bank.num_classes
     features, keys = pixels.features.float(), pixels.keys.detach().float()
     own = pixels.label[None] == torch.arange(classes, device=keys.device)[:, None]
     reliable = own & pixels.reliable
@@ -116,7 +78,7 @@ def memory_contrast_loss(
     terms = []
     for c in range(classes):
         anchor = F.normalize(features[chosen[c]], dim=1)
-        stored = anchor @ F.normalize(bank.keys[c], dim=1).T
+        stored = anchor @ F.normalize(bank.rows[c], dim=1).T
         picked = (torch.rand(anchors, negatives, device=keys.device) * bank.filled[c]).long().clamp_max(bank.size - 1)
         logits = torch.cat([anchor @ positive[c][:, None], stored.gather(1, picked)], 1) / temperature
         terms.append(-F.log_softmax(logits, 1)[:, 0].mean())
@@ -126,14 +88,16 @@ def memory_contrast_loss(
 
 
 def _remember(
-    bank: ClassMemoryBank, pixels: ContrastPixels, own: Tensor, keys: Tensor, most: int, ranks: tuple[int, int]
+    bank: ClassQueue, pixels: ContrastPixels, own: Tensor, keys: Tensor, most: int, ranks: tuple[int, int]
 ) -> None:
     """Add up to ``most`` negatives of every class to the bank."""
     rank = pixels.probs.argsort(1, descending=True).argsort(1).T
     hard = pixels.unreliable & ~pixels.labeled & (rank >= ranks[0]) & (rank < ranks[1])
     confused = pixels.unreliable & pixels.labeled & ~own & (rank < ranks[0])
     chosen, number = _draw(hard | confused, most)
-    bank.push(keys[chosen], number.clamp_max(most))
+    classes = torch.arange(bank.num_classes, device=keys.device)[:, None]
+    drawn = torch.arange(most, device=keys.device) < number[:, None]
+    bank.push(keys[chosen].flatten(0, 1), torch.where(drawn, classes, -1).flatten())
 
 
 def _draw(mask: Tensor, amount: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from imbdense.core.losses import ClassMemoryBank, ContrastPixels, memory_contrast_loss
+from imbdense.core.losses import ContrastPixels, memory_contrast_loss
+from imbdense.core.stats import ClassQueue
 
 
 def pixels(**changes: torch.Tensor) -> ContrastPixels:
@@ -25,10 +26,10 @@ def pixels(**changes: torch.Tensor) -> ContrastPixels:
     return ContrastPixels(**{**base, **changes})
 
 
-def filled_bank(classes: int = 4) -> ClassMemoryBank:
+def filled_bank(classes: int = 4) -> ClassQueue:
     """Every class has two negatives along the third axis."""
-    bank = ClassMemoryBank(classes, 5, 3)
-    bank.push(torch.eye(3)[2].expand(classes, 2, 3), torch.full((classes,), 2))
+    bank = ClassQueue(classes, 3, 5)
+    bank.push(torch.eye(3)[2].expand(2 * classes, 3), torch.arange(2 * classes) % classes)
     return bank
 
 
@@ -41,7 +42,7 @@ def test_by_hand() -> None:
 def test_a_missing_class_does_not_shift_the_others() -> None:
     """Class 2 has an empty bank, class 1 a full one: only class 0 counts, and is divided by the two classes present."""
     bank = filled_bank()
-    bank.filled[2] = 0
+    bank.entered[2] = 0
     loss = memory_contrast_loss(pixels(), bank, anchors=3, negatives=6)
     assert float(loss) == pytest.approx(math.log((math.exp(2) + 6) / math.exp(2)) / 2, rel=1e-6)
 
@@ -69,7 +70,7 @@ def test_gradient_pulls_to_the_positive() -> None:
 
 def test_negatives_of_unlabelled_pixels_are_the_unreliable_ones_of_middle_rank() -> None:
     """Five classes, ranks [1, 3): an unreliable pixel goes to the classes at rank 1 and 2 and to no other."""
-    bank = ClassMemoryBank(5, 4, 3)
+    bank = ClassQueue(5, 3, 4)
     batch = pixels(
         label=torch.full((4,), 255),
         probs=torch.tensor([[0.4, 0.3, 0.15, 0.1, 0.05]] * 4),
@@ -79,29 +80,18 @@ def test_negatives_of_unlabelled_pixels_are_the_unreliable_ones_of_middle_rank()
     )
     memory_contrast_loss(batch, bank, anchors=2, negatives=2, ranks=(1, 3))
     assert bank.filled.tolist() == [0, 1, 1, 0, 0]
-    assert bank.keys[1, 0].tolist() == [1, 0, 0]
+    assert bank.rows[1, 0].tolist() == [1, 0, 0]
 
 
 def test_negatives_of_labelled_pixels_are_those_confused_with_the_class() -> None:
     """Label 0, ranks 0 > 2 > 1 > 3; first two ranks: the pixel is a negative of class 2, not of its own class."""
-    bank = ClassMemoryBank(4, 4, 3)
+    bank = ClassQueue(4, 3, 4)
     batch = pixels(
         label=torch.tensor([0, 255, 255, 255]), probs=torch.tensor([[0.5, 0.1, 0.35, 0.05]] * 4),
         unreliable=torch.tensor([True, False, False, False]),
     )  # fmt: skip
     memory_contrast_loss(batch, bank, anchors=2, negatives=2, ranks=(2, 4))
     assert bank.filled.tolist() == [0, 0, 1, 0]
-
-
-def test_the_memory_is_a_ring_per_class() -> None:
-    bank = ClassMemoryBank(2, 3, 1)
-    for value in range(1, 5):
-        bank.push(torch.full((2, 2, 1), float(value)), torch.tensor([1, 0]))
-    assert bank.filled.tolist() == [3, 0] and bank.pointer.tolist() == [1, 0]
-    assert sorted(bank.keys[0].flatten().tolist()) == [2.0, 3.0, 4.0] and not bank.keys[1].any()
-    other = ClassMemoryBank(2, 3, 1)
-    other.load_state_dict(bank.state_dict())
-    assert torch.equal(other.keys, bank.keys) and other.pointer.tolist() == [1, 0]
 
 
 def test_classes_can_be_renumbered() -> None:
@@ -111,9 +101,9 @@ def test_classes_can_be_renumbered() -> None:
     for change in (False, True):
         torch.manual_seed(0)
         batch = pixels()
-        bank = ClassMemoryBank(4, 5, 3)
+        bank = ClassQueue(4, 3, 5)
         keys = torch.nn.functional.normalize(torch.arange(24.0).reshape(4, 2, 3).sin(), dim=2)
-        bank.push(keys[order.argsort()] if change else keys, torch.tensor([2, 2, 2, 2]))
+        bank.push((keys[order.argsort()] if change else keys).flatten(0, 1), torch.arange(4).repeat_interleave(2))
         if change:
             batch = pixels(label=order[batch.label], probs=batch.probs[:, order.argsort()])
         losses.append(memory_contrast_loss(batch, bank, anchors=4000, negatives=50).item())

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer, check_number
-from imbdense.core.losses.memory_contrast import ClassMemoryBank, ContrastPixels, memory_contrast_loss
+from imbdense.core.losses.memory_contrast import ContrastPixels, memory_contrast_loss
 from imbdense.core.pseudo_label import PseudoLabels
 from imbdense.core.pseudo_label.entropy_percentile import entropy, masked_percentile
+from imbdense.core.stats import ClassQueue
 from imbdense.mm.segmentors.consistency.base import (
     IGNORE,
     Consistency,
@@ -93,7 +94,7 @@ class U2PLConsistency(Consistency):
                 )
             classifier.register_forward_pre_hook(lambda _, inputs, owner=network: self._seen.update({owner: inputs[0]}))
         self.projection = ProjectionPair(model.student.decode_head.conv_seg.in_channels, self.dim)
-        self.bank = ClassMemoryBank(model.num_classes, self.bank_size, self.dim)
+        self.bank = ClassQueue(model.num_classes, self.dim, self.bank_size)
 
     def forward(self, model: Any, batch: SemiBatch) -> ConsistencyResult:
         """``loss_strong`` and ``loss_contrast``."""
