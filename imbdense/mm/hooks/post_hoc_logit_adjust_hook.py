@@ -13,6 +13,7 @@ from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger, class_prior
 from imbdense.mm.class_counts import ClassCountsSource, default_unit, load_class_counts
 from imbdense.mm.hooks.test_time_hook import TestTimeHook
+from imbdense.mm.losses.overlap import OverlapLoss
 from imbdense.registry import HOOKS
 
 
@@ -31,7 +32,8 @@ class PostHocLogitAdjustHook(TestTimeHook):
 
     A model that was already balanced, by a sampler, a loss or this hook, is not balanced again: the ledger of the
     checkpoint (kept by :class:`~imbdense.mm.hooks.ClassCountHook`) or, without one, the losses of the config tell, and
-    ``DoubleCorrectionError`` names who did it.
+    ``DoubleCorrectionError`` names who did it. Dice, Tversky and Lovász move the class scores as well, but not in a way
+    a ledger could state: after them a full shift may overshoot, and the log says so.
 
     Args:
         tau: strength >= 0; choose it on validation data.
@@ -60,9 +62,11 @@ class PostHocLogitAdjustHook(TestTimeHook):
             target_prior, name='target_prior', owner=name
         ).numpy()
         self.class_counts = class_counts
+        self._warned = False
 
     def calibration(self, runner: Any, model: Any, dataset: Any, ledger: PriorLedger | None) -> LogitCalibration:
         """Find the prior, refuse a double correction, return the shift (centred for detectors)."""
+        self._warn_of_region_terms(model)
         ledger = self._made_ledger(model, dataset) if ledger is None else ledger
         assumed = None if self.class_counts is None else self._given_counts()
         prior = ledger.prior if assumed is None else class_prior(assumed)
@@ -71,6 +75,16 @@ class PostHocLogitAdjustHook(TestTimeHook):
         MMLogger.get_current_instance().info(f'PostHocLogitAdjustHook: prior with the shift\n{ledger.describe()}')
         used = shift if hasattr(model, 'decode_head') else shift - float((prior * shift).sum())
         return LogitCalibration('logit-adjust', tuple(used.tolist()), parameters={'tau': self.tau})
+
+    def _warn_of_region_terms(self, model: Any) -> None:
+        """Once: name the losses whose effect on the class scores the ledger does not know."""
+        found = sorted({type(module).__name__ for module in model.modules() if isinstance(module, OverlapLoss)})
+        if found and not self._warned:
+            self._warned = True
+            MMLogger.get_current_instance().warning(
+                f'PostHocLogitAdjustHook: {", ".join(found)} also moved the class scores, by how much no ledger knows. '
+                f'The shift of tau={self.tau:g} may overshoot: compare with tau=0 on validation data, or let '
+                '`imbdense calibrate` fit the strength.')
 
     def _made_ledger(self, model: Any, dataset: Any) -> PriorLedger:
         """Without one in the checkpoint: made of ``class_counts`` and of what the losses say they correct."""

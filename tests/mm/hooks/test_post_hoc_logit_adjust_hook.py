@@ -77,6 +77,23 @@ def test_the_shift_is_exactly_minus_log_prior(dataset: Path, tmp_path: Path) -> 
     assert torch.equal(model.encode_decode(image, meta), before)
 
 
+@pytest.mark.parametrize('region_term', [True, False])
+def test_after_a_region_term_the_log_warns_once(
+    dataset: Path, tmp_path: Path, region_term: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmengine.logging import MMLogger
+
+    warnings: list[str] = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args, **kwargs: warnings.append(str(text)))
+    loss = [CE, {'type': 'imbdense.BinnedLovaszLoss'}] if region_term else CE
+    run = runner(dataset, tmp_path, loss=loss, hooks=[])
+    hook = PostHocLogitAdjustHook(class_counts=COUNTS)
+    for _ in range(2):
+        hook.calibration(run, run.model, None, None)
+    found = [text for text in warnings if 'BinnedLovaszLoss also moved the class scores' in text]
+    assert len(found) == int(region_term)
+
+
 @pytest.mark.parametrize('with_ledger', [True, False], ids=['ledger in the checkpoint', 'losses of the config'])
 def test_a_balanced_model_is_refused_in_a_pure_test_run(dataset: Path, tmp_path: Path, with_ledger: bool) -> None:
     count = [{'type': 'imbdense.ClassCountHook'}] if with_ledger else []
