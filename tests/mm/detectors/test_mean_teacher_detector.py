@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +12,21 @@ import torch
 
 pytest.importorskip('mmdet')
 
+from mmengine.registry import DefaultScope
+
 from imbdense.mm.detectors.mean_teacher_detector import MeanTeacherDetector
 from tests.helpers.two_ranks import run_two_ranks
 from tests.mm.detectors.cases import FIXED, KINDS, branches, semi, teacher_says
 from tests.mm.heads.tiny_detectors import WITHOUT_BOXES, batch, two_stage
 
 BOXES = [[8.0, 8, 24, 24], [30.0, 30, 46, 46], [4.0, 40, 20, 60]]
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope() -> Iterator[None]:
+    """As in a run of mmdet, whatever scope another test has left."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
 
 
 def step(model: Any, seed: int = 0) -> dict[str, Any]:

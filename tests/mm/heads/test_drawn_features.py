@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 pytest.importorskip('mmdet.models')
 
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
+from mmengine.registry import DefaultScope
 
 from imbdense.mm.heads.bacl_bbox_head import BACLBBoxHead
 from imbdense.mm.heads.loce_bbox_head import LOCEBBoxHead
@@ -22,6 +24,13 @@ LOSSES = {'loce': 'EBLLoss', 'bacl': 'ForegroundClassBalanceLoss'}
 each = pytest.mark.parametrize('name', HEADS)
 OPTIONS: dict[str, Any] = {'in_channels': 2, 'fc_out_channels': D, 'roi_feat_size': 2, 'num_classes': C}
 LABELS = torch.tensor([0, 0, 2, 2, 2, 3, 3, 3])
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope() -> Iterator[None]:
+    """As in a run of mmdet, whatever scope another test has left."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
 
 
 def head_of(cls: Any, seed: int = 0, **options: Any) -> Any:
