@@ -118,6 +118,17 @@ def test_segmentor_with_one_line(tmp_path: Path, config: str, line: str) -> None
 
 
 @slow
+def test_point_head_with_one_option(tmp_path: Path) -> None:
+    """PointRend has a list of heads, in which a child config cannot change one; an option can."""
+    root = cityscapes(tmp_path / 'cityscapes')
+    path = child(tmp_path, installed('mmseg', 'point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py'), '')
+    options = [*seg_options(root), 'train_cfg.max_iters=2', 'train_cfg.val_interval=10',
+               'default_hooks.checkpoint.interval=2']
+    options += [f'model.decode_head.{head}.loss_decode.type=imbdense.LogitAdjustLoss' for head in (0, 1)]
+    check_training(path, tmp_path / 'run', options, root / 'leftImg8bit' / 'val')
+
+
+@slow
 @pytest.mark.parametrize(('config', 'line'), DETECTION.values(), ids=DETECTION.keys())
 def test_detector_with_one_line(tmp_path: Path, config: str, line: str) -> None:
     root = write_detection(tmp_path / 'coco', mmdet_classes())
