@@ -58,12 +58,8 @@ def paco_loss(
         check_number(name, value, low=0.0, owner=owner)
     for name, value in (('temperature', temperature), ('logit_temperature', logit_temperature)):
         check_number(name, value, low=0.0, low_open=True, owner=owner)
+    _check_shapes(features, labels, logits, owner)
     anchors, classes = logits.shape
-    if features.ndim != 2 or features.shape[0] < anchors or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f'{owner}: expected features (M, D), labels (M,) and logits (B, C) with B <= M, but got '
-            f'{tuple(features.shape)}, {tuple(labels.shape)} and {tuple(logits.shape)}.'
-        )
     safe, valid = split_ignored(features.new_empty(features.shape[0], classes), labels, ignore_index, owner=owner)
     scores = full_precision(logits)
     if class_counts is not None:
@@ -81,6 +77,15 @@ def paco_loss(
     return reduce_loss(
         loss, valid=valid[:anchors], weight=weight, normalizer='valid', avg_factor=avg_factor, reduction=reduction
     )
+
+
+def _check_shapes(features: Tensor, labels: Tensor, logits: Tensor, owner: str) -> None:
+    """Features (M, D), labels (M,) and logits (B, C) with B <= M, or a ValueError."""
+    if features.ndim != 2 or features.shape[0] < logits.shape[0] or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f'{owner}: expected features (M, D), labels (M,) and logits (B, C) with B <= M, but got '
+            f'{tuple(features.shape)}, {tuple(labels.shape)} and {tuple(logits.shape)}.'
+        )
 
 
 def _log_probability(vectors: Tensor, scores: Tensor, partner: Tensor, temperature: float, gamma: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer, reads_values
 from imbdense.core.pseudo_label.class_values import per_class
+from imbdense.core.pseudo_label.probabilities import checked_probabilities
 from imbdense.core.reduction import count_values
 
 POSITIVE, IGNORED, DROPPED = 1, -1, 0
@@ -193,22 +194,13 @@ class PseudoLabeler(nn.Module, ABC):
     def _predictions(self, probs: Tensor, valid: Tensor | None, indices: Tensor | None) -> Predictions:
         """Check the shapes and find confidence, class and validity."""
         owner = type(self).__name__
-        if probs.ndim < 2 or probs.shape[1] != self.num_classes or not probs.is_floating_point():
+        values, usable = checked_probabilities(probs, valid, self.num_classes, owner)
+        if indices is not None and indices.shape != probs.shape[:1]:
             raise ValueError(
-                f'{owner}: probs must be floats (N, {self.num_classes}, *spatial) or (P, {self.num_classes}), '
-                f'but are {probs.dtype} {tuple(probs.shape)}.'
+                f'{owner}: indices must have shape {tuple(probs.shape[:1])}, but has {tuple(indices.shape)}.'
             )
-        shape = (probs.shape[0], *probs.shape[2:])
-        if valid is not None and tuple(valid.shape) != shape:
-            raise ValueError(f'{owner}: valid must have shape {shape}, but has {tuple(valid.shape)}.')
-        if indices is not None and tuple(indices.shape) != shape[:1]:
-            raise ValueError(f'{owner}: indices must have shape {shape[:1]}, but has {tuple(indices.shape)}.')
-        values = probs.detach().float()
         confidence, predicted = values.max(1)
-        usable = torch.isfinite(confidence)
-        return Predictions(
-            values, confidence, predicted, usable if valid is None else usable & valid.bool(), indices
-        )
+        return Predictions(values, confidence, predicted, usable, indices)
 
     def _labels(self, label: Tensor, kept: Tensor, weight: Tensor, ndim: int) -> PseudoLabels:
         """Put the ignore index where nothing is kept, and count."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer
+from imbdense.core.pseudo_label.probabilities import checked_probabilities
 
 
 class Refiner(nn.Module, ABC):
@@ -45,20 +46,11 @@ class Refiner(nn.Module, ABC):
             ValueError: the shapes do not fit, or features are missing.
         """
         owner = type(self).__name__
-        if probs.ndim < 2 or probs.shape[1] != self.num_classes or not probs.is_floating_point():
-            raise ValueError(
-                f'{owner}: probs must be floats (N, {self.num_classes}, *spatial) or (P, {self.num_classes}), '
-                f'but are {probs.dtype} {tuple(probs.shape)}.'
-            )
-        shape = (probs.shape[0], *probs.shape[2:])
-        if valid is not None and tuple(valid.shape) != shape:
-            raise ValueError(f'{owner}: valid must have shape {shape}, but has {tuple(valid.shape)}.')
+        values, usable = checked_probabilities(probs, valid, self.num_classes, owner)
         if self.needs_features and features is None:
             raise ValueError(f"{owner} needs the teacher's features: call refiner(probs, valid, features).")
         with torch.no_grad(), torch.autocast(probs.device.type, enabled=False):
-            values = probs.detach().float()
-            usable = torch.isfinite(values.amax(1))
-            return self.refine(values, usable if valid is None else usable & valid.bool(), features)
+            return self.refine(values, usable, features)
 
     @abstractmethod
     def refine(self, probs: Tensor, valid: Tensor, features: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -103,13 +104,7 @@ class ReDBDetector(PseudoBoxDetector):
 
 def _hidden(boxes: Tensor, pasted: Tensor) -> Tensor:
     """(N,) bool: one pasted box covers more than half of the box."""
-    if len(boxes) == 0 or len(pasted) == 0:
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    low = torch.maximum(boxes[:, None, :2], pasted[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], pasted[None, :, 2:])
-    common = (high - low).clamp_min(0).prod(dim=2)
-    area = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1e-6).prod(dim=1)
-    return (common / area[:, None] > VISIBLE).any(dim=1)
+    return (bbox_overlaps(boxes, pasted, mode='iof') > VISIBLE).any(dim=1)
 
 
 def _instances(boxes: Tensor, labels: Tensor) -> InstanceData:

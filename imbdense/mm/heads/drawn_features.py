@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -53,9 +54,9 @@ class DrawnFeaturesMixin:
         self.sampled_features = check_integer('sampled_features', sampled_features, low=1, owner=owner)
         self._features: Tensor | None = None
 
+    @abstractmethod
     def preference(self, stats: Any) -> Tensor:
         """(C,) >= 0: how often each class is to be drawn, from the statistics of the loss."""
-        raise NotImplementedError
 
     def forward(self, x: Any) -> Any:
         """Logits and boxes of the host's head; in train mode the input of the classifier is kept for the loss."""
