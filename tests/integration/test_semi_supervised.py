@@ -78,6 +78,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
         assert torch.equal(value, two[key]), key
 
 
+@pytest.mark.slow
 def test_garbage_labels_of_unlabelled_images_change_nothing(tmp_path: Path) -> None:
     """Beside every unlabelled image lies a label that is no image; the run is the same, bit for bit."""
     config = write_config(tmp_path / 'clean', write_semi(tmp_path / 'data'), iterations=3)
@@ -92,6 +93,7 @@ def test_garbage_labels_of_unlabelled_images_change_nothing(tmp_path: Path) -> N
     assert_same_weights(tmp_path / 'a' / 'iter_3.pth', tmp_path / 'b' / 'iter_3.pth')
 
 
+@pytest.mark.slow
 def test_resuming_gives_the_losses_of_a_run_that_went_through(tmp_path: Path) -> None:
     config = write_config(tmp_path / 'run', write_semi(tmp_path / 'data'))
     train(config, tmp_path / 'whole')

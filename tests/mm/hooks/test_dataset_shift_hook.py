@@ -98,6 +98,7 @@ def on_this_rank(folder: str) -> tuple[float, float, tuple[int, int]]:
     return report.features.fd_inf, report.prior.total_variation, report.images
 
 
+@pytest.mark.slow
 def test_two_ranks_see_the_images_of_both(tmp_path: Path) -> None:
     first, second = run_two_ranks(on_this_rank, str(tmp_path))
     assert first == second and first[2] == (40, 40), '5 iterations x 4 images x 2 ranks'

@@ -100,6 +100,7 @@ def on_ranks(case: Case, folder: Path, options: dict[str, tuple[str, ...]]) -> l
             for name, more in options.items()]
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one(detector: Case, detected: Path, tmp_path: Path) -> None:
     """The same files; and the same thresholds where every rank counts its share (absolute ranks, 'auto', would double
     if both counted all)."""
