@@ -68,7 +68,7 @@ OPTIMIZERS = _child('optimizer', host.OPTIMIZERS, 'mm.optim')
 OPTIM_WRAPPERS = _child('optim wrapper', host.OPTIM_WRAPPERS, 'mm.optim')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', host.OPTIM_WRAPPER_CONSTRUCTORS, 'mm.optim')
 VISUALIZERS = _child('visualizer', host.VISUALIZERS)
-SELECTORS = _child('selector', None)
+SELECTORS = _child('selector', None, 'mm.selectors')
 SCORERS = _child('scorer', None)
 PSEUDO_LABELERS = _child('pseudo_labeler', None, 'mm.pseudo_labelers')
 

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate, train, evaluate, report; exit code 1 when a training failed."""
-    from imbdense.benchmark.proof import prepare_data
     from imbdense.benchmark.proof_suites import DEMO
+    from imbdense.benchmark.suite_grid import prepare_data
     from imbdense.cli.main import run_verb
     from imbdense.utils.paths import configs_dir
 

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run what is missing, print and write the tables; exit code 1 when a run failed."""
     from imbdense.benchmark.imbalance_page import imbalance_page
-    from imbdense.benchmark.proof import prepare_data
+    from imbdense.benchmark.suite_grid import prepare_data
     from imbdense.utils.files import atomic_write_text
     from imbdense.utils.paths import configs_dir
 

@@ -7,96 +7,28 @@ Interrupted grids go on where they stopped. The result is a markdown page with t
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-from collections.abc import Sequence
-from pathlib import Path
 
-from imbdense.benchmark.grid import run_all
-from imbdense.benchmark.proof_figure import draw_proof
-from imbdense.benchmark.runs import Run, plan
-from imbdense.benchmark.suites import Suite
-from imbdense.benchmark.summary import markdown_table
-from imbdense.utils.files import atomic_write_text
+from imbdense.benchmark.suite_grid import add_grid_arguments, run_suites
+
+INTRO = (
+    '# Proof: does the rare class get better?',
+    '',
+    'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md --figure docs/images/proof.png`',
+    '(two and a half hours on two cores; it goes on where it was stopped). Data, model, schedule and',
+    'number of iterations are the same in every row of a table; only the config lines below it differ. Mean ± 95 %',
+    'Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized',
+    'models and schedules: compare rows, not with published numbers.',
+)
+"""The head of the page."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument('--suite', nargs='+', help='suites to run (default: all; see --list)')
-    parser.add_argument('--list', action='store_true', help='list the suites and methods and stop')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/proof'), help='where the runs live')
-    parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
-                        help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
-    parser.add_argument('--markdown', type=Path, help='write the tables to this file (docs/benchmarks/proof.md)')
-    parser.add_argument('--figure', type=Path, help='write a picture of them, PNG (docs/images/proof.png)')
+    add_grid_arguments(parser, 'proof')
 
 
 def run(args: argparse.Namespace) -> int:
     """Run what is missing, print and write the tables; exit code 1 when a run failed."""
     from imbdense.benchmark.proof_suites import SUITES
-    from imbdense.cli.main import UserError
-    from imbdense.utils.paths import configs_dir
 
-    unknown = sorted(set(args.suite or []) - set(SUITES))
-    if unknown:
-        raise UserError(f'there is no suite {unknown}; the suites are {sorted(SUITES)}.')
-    suites = [SUITES[name] for name in args.suite or SUITES]
-    if args.list:
-        for suite in suites:
-            print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
-        return 0
-    weights = Path(args.sources) / 'weights'
-    if weights.is_dir():
-        os.environ.setdefault('IMBDENSE_WEIGHTS', str(weights))
-    for suite in suites:
-        prepare_data(suite, args.sources)
-    runs = plan(suites, args.seeds, args.work_dir)
-    failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
-    page = proof_page(suites, runs)
-    print(page)
-    if args.markdown:
-        atomic_write_text(args.markdown, page)
-    if args.figure:
-        draw_proof(suites, runs, args.figure)
-    return 1 if failed else 0
-
-
-def prepare_data(suite: Suite, sources: str = '') -> None:
-    """Make the data of a suite when they are absent; ``sources`` replaces '{sources}' in the command."""
-    from imbdense.cli.main import UserError, run_verb
-
-    if not suite.data_root or Path(suite.data_root).exists():
-        return
-    if not suite.prepare:
-        raise UserError(f'suite {suite.name}: {suite.data_root} is absent; see datasets/README.md.')
-    verb, *arguments = (word.replace('{sources}', sources) for word in suite.prepare)
-    if run_verb(verb, arguments) != 0:
-        raise UserError(f'suite {suite.name}: `imbdense {" ".join(suite.prepare)}` failed.')
-
-
-def proof_page(suites: Sequence[Suite], runs: Sequence[Run]) -> str:
-    """The markdown page: one section per suite with the table and config lines of the methods that have been run."""
-    parts = [
-        '# Proof: does the rare class get better?',
-        '',
-        'Regenerate with `imbdense benchmark proof --markdown docs/benchmarks/proof.md --figure docs/images/proof.png`',
-        '(two and a half hours on two cores; it goes on where it was stopped). Data, model, schedule and',
-        'number of iterations are the same in every row of a table; only the config lines below it differ. Mean ± 95 %',
-        'Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. CPU-sized',
-        'models and schedules: compare rows, not with published numbers.',
-        '',
-        f'Machine: {platform.machine()}, {os.cpu_count()} cores, no GPU.',
-    ]
-    for suite in suites:
-        finished = {run.method.name for run in runs if run.suite is suite and run.result() is not None}
-        if not finished:
-            continue
-        parts += ['', f'## {suite.name}', '', suite.note, '', markdown_table(suite, runs), '']
-        for method in suite.methods:
-            if method.name not in finished:
-                continue
-            parts.append(f'* **{method.name}** – {method.why}')
-            parts += [f'  * `{path} = {value!r}`' for path, value in method.lines.items()]
-    return '\n'.join(parts) + '\n'
+    return run_suites(args, SUITES, INTRO)

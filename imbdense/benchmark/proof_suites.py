@@ -63,7 +63,7 @@ def _rare_box_crop(place: int, size: tuple[int, int]) -> Method:
         'window holds an object, most often of the rarer classes')
 
 
-def _short(iterations: int) -> dict[str, Any]:
+def short_schedule(iterations: int) -> dict[str, Any]:
     """CPU minutes: fewer iterations, small batches, one validation."""
     lines: dict[str, Any] = {
         'train_cfg.max_iters': iterations,
@@ -101,7 +101,7 @@ def _detection(
     groups = ('coco/bbox_mAP_50', 'coco/bbox_mAP_head', 'coco/bbox_mAP_medium', 'coco/bbox_mAP_tail')
     return Suite(
         name, config, (*DETECTION_METHODS, recipe), 'coco/bbox_mAP', keys, groups, note=note,
-        lines=_short(iterations), **_shared(name))
+        lines=short_schedule(iterations), **_shared(name))
 
 
 def scenes_suite(ratio: int, kind: ImbalanceKind = 'exp') -> Suite:
@@ -114,7 +114,7 @@ def scenes_suite(ratio: int, kind: ImbalanceKind = 'exp') -> Suite:
     root = f'data/{name}'
     making = ('generate', 'scenes', '--preset', 'demo', '--num', '6', '--val', '2', '--seed', '1',
               *_dial(ratio, kind), '--out', root)
-    lines = {**_short(300), 'train_dataloader.batch_size': 8,
+    lines = {**short_schedule(300), 'train_dataloader.batch_size': 8,
              'train_dataloader.dataset.data_root': root, 'val_dataloader.dataset.data_root': root}
     rare = ('IoU/two_wheeler', 'IoU/clutter', 'IoU/pole_sign', 'IoU/fence', 'IoU/truck')
     shape = '' if kind == 'exp' else f' ({kind} profile)'
@@ -144,11 +144,11 @@ _ATSS = 'ATSS, MobileNetV2 (ImageNet, first four stages fixed), pyramid of 64 ch
 _ALL: tuple[Suite, ...] = (
     _segmentation('dsb2018_nuclei', 'medical/fpn_mobilenetv2_nuclei_ce.py', ('touching_border', 'nucleus'),
                   f'Nuclei in microscopy; the touching border is 0.58 % of the pixels. {_PYRAMID}',
-                  _shared('dsb2018_nuclei'), _short(200)),
+                  _shared('dsb2018_nuclei'), short_schedule(200)),
     _segmentation('dubai_aerial', 'segmentation/fpn_mobilenetv2_dubai_ce.py', ('vegetation', 'water', 'road'),
                   'Aerial images, 5 classes, imbalance ratio 13.9, with a strong label shift: water is 4.6 % of the '
                   f'training and 48.5 % of the validation pixels. {_PYRAMID}',
-                  _shared('dubai_aerial'), _short(200)),
+                  _shared('dubai_aerial'), short_schedule(200)),
     _detection('bccd', 'detection/atss_mobilenetv2_bccd_focal.py', ('Platelets', 'WBC'),
                f'Blood cells, imbalance ratio 11.5, every class in every image. {_ATSS}, 250 iterations of 4 images of '
                '320×240.', 250, _rare_box_crop(3, (176, 240))),

@@ -6,7 +6,7 @@ share data, model, schedule and budget, and the table in the docs can print exac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class Suite:
         rare_keys: result keys of the rare classes (must rise).
         group_keys: result keys of the groups that the table shows.
         prepare: (verb, arguments...) of ``imbdense`` that makes the data when ``data_root`` is absent, or empty.
+        seed_lines: further lines that depend on the seed, such as which images are labelled.
         note: one line about the setting, printed above the table.
     """
 
@@ -44,3 +45,4 @@ class Suite:
     prepare: tuple[str, ...] = ()
     note: str = ''
     lines: Mapping[str, Any] = field(default_factory=dict)
+    seed_lines: Callable[[int], Mapping[str, Any]] | None = None

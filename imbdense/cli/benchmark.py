@@ -3,6 +3,7 @@
   imbdense benchmark speed [CASE ...]   ratios against the usual code, with equality and scaling checks
   imbdense benchmark demo               generate data, train plain and rebalanced, report
   imbdense benchmark proof              the comparison tables of the docs
+  imbdense benchmark semi               a tenth of the labels: supervised, one threshold, class-balanced
   imbdense benchmark imbalance          {sampling} x {loss} x {post hoc} x {imbalance ratio} x seeds
 
 `imbdense benchmark NAME --help` tells the options of each.
@@ -17,6 +18,7 @@ SUBCOMMANDS: dict[str, str] = {
     'speed': 'imbdense.benchmark.speed',
     'demo': 'imbdense.benchmark.demo',
     'proof': 'imbdense.benchmark.proof',
+    'semi': 'imbdense.benchmark.semi',
     'imbalance': 'imbdense.benchmark.imbalance',
 }
 """Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""

@@ -11,9 +11,9 @@ import pytest
 
 from imbdense.benchmark import grid, grid_progress
 from imbdense.benchmark.grid import launched_rank, run_all
-from imbdense.benchmark.proof_figure import draw_proof
 from imbdense.benchmark.proof_suites import DEMO, SUITES
 from imbdense.benchmark.runs import plan, replace_line, write_config
+from imbdense.benchmark.suite_figure import draw_suites
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.benchmark.summary import markdown_table, mean_interval, paired_gain
 
@@ -106,11 +106,11 @@ def test_table_shows_paired_gains(tmp_path):
 
 def test_figure_shows_the_suites_with_results(tmp_path):
     runs = plan([SUITE], [0, 1, 2], tmp_path)
-    assert not draw_proof([SUITE], runs, tmp_path / 'proof.png')
+    assert not draw_suites([SUITE], runs, tmp_path / 'proof.png')
     assert not (tmp_path / 'proof.png').exists()
     for run in runs[:3]:
         store(run, **{'mIoU': 0.5 + 0.1 * run.seed, 'IoU/rare': 0.1})
-    assert draw_proof([SUITE], runs, tmp_path / 'proof.png')
+    assert draw_suites([SUITE], runs, tmp_path / 'proof.png')
     assert (tmp_path / 'proof.png').read_bytes().startswith(b'\x89PNG')
 
 

@@ -26,6 +26,7 @@ from imbdense.core.sampling.crop import class_histogram, draw_class, draw_pixel,
 from imbdense.core.sampling.effect import SamplingEffect, sampling_effect
 from imbdense.core.sampling.feature_gaussians import FeatureGaussians
 from imbdense.core.sampling.feature_queue import FeatureQueue
+from imbdense.core.sampling.labelled_draw import draw_labelled
 from imbdense.core.sampling.oversample import oversampling_factors
 from imbdense.core.sampling.pixels import pixel_factors, pixel_weights
 from imbdense.core.sampling.progressive import ProgressiveStream
@@ -56,6 +57,7 @@ __all__ = [
     'class_histogram',
     'draw_class',
     'draw_class_balanced',
+    'draw_labelled',
     'draw_pixel',
     'epoch_generator',
     'imbalance_profile',

@@ -1,4 +1,4 @@
-"""The picture of the proof: per suite, overall quality against the rare class, one mark with intervals per method."""
+"""The picture of a grid: per suite, overall quality against the rare class, one mark with intervals per method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#2
 COLUMNS = 3
 
 
-def draw_proof(suites: Sequence[Suite], runs: Sequence[Run], path: Path) -> bool:
+def draw_suites(suites: Sequence[Suite], runs: Sequence[Run], path: Path) -> bool:
     """Write a PNG with one panel per suite that has results; False when there is none.
 
     Up and to the right of the baseline (dotted lines) means: the rare class better and the mean not worse. Bars are

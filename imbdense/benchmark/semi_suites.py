@@ -1,0 +1,105 @@
+"""The suites of `imbdense benchmark semi`: four real data sets with a tenth of the training images labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from imbdense.benchmark.proof_suites import short_schedule
+from imbdense.benchmark.suites import Method, Suite
+
+LABELED = 'train_dataloader.dataset.labeled'
+SHARE = 0.1
+ITERATIONS = 300
+SEGMENTATION_METHODS = (
+    Method('supervised', {'model.unsup_weight': 0.0}, 'the labelled images alone'),
+    Method(
+        'one_threshold', {'model.pseudo': dict(type='imbdense.FixedThreshold', threshold=0.95)},
+        'FixMatch: pixels are learned from the teacher where it is sure, by one threshold for all classes'),
+    Method(
+        'class_balanced',
+        {'model.pseudo': dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)},
+        'of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
+    Method(
+        'class_adaptive',
+        {'model.pseudo': dict(type='imbdense.QuantileThreshold', keep='class_adaptive', round_steps=75)},
+        'the rarer the class among the labels, the larger the share of its predicted pixels that is learned'),
+)
+DETECTION_METHODS = (
+    Method('supervised', {'model.burn_in': ITERATIONS}, 'the labelled images alone'),
+    Method(
+        'one_threshold', {'model.pseudo_labeler': dict(type='imbdense.FixedThreshold', threshold=0.5)},
+        'a mean teacher whose boxes are learned above one score for all classes; what is below is background'),
+    Method(
+        'class_balanced',
+        {'model.pseudo_labeler': dict(
+            type='imbdense.QuantileThreshold', keep='auto', negative='half', round_steps=50, initial=0.5)},
+        'of each class as many boxes per image as among the labels; those down to half of that score are neither '
+        'object nor background'),
+)
+
+
+@cache
+def _table(config: str) -> Any:
+    """Which training image holds how much of which class, of the whole list behind the labelled part."""
+    from mmengine.config import Config
+    from mmengine.registry import DATASETS, DefaultScope
+
+    import imbdense.mm  # noqa: F401
+    from imbdense.mm.samplers.dataset_table import dataset_table
+    from imbdense.utils.paths import configs_dir
+
+    settings = Config.fromfile(str(configs_dir() / config))
+    DefaultScope.overwrite_default_scope(settings.default_scope)
+    labeled = dict(settings.train_dataloader.dataset.labeled, indices=None, pipeline=[])
+    return dataset_table(DATASETS.build(labeled))
+
+
+def _labelled(config: str) -> Callable[[int], Mapping[str, Any]]:
+    """The line that names the labelled images of a seed."""
+
+    def lines(seed: int) -> dict[str, Any]:
+        from imbdense.core.sampling import draw_labelled
+
+        table = _table(config)
+        return {f'{LABELED}.indices': draw_labelled(table, round(SHARE * len(table)), seed).tolist()}
+
+    return lines
+
+
+def _suite(
+    name: str, config: str, rare: tuple[str, ...], note: str, methods: tuple[Method, ...], batch: int
+) -> Suite:
+    """A suite of either task; half of each batch is labelled."""
+    detection = methods is DETECTION_METHODS
+    prefix = 'coco/bbox_' if detection else ''
+    keys = tuple(f'{prefix}AP/{label}' if detection else f'IoU/{label}' for label in rare)
+    mean = f'{prefix}mAP' if detection else 'mIoU'
+    groups = [f'{mean}_{group}' for group in ('head', 'medium', 'tail')]
+    lines = short_schedule(ITERATIONS)
+    lines.update({'train_dataloader.batch_size': batch, 'train_dataloader.sampler.batch_size': batch})
+    return Suite(
+        name, config, methods, mean, keys, tuple(groups), note=note, lines=lines, seed_lines=_labelled(config),
+        data_root=f'data/{name}', prepare=('prepare', name, '{sources}/' + name, '--out', f'data/{name}'))
+
+
+_PYRAMID = ('MobileNetV2 (ImageNet) with a feature pyramid to stride 2, half-adjusted cross-entropy and Dice, '
+            f'{ITERATIONS} iterations of 4 labelled and 4 unlabelled crops of 128 px.')
+_ATSS = f'ATSS, MobileNetV2 (ImageNet, first four stages fixed), focal loss, {ITERATIONS} iterations of 4 + 4'
+_ALL = (
+    _suite('dsb2018_nuclei', 'semi_supervised/fpn_mobilenetv2_nuclei_semi.py', ('touching_border', 'nucleus'),
+           f'11 of 114 images of nuclei are labelled; the touching border is 0.58 % of the pixels. {_PYRAMID}',
+           SEGMENTATION_METHODS, 8),
+    _suite('dubai_aerial', 'semi_supervised/fpn_mobilenetv2_dubai_semi.py', ('vegetation', 'water', 'road'),
+           f'4 of 36 aerial images are labelled; water is 4.6 % of the training and 48.5 % of the validation pixels. '
+           f'{_PYRAMID}', SEGMENTATION_METHODS, 8),
+    _suite('bccd', 'semi_supervised/atss_mobilenetv2_bccd_semi.py', ('Platelets', 'WBC'),
+           f'20 of 205 images of blood cells are labelled; every class is in nearly every image. {_ATSS} images of '
+           '320×240.', DETECTION_METHODS, 8),
+    _suite('hit_uav', 'semi_supervised/atss_mobilenetv2_hit_uav_semi.py', ('Bicycle', 'OtherVehicle'),
+           f'17 of 170 thermal images from a drone are labelled; bicycles are in 27 of the 170. {_ATSS} windows of '
+           '320×256.', DETECTION_METHODS, 8),
+)
+SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
+"""Every suite of `imbdense benchmark semi` by name."""

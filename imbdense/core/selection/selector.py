@@ -1,0 +1,124 @@
+"""The contract of every selector, kept in one place."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbdense.core.checks import check_integer
+from imbdense.core.selection.object_pool import ObjectPool
+from imbdense.core.selection.selection import Choice, Selection
+
+
+@dataclass
+class Task:
+    """What a selector is asked for: the pool, how many new images, and what is labelled already.
+
+    Attributes:
+        budget: new images wanted, 1 ... number of images that are not selected yet.
+        selected: (M,) bool, images that are labelled already.
+        rng: the selector's own generator.
+        seed: the seed behind it.
+        notes, report: the selector adds to them.
+    """
+
+    pool: ObjectPool
+    budget: int
+    selected: NDArray[np.bool_]
+    rng: np.random.Generator
+    seed: int
+    notes: list[str] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+class Selector(abc.ABC):
+    """Choose images to label out of a pool.
+
+    ``selector(pool, budget, selected=None, seed=0)`` gives a :class:`Selection` that
+
+    * is equal for equal arguments (its own generator, never the global one);
+    * holds no image twice and none of ``selected``;
+    * has exactly ``min(budget, images not yet selected)`` images; where a method runs out of objects, random images
+      follow (rule 'fill', told in ``notes``), also for a pool without any object;
+    * breaks ties by the lowest pool index;
+    * takes what is labelled already into account.
+
+    Subclasses write :meth:`choose`. State: none; memory and time are told by each selector.
+
+    Raises:
+        ValueError: a negative budget; ``selected`` names an image that the pool does not have.
+    """
+
+    prefix: ClassVar[bool] = False
+    """Whether a larger budget only appends to the choice of a smaller one."""
+
+    def __call__(
+        self, pool: ObjectPool, budget: int, selected: ArrayLike | None = None, seed: int = 0
+    ) -> Selection:
+        """Choose up to ``budget`` images; ``selected`` holds pool indices of labelled images."""
+        name = type(self).__name__
+        check_integer('budget', budget, low=0, owner=name)
+        taken = _taken(pool, selected, name)
+        task = Task(pool, min(budget, int((~taken).sum())), taken, np.random.default_rng(seed), seed)
+        choices: list[Choice] = []
+        if task.budget:
+            if pool.usable_rows.size or not self.needs_objects:
+                choices = list(self.choose(task))
+            _check(choices, task, name)
+            choices += _fill(choices, task)
+        images = [choice.image for choice in choices]
+        cost = float(len(images)) if pool.img_cost is None else float(pool.img_cost[images].sum())
+        return Selection(
+            choices, [pool.image_ids[i] for i in images], cost, seed, {'type': name, **self.options()},
+            pool.fingerprint, task.report, task.notes)
+
+    @property
+    def needs_objects(self) -> bool:
+        """Whether the selector can do nothing for a pool without usable objects."""
+        return True
+
+    @abc.abstractmethod
+    def choose(self, task: Task) -> Sequence[Choice]:
+        """At most ``task.budget`` choices, in order, none selected already, no image twice."""
+
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments, JSON-ready, for the record."""
+        return {key: value for key, value in vars(self).items() if not key.startswith('_')}
+
+
+def _taken(pool: ObjectPool, selected: ArrayLike | None, owner: str) -> NDArray[np.bool_]:
+    """(M,) bool mask of the labelled images."""
+    taken = np.zeros(pool.num_images, dtype=bool)
+    indices = np.asarray([] if selected is None else selected, dtype=np.int64)
+    if indices.size and (indices.min() < 0 or indices.max() >= pool.num_images):
+        raise ValueError(
+            f'{owner}: selected must hold indices of the pool, in [0, {pool.num_images}), but holds '
+            f'{int(indices.min())} ... {int(indices.max())}.'
+        )
+    taken[indices] = True
+    return taken
+
+
+def _check(choices: Sequence[Choice], task: Task, owner: str) -> None:
+    """A selector that breaks the contract is a bug; say so instead of handing on a wrong list."""
+    images = [choice.image for choice in choices]
+    if len(images) > task.budget or len(set(images)) != len(images) or task.selected[images].any():
+        raise RuntimeError(f'{owner} chose too many images, an image twice, or a labelled one; please report this.')
+
+
+def _fill(choices: Sequence[Choice], task: Task) -> list[Choice]:
+    """Random images up to the budget."""
+    missing = task.budget - len(choices)
+    if not missing:
+        return []
+    free = ~task.selected
+    free[[choice.image for choice in choices]] = False
+    task.notes.append(
+        f'{missing} of {task.budget} images are random: the pool has no further objects to choose by.')
+    drawn = task.rng.choice(np.flatnonzero(free), missing, replace=False)
+    return [Choice(int(image), rule='fill') for image in drawn]

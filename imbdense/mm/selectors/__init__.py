@@ -1,0 +1,1 @@
+"""The selectors of the core, registered under their own names: they need nothing of the hosts."""
