@@ -21,10 +21,6 @@ SEGMENTATION_METHODS = (
         'class_balanced',
         {'model.pseudo': dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)},
         'of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
-    Method(
-        'class_adaptive',
-        {'model.pseudo': dict(type='imbdense.QuantileThreshold', keep='class_adaptive', round_steps=75)},
-        'the rarer the class among the labels, the larger the share of its predicted pixels that is learned'),
 )
 DETECTION_METHODS = (
     Method('supervised', {'model.burn_in': ITERATIONS}, 'the labelled images alone'),
