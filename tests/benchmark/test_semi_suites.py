@@ -20,8 +20,9 @@ def test_lines_fit(name, monkeypatch):
     suite = semi_suites.SUITES[name]
     for method in suite.methods:
         config = Config.fromfile(str(configs_dir() / suite.config))
-        for path, value in {**suite.lines, **suite.seed_lines(1), **method.lines}.items():
+        for path, value in {**suite.lines, **suite.run_lines(method.name, 1), **method.lines}.items():
             replace_line(config, path, value)
         labeled = config.train_dataloader.dataset.labeled
-        assert len(labeled.indices) == 2 and labeled.indices == suite.seed_lines(1)[f'{semi_suites.LABELED}.indices']
+        drawn = suite.run_lines(method.name, 1)[f'{semi_suites.LABELED}.indices']
+        assert len(drawn) == 2 and labeled.indices == drawn
         assert config.train_dataloader.batch_size == config.train_dataloader.sampler.batch_size == 8

@@ -35,7 +35,7 @@ def test_seed_decides():
 
 def test_impossible_draws_name_the_class():
     table = ImageClassTable.from_lists([[0], [1], [2]], 3)
-    with pytest.raises(ValueError, match='class .* was missing most often .*Raise num'):
+    with pytest.raises(ValueError, match=r'class .* was missing most often .*Raise num'):
         draw_labelled(table, 2, 0)
     with pytest.raises(ValueError, match='num'):
         draw_labelled(table, 4, 0)
