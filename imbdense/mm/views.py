@@ -17,6 +17,8 @@ MATRIX_KEY = 'homography_matrix'
 """Metadata of a view: (3, 3) float64 from the pixels (x, y, 1) of the image file to those of the view, as in mmdet."""
 VALID_FIELD = 'valid_pixels'
 """Field of a weak view: (1, H, W) bool, False where the pipeline padded."""
+WEIGHT_KEY = 'shift_weight'
+"""Metadata of the views of an unlabelled image: how much it counts, written by ``imbdense.DatasetShiftHook``."""
 
 
 class Views:
@@ -38,6 +40,21 @@ class Views:
         return f'Views({list(self.views)})'
 
 
+def by_branch(data: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Sort a collated batch of labelled samples and :class:`Views` into ``inputs`` and ``data_samples`` by branch.
+
+    Samples packed as always form the branch ``sup``; views the branches they are named after.
+    """
+    found: dict[str, dict[str, list[Any]]] = {'inputs': {}, 'data_samples': {}}
+    for image, sample in zip(data['inputs'], data['data_samples'], strict=True):
+        images = image.views if isinstance(image, Views) else {SUPERVISED: image}
+        samples = sample.views if isinstance(sample, Views) else {SUPERVISED: sample}
+        for name, view in images.items():
+            found['inputs'].setdefault(name, []).append(view)
+            found['data_samples'].setdefault(name, []).append(samples[name])
+    return found
+
+
 def valid_mask(data_samples: Sequence[Any], height: int, width: int) -> Tensor:
     """(N, H, W) bool: False where the pipeline or, at the bottom and right, the data preprocessor padded."""
     masks = []
@@ -47,6 +64,14 @@ def valid_mask(data_samples: Sequence[Any], height: int, width: int) -> Tensor:
         mask[: own.shape[0], : own.shape[1]] = own
         masks.append(mask)
     return torch.stack(masks)
+
+
+def image_weights(data_samples: Sequence[Any]) -> Tensor | None:
+    """(N,) float32 weights of unlabelled images, 1 where a sample has none; ``None`` when no sample has one."""
+    found = [sample.metainfo.get(WEIGHT_KEY) for sample in data_samples]
+    if all(weight is None for weight in found):
+        return None
+    return torch.tensor([1.0 if weight is None else float(weight) for weight in found])
 
 
 def view_matrices(data_samples: Sequence[Any]) -> Tensor:

@@ -18,7 +18,13 @@ from imbdense.core.shift.image_weights import LabelledGaussian, ledoit_wolf
 from imbdense.core.shift.mmd import MeanDiscrepancy, mean_discrepancy
 from imbdense.core.shift.outputs import ClassOutputs
 from imbdense.core.shift.pair import VectorPair, prepare_pair
-from imbdense.core.shift.prior_shift import PriorShift, bbse_prior, class_separation, estimate_prior_shift
+from imbdense.core.shift.prior_shift import (
+    PriorShift,
+    bbse_prior,
+    class_separation,
+    estimate_prior_shift,
+    usable_prior,
+)
 from imbdense.core.shift.report import ADVICE, PoolSample, ShiftReport, measure_shift
 
 __all__ = [
@@ -50,4 +56,5 @@ __all__ = [
     'mean_discrepancy',
     'measure_shift',
     'prepare_pair',
+    'usable_prior',
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS as HOST_MODELS
 
-from imbdense.mm.views import SUPERVISED, Views
+from imbdense.mm.views import SUPERVISED, by_branch
 from imbdense.registry import MODELS
 
 
@@ -37,24 +37,18 @@ class SemiDataPreProcessor(BaseDataPreprocessor):
         """Return ``inputs`` and ``data_samples`` by branch (training), or as the host does."""
         if not training:
             return self.base(data, False)
-        branches: dict[str, dict[str, list[Any]]] = {}
-        for image, sample in zip(data['inputs'], data['data_samples']):
-            pairs = (
-                [(SUPERVISED, image, sample)] if not isinstance(image, Views)
-                else [(name, view, sample.views[name]) for name, view in image.views.items()]
-            )
-            for name, view, record in pairs:
-                branch = branches.setdefault(name, {'inputs': [], 'data_samples': []})
-                branch['inputs'].append(view)
-                branch['data_samples'].append(record)
-        if SUPERVISED not in branches or len(branches) < 2:
-            missing = 'labelled' if SUPERVISED not in branches else 'unlabelled'
+        branches = by_branch(data)
+        names = list(branches['inputs'])
+        if SUPERVISED not in names or len(names) < 2:
+            missing = 'labelled' if SUPERVISED not in names else 'unlabelled'
             raise ValueError(
                 f'SemiDataPreProcessor: the batch holds no {missing} image. Draw it with imbdense.TwoStreamSampler '
                 f'(its batch_size must be that of the data loader) from imbdense.SemiDataset, whose unlabelled '
                 f'pipeline ends with imbdense.MultiViewSeg.'
             )
-        processed = {name: self.base(branch, True) for name, branch in branches.items()}
+        processed = {
+            name: self.base({key: parts[name] for key, parts in branches.items()}, True) for name in names
+        }
         return {
             key: {name: branch[key] for name, branch in processed.items()} for key in ('inputs', 'data_samples')
         }

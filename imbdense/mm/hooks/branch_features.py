@@ -12,8 +12,16 @@ import torch
 from torch import nn
 
 from imbdense.core.inference import ImageObjects
+from imbdense.mm.views import Views, by_branch
 
 UNLABELLED = ('unsup_weak', 'unsup_teacher', 'unsup')
+
+
+def branched(data_batch: Any) -> Any:
+    """The batch in branches, where it mixes labelled samples and views of unlabelled ones; else as it is."""
+    inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
+    mixed = isinstance(inputs, (list, tuple)) and any(isinstance(image, Views) for image in inputs)
+    return by_branch(data_batch) if mixed else data_batch
 
 
 def branch_items(data_batch: Any, branch: str) -> list[tuple[Any, Any]]:
@@ -25,8 +33,8 @@ def branch_items(data_batch: Any, branch: str) -> list[tuple[Any, Any]]:
     inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
     if not isinstance(inputs, dict):
         raise ValueError(
-            'DatasetShiftHook: the batch has no branches. It needs semi-supervised data: inputs and data_samples as '
-            "dicts like {'sup': [...], 'unsup_weak': [...]}."
+            'DatasetShiftHook: the batch has no branches. It needs semi-supervised data: imbdense.SemiDataset with '
+            "imbdense.MultiViewSeg, or inputs and data_samples as dicts like {'sup': [...], 'unsup_weak': [...]}."
         )
     if branch not in inputs:
         raise ValueError(f'DatasetShiftHook: the batch has no branch {branch!r}; it has {sorted(inputs)}.')
