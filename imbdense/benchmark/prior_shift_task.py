@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -75,17 +75,15 @@ def _block(inputs: int, outputs: int) -> nn.Module:
     )
 
 
-def rare_iou(task: Task, method: str, seed: int) -> float:
-    """Train one way and return the rare class's IoU of the EMA teacher on test pictures with 5 % of it.
+def class_ious(task: Task, method: str, seed: int) -> NDArray[np.float64]:
+    """Train one way and return the IoU of each class, (K,), of the EMA teacher on test pictures with 5 % of the rarest.
 
     The labelled, held-out and unlabelled pictures, the network and the draws follow from ``seed``; the test pictures
     are always the same.
+
+    Args:
+        method: one of :data:`METHODS`.
     """
-    return float(class_ious(task, method, seed)[-1])
-
-
-def class_ious(task: Task, method: str, seed: int) -> NDArray[np.float64]:
-    """(K,) the same for all classes."""
     torch.manual_seed(seed)
     data = Pictures(task, seed)
     student = SmallUNet()
@@ -205,8 +203,3 @@ def _tensors(count: int, chance: float, seed: tuple[int, ...]) -> tuple[Tensor, 
     images, labels = draw_pictures(count, chance, seed)
     scaled = (torch.from_numpy(images).float().movedim(-1, 1) - 110.0) / 40.0
     return scaled, torch.from_numpy(labels).long()
-
-
-def with_share(task: Task, share: float) -> Task:
-    """The task with another share of the rare class in the pool."""
-    return replace(task, rare_share=share)

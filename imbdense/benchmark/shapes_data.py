@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ SHARES = (0.55, 0.25, 0.15, 0.05)
 POOLS = {'pool_5': 0.05, 'pool_1': 0.01, 'pool_02': 0.002}
 """Folder of a pool -> pixel share of the rare class there."""
 SIZE = 40
-COLOURS = np.array([[96, 112, 92], [84, 100, 128], [150, 118, 104], [166, 128, 92]], np.float64)
+COLOURS = np.array([[96, 112, 92], [84, 100, 128], [150, 112, 108], [178, 134, 84]], np.float64)
+TINT = 0.4
+"""Standard deviation of the tint of each house and silo, in steps from the colour of a house to that of a silo."""
 LABELLED = {'train': 400, 'held': 40, 'val': 100}
 POOL = 380
 DONE = 'shapes.json'
@@ -26,9 +29,9 @@ DONE = 'shapes.json'
 def write_shapes(root: Path) -> Path:
     """``root/{images,labels}/{train,held,val}`` and ``root/images/<pool>``: 40 x 40 pixels, 8 bit, PNG.
 
-    A house and a silo have nearly one colour and differ by their outline, and the light changes from picture to picture,
-    so that a few labelled pictures do not tell all. The rare class (silo) has one disc of 5 % of the picture, in every
-    labelled picture, and in as many of a pool as its share says. Deterministic; written once.
+    The tints of houses and silos overlap, so that for some the class shares decide, and the light changes from picture
+    to picture, so that a few labelled pictures do not tell all. The rare class (silo) has one square of 5 % of the
+    picture, in every labelled picture, and in as many of a pool as its share says. Deterministic; written once.
     """
     if (root / DONE).is_file():
         return root
@@ -53,15 +56,17 @@ def draw_pictures(
 def draw_picture(rng: np.random.Generator, rare: bool) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(picture (40, 40, 3), label (40, 40)); ``rare``: with a silo."""
     label = np.zeros((SIZE, SIZE), np.uint8)
+    tint = np.zeros((SIZE, SIZE))
     _place(label, 1, _disc(rng.uniform(8.0, 10.4)), rng)
     _place(label, 1, _disc(rng.uniform(5.5, 7.5)), rng)
-    for _ in range(2):
-        height = int(rng.integers(8, 15))
-        _place(label, 2, np.ones((height, round(120 / height)), bool), rng)
-    if rare:
-        _place(label, 3, _disc(5.05), rng)
+    houses = [np.ones((height, round(120 / height)), bool) for height in rng.integers(8, 15, 2)]
+    for klass, stamp in [(2, house) for house in houses] + ([(3, np.ones((9, 9), bool))] if rare else []):
+        before = label.copy()
+        _place(label, klass, stamp, rng)
+        tint[label != before] = rng.normal(0.0, TINT)
     light = rng.normal(1.0, 0.12) * (1.0 + 0.25 * _smooth(rng, 12.0))
-    picture = COLOURS[label] * light[..., None] + 14.0 * _smooth(rng, 1.2)[..., None]
+    colour = COLOURS[label] + tint[..., None] * (COLOURS[3] - COLOURS[2])
+    picture = colour * light[..., None] + 14.0 * _smooth(rng, 1.2)[..., None]
     picture = picture + rng.normal(0.0, 12.0, picture.shape)
     return picture.clip(0, 255).astype(np.uint8), label
 
@@ -106,3 +111,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
     with atomic_open(path) as handle:
         Image.fromarray(array).save(handle, format='PNG')
+
+
+if __name__ == '__main__':
+    write_shapes(Path(sys.argv[1] if len(sys.argv) > 1 else 'data/shapes'))

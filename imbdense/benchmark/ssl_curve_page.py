@@ -19,9 +19,9 @@ def curve_page(runs: Sequence[Run], classes: Sequence[str], config: str) -> str:
     volumes = volumes_of(runs)
     lines = [
         f'# Label volumes of {config}', '',
-        'Gain = semi-supervised run minus its supervised baseline (`model.unsup_weight = 0`), seed by seed; mean ± 95 %',
-        'Student-t interval over the seeds. "Not significant": the interval holds 0. Errors of calibration (ECE, mean of',
-        'the classes\' cwECE): less is better, so a gain above 0 is *worse*.', '',
+        'Gain = semi-supervised run minus its supervised baseline (`model.unsup_weight = 0`), seed by seed; mean ±',
+        '95 % Student-t interval over the seeds. "Not significant": the interval holds 0. Calibration errors (ECE,',
+        'mean of the classes\' cwECE): less is better, so a change above 0 is *worse*.', '',
     ]  # fmt: skip
     lines += [f'* {sentence}' for sentence in findings(runs)]
     lines += ['', '## Mean and calibration', '',
@@ -37,7 +37,8 @@ def curve_page(runs: Sequence[Run], classes: Sequence[str], config: str) -> str:
             cells += [interval_text(gain, sign=True), verdict(gain, error=key in ERRORS)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     for title, prefix in (('Gain in IoU per class', 'IoU'), ('Change of cwECE per class', 'cwECE')):
-        lines += ['', f'## {title}', '', '| labels | ' + ' | '.join(classes) + ' |', '|' + ' --- |' * (len(classes) + 1)]
+        header = '| labels | ' + ' | '.join(classes) + ' |'
+        lines += ['', f'## {title}', '', header, '|' + ' --- |' * (len(classes) + 1)]
         for suite in volumes:
             gains = [paired_gain(of_suite(runs, suite), SEMI, BASE, f'{prefix}/{name}') for name in classes]
             cells = [marked(gain, error=prefix == 'cwECE') for gain in gains]

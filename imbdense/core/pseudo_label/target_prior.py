@@ -19,8 +19,8 @@ class TargetPrior(nn.Module):
 
     * ``'labelled'``: the class counts of the labelled set, given or handed over by ``ClassCountHook``;
     * ``'uniform'``;
-    * ``'estimated'`` (also ``'bbse'``): unknown until :meth:`set_prior` is called, by whatever estimates the prior of the
-      unlabelled data, ``imbdense.PriorEstimateHook`` in a training of the hosts;
+    * ``'estimated'`` (also ``'bbse'``): unknown until :meth:`set_prior` is called, by whatever estimates the prior of
+      the unlabelled data, ``imbdense.PriorEstimateHook`` in a training of the hosts;
     * K numbers >= 0.
 
     State (persistent): ``estimate`` (K,) float32 and ``known`` bool.

@@ -28,7 +28,6 @@ from imbdense.registry import HOOKS
 from imbdense.utils.distributed import gather_objects, rank_and_world
 
 
-
 @HOOKS.register_module()
 class DatasetShiftHook(Hook):
     """Measure while training whether the unlabelled images look like the labelled ones, and warn.
@@ -37,7 +36,8 @@ class DatasetShiftHook(Hook):
     unlabelled images of the iterations just before are compared, see :func:`imbdense.core.shift.measure_shift`. Logged:
     ``shift/fd_inf`` (Fréchet distance without bias), ``shift/p`` and ``shift/tv_prior`` (half the absolute difference
     of the class shares); a warning where a shift is found. For batches of ``imbdense.SemiDataset`` with
-    ``imbdense.MultiViewSeg`` and of mmdet's multi-branch pipelines (``inputs = {'sup': [...], ...}``). An image that comes again counts as the same image.
+    ``imbdense.MultiViewSeg`` and of mmdet's multi-branch pipelines (``inputs = {'sup': [...], ...}``). An image that
+    comes again counts as the same image.
 
     The images are looked at one by one in evaluation mode without gradients before the training step; with
     ``action='warn'`` training is not changed by a bit. ``action='downweight'`` also writes a weight into every
@@ -47,9 +47,9 @@ class DatasetShiftHook(Hook):
 
     z is how many standard deviations the Mahalanobis distance of the image's mean feature from the labelled ones lies
     above that of left-out labelled images (Ledoit-Wolf covariance of the last images, fitted anew every 20 iterations).
-    ``imbdense.SemiSegmentor`` multiplies the unsupervised terms of the image by it; the semi-supervised detectors, whose
-    heads join the objects of all images before they make a loss, ignore it. Costs a forward pass of both branches in
-    every iteration.
+    ``imbdense.SemiSegmentor`` multiplies the unsupervised terms of the image by it; the semi-supervised detectors,
+    whose heads join the objects of all images before they make a loss, ignore it. Costs a forward pass of both branches
+    in every iteration.
 
     Across ranks: for a measurement the images of all ranks are joined, every rank computes the same; weights are those
     of the rank's own images. Nothing is saved: after a resume the next measurement comes at the next multiple of

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS as HOST_DATASETS
 
 from imbdense.core.checks import check_integer
 from imbdense.core.pseudo_label import TargetPrior
 from imbdense.core.shift import ClassOutputs, PriorShift, estimate_prior_shift, usable_prior
-from imbdense.mm.dataset_wrappers import children
 from imbdense.mm.datasets.semi_dataset import image_files
-from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.freezing import unwrapped
-from imbdense.mm.hooks.branch_features import only_looking
-from imbdense.mm.inference.pixel_records import class_logits, segmentor_facts
+from imbdense.mm.hooks.held_out import HeldOut, HeldOutImages, check_held_out
 from imbdense.mm.inference.pool_collector import drawn_outputs
 from imbdense.mm.predictor import file_record, label_free_pipeline
 from imbdense.registry import HOOKS
-from imbdense.utils.distributed import gather_objects, rank_and_world
+from imbdense.utils.distributed import gather_objects
 
 PER_CLASS = 64
 """Pixels of each class of an image that are looked at."""
@@ -36,8 +31,8 @@ class PriorEstimateHook(Hook):
 
     After every ``interval`` iterations the network that predicts is run over held-out labelled images and over
     unlabelled ones, and :func:`imbdense.core.shift.estimate_prior_shift` (expectation maximisation on calibrated
-    probabilities, black-box shift estimation as a cross-check) tells the shares of the unlabelled ones. They go to every
-    refiner and rule with ``target='bbse'`` / ``expected='estimated'`` (all
+    probabilities, black-box shift estimation as a cross-check) tells the shares of the unlabelled ones. They go to
+    every refiner and rule with ``target='bbse'`` / ``expected='bbse'`` (all
     :class:`~imbdense.core.pseudo_label.TargetPrior` that wait for an estimate). Until the first estimate these change
     nothing. A class whose share cannot be told keeps the share of the held-out labels, and is named in the log, see
     :func:`imbdense.core.shift.usable_prior`.
@@ -66,14 +61,12 @@ class PriorEstimateHook(Hook):
     priority = 'NORMAL'
 
     def __init__(
-        self, interval: int = 1000, held_out: str | Mapping[str, Any] = 'val', max_images: int = 200, seed: int = 0
+        self, interval: int = 1000, held_out: HeldOut = 'val', max_images: int = 200, seed: int = 0
     ) -> None:
         owner = 'PriorEstimateHook'
         self.interval = check_integer('interval', interval, low=1, owner=owner)
         self.max_images = check_integer('max_images', max_images, low=1, owner=owner)
-        if isinstance(held_out, str) and held_out != 'val':
-            raise ValueError(f"{owner}: held_out must be 'val' or the config of a data set, but is {held_out!r}.")
-        self.held_out, self.seed = held_out, seed
+        self.held_out, self.seed = check_held_out(held_out, owner), seed
         self.estimate: PriorShift | None = None
 
     def before_train(self, runner: Any) -> None:
@@ -91,80 +84,48 @@ class PriorEstimateHook(Hook):
                 f'PriorEstimateHook: the training data ({type(runner.train_dataloader.dataset).__name__}) have no '
                 f'unlabelled part; they must be an imbdense.SemiDataset.'
             )
-        self._facts = segmentor_facts(model)
-        self._classes, self._labelled = self._held_out_images(runner)
+        self._held_out = HeldOutImages(runner, self.held_out, model, 'PriorEstimateHook')
         files = image_files(pool)
-        self._pipeline_of_pool = label_free_pipeline(self._config)
-        self._pool = len(files), lambda index: self._pipeline_of_pool(file_record(files[index]))
+        pipeline = label_free_pipeline(self._held_out.config)
+        self._pool = len(files), lambda index: pipeline(file_record(files[index]))
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Estimate after every ``interval`` iterations."""
         if runner.iter > 0 and runner.iter % self.interval == 0:
             self._estimate(runner)
 
-    def _held_out_images(self, runner: Any) -> tuple[tuple[str, ...], tuple[int, Callable[[int], Any]]]:
-        """(class names, (number of images, index -> prepared image))."""
-        if isinstance(self.held_out, str):
-            config = (runner.cfg.get('val_dataloader') or {}).get('dataset')
-            if not config:
-                raise ValueError("PriorEstimateHook: held_out='val', but the config has no val_dataloader.")
-        else:
-            config = self.held_out
-        self._config = dict(config)
-        dataset = HOST_DATASETS.build(dict(config))
-        if children(dataset):
-            raise ValueError(f'PriorEstimateHook: held_out is a {type(dataset).__name__}; give a plain data set.')
-        dataset.full_init()
-        classes = dataset_classes(dataset)
-        if len(classes) != self._facts['num_classes'] or len(dataset) == 0:
-            raise ValueError(
-                f'PriorEstimateHook: the held-out data set has {len(dataset)} images of {len(classes)} classes, the '
-                f'model {self._facts["num_classes"]} classes.'
-            )
-        self._ignore = int(getattr(dataset, 'ignore_index', 255))
-        return classes, (len(dataset), lambda index: dataset.pipeline(dataset.get_data_info(index)))
-
     def _estimate(self, runner: Any) -> None:
         """**Collective**: both sides, the estimate, hand it on, log."""
         model = unwrapped(runner.model)
-        with only_looking(model):
-            labelled, pool = (
-                self._outputs(model, count, load, side, runner.iter)
-                for side, (count, load) in enumerate((self._labelled, self._pool))
-            )
+        labelled = self._outputs(model, 0, runner.iter, len(self._held_out), None)
+        pool = self._outputs(model, 1, runner.iter, *self._pool)
         found = self.estimate = estimate_prior_shift(labelled, pool, bootstraps=0, seed=self.seed)
         prior = usable_prior(found, pool)
         for target in self._targets:
             target.set_prior(prior)
-        scalars = {f'prior/{name}': float(share) for name, share in zip(self._classes, prior, strict=True)}
+        classes = self._held_out.classes
+        scalars = {f'prior/{name}': float(share) for name, share in zip(classes, prior, strict=True)}
         if math.isfinite(found.total_variation):
             scalars['shift/tv_prior'] = found.total_variation
         runner.visualizer.add_scalars(scalars, step=int(runner.iter))
         lines = [
             f'  {name}: {100 * share:.3g} % of the unlabelled images, {100 * own:.3g} % of the held-out labels'
             + ('' if status == 'ok' else f' ({status})')
-            for name, share, own, status in zip(self._classes, prior, found.labelled, found.status, strict=True)
+            for name, share, own, status in zip(classes, prior, found.labelled, found.status, strict=True)
         ]
         MMLogger.get_current_instance().info(
             f'PriorEstimateHook: class shares before iteration {int(runner.iter) + 1}:\n' + '\n'.join(lines)
         )
 
     def _outputs(
-        self, model: Any, count: int, load: Callable[[int], Any], side: int, iteration: int
+        self, model: Any, side: int, iteration: int, count: int, load: Callable[[int], Any] | None
     ) -> ClassOutputs:
         """Outputs of drawn images, of all ranks, in the order of the images."""
         rng = np.random.default_rng((self.seed, side, iteration))
-        chosen = np.sort(rng.permutation(count)[: self.max_images])
-        rank, world = rank_and_world()
+        chosen = np.sort(rng.permutation(count)[: self.max_images]).tolist()
         parts = []
-        for index in chosen[rank::world].tolist():
-            sample = model.test_step(pseudo_collate([load(index)]))[0]
-            logits = class_logits(sample.seg_logits.data, self._facts).float().cpu().numpy()
-            label = None
-            if side == 0:
-                label = sample.gt_sem_seg.data[0].long().cpu().numpy()
-                label = np.where((label == self._ignore) | (label >= len(logits)), -1, label)
+        for index, logits, label in self._held_out.look(model, chosen, load):
             draw = np.random.default_rng((self.seed, side, iteration, index))
-            parts.append((index, drawn_outputs(logits, label, index, PER_CLASS, draw)))
+            parts.append((index, drawn_outputs(logits.cpu().numpy(), label, index, PER_CLASS, draw)))
         joined = sorted((part for own in gather_objects(parts) for part in own), key=lambda part: part[0])
         return ClassOutputs.concat([outputs for _, outputs in joined])

@@ -57,9 +57,9 @@ class SemiSegmentor(TeacherStudent):
         pseudo: config of a rule of ``PSEUDO_LABELERS``, without ``num_classes``; ``None`` = that of the consistency
             rule.
         refine: configs of refiners, applied in order before it.
-        sup_weight, unsup_weight: >= 0; ``None`` = those of the consistency rule. With ``unsup_weight=0`` no network looks
-            at the unlabelled images (they would also move the statistics of its normalisation layers) and only the
-            ``sup.*`` terms are left: the supervised baseline of the same data, schedule and teacher.
+        sup_weight, unsup_weight: >= 0; ``None`` = those of the consistency rule. With ``unsup_weight=0`` no network
+            looks at the unlabelled images (they would also move the statistics of its normalisation layers) and only
+            the ``sup.*`` terms are left: the supervised baseline of the same data, schedule and teacher.
         ramp: T, iterations until the full unsupervised weight; 0 = at once.
         predict_on: 'teacher' or 'student'; ``None`` = the EMA teacher if there is one.
         data_preprocessor: config; ``None`` = that of ``segmentor`` in ``imbdense.SemiDataPreProcessor``.
