@@ -195,10 +195,12 @@ def _strangest(record: dict[str, Any]) -> str:
         except OSError:
             continue
         shots.append(
-            f'<figure><img src="{picture}" alt=""><figcaption>{escape(file.name)}: {scores[place]:.2f}</figcaption>'
+            f'<figure><img src="{picture}" alt="{escape(file.name)}"><figcaption>{escape(file.name)}: '
+            f'{scores[place]:.2f}</figcaption>'
             '</figure>'
         )
-    return f'<div class="shots">{"".join(shots)}</div>' if shots else ''
+    note = '<p class="note">Behind the name: the mean probability of belonging to the pool, as above.</p>'
+    return f'<div class="shots">{"".join(shots)}</div>{note}' if shots else ''
 
 
 def _skipped(record: dict[str, Any]) -> str:
