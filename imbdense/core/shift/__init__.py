@@ -18,14 +18,9 @@ from imbdense.core.shift.image_weights import LabelledGaussian, ledoit_wolf
 from imbdense.core.shift.mmd import MeanDiscrepancy, mean_discrepancy
 from imbdense.core.shift.outputs import ClassOutputs
 from imbdense.core.shift.pair import VectorPair, prepare_pair
-from imbdense.core.shift.prior_shift import (
-    PriorShift,
-    bbse_prior,
-    class_separation,
-    estimate_prior_shift,
-    usable_prior,
-)
+from imbdense.core.shift.prior_shift import PriorShift, bbse_prior, class_separation, estimate_prior_shift
 from imbdense.core.shift.report import ADVICE, PoolSample, ShiftReport, measure_shift
+from imbdense.core.shift.usable_prior import usable_prior
 
 __all__ = [
     'ADVICE',

@@ -100,23 +100,6 @@ def estimate_prior_shift(
     return _absent_to_nan(found)
 
 
-def usable_prior(found: PriorShift, pool: ClassOutputs) -> Floats:
-    """(K,) class shares of the pool to train with, summing to 1.
-
-    The estimate of the classes that are 'ok'. Of 'insufficient' and 'not identifiable' ones the labelled share: a class
-    that the model has stopped predicting cannot be told from nothing, and its predicted share would keep it there. Of
-    classes absent from the labelled sample the share they are predicted with, which changes nothing.
-    """
-    predicted = _shares(pool.predicted, pool.weight, pool.num_classes)
-    status = np.array(found.status)
-    known = status == 'ok'
-    given = np.where(status == 'absent', predicted, found.labelled)
-    if not known.any() or found.em[known].sum() <= 0:
-        return given / given.sum()
-    rest = min(float(given[~known].sum()), 1.0)
-    return np.where(known, np.nan_to_num(found.em) * (1.0 - rest) / found.em[known].sum(), given)
-
-
 def _redrawn(
     labelled: ClassOutputs, unlabelled: ClassOutputs, em: Floats, bootstraps: int, rng: np.random.Generator
 ) -> Floats:
