@@ -32,6 +32,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=150, val_interval=150)
 default_hooks = dict(checkpoint=dict(interval=150, max_keep_ckpts=1, save_best=None))
-val_evaluator = [dict(type='imbdense.ConfusionMetric'), dict(type='imbdense.CalibrationMetric')]
-test_evaluator = val_evaluator
 custom_hooks = [dict(type='imbdense.EMATeacherHook', momentum=0.95)]
