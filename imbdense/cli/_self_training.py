@@ -27,14 +27,13 @@ class Plan:
 
     Attributes:
         config: of the base. images: the unlabelled ones. rounds: after the base.
-        rule: its name. share: of each class that is kept, by round, or ``None``. flags: for `imbdense pseudo-label`.
+        share: of each class that is kept, by round, or ``None``. flags: for `imbdense pseudo-label`.
         mine: whether rare classes are mined. seed: of every training. union: how pseudo-labels are learned.
     """
 
     config: Config
     images: list[ImageFile]
     rounds: int
-    rule: str
     share: Callable[[int], float | None]
     flags: list[str]
     mine: bool
@@ -63,6 +62,14 @@ class Rounds:
         self.plan, self.folder, self.execute = plan, folder, execute
         self.records: list[dict[str, Any]] = []
 
+    def check(self) -> None:
+        """See before hours of training whether the config can be trained on pseudo-labels.
+
+        Raises:
+            UnionError: it cannot.
+        """
+        self._union(self.folder / 'round_1', (0,) if self.plan.mine else ())
+
     def run(self) -> int:
         """All rounds; 0, or 1 when broken images were left out.
 
@@ -84,9 +91,8 @@ class Rounds:
         from imbdense.core.pseudo_label import rarely_predicted
         from imbdense.data.pseudo import REPORT
         from imbdense.mm.checkpoints import latest_checkpoint
-        from imbdense.mm.pseudo_label.union import union_config
 
-        config, record, mined = self.plan.config, {'round': number, 'broken': 0}, ()
+        config, record = self.plan.config, {'round': number, 'broken': 0}
         if number:
             self._label(number, place / 'pseudo')
             report = json.loads((place / 'pseudo' / REPORT).read_text(encoding='utf-8'))
@@ -97,7 +103,7 @@ class Rounds:
                 'predicted': steps[0], 'kept': steps[-1], 'thresholds': report['thresholds'], 'mined': list(mined),
                 'guards': report['guards'], 'warnings': report['warnings'], 'broken': len(report['broken']),
             }  # fmt: skip
-            config = union_config(config, self.folder / IMAGES, place / 'pseudo', self.plan.union, mined)
+            config = self._union(place, mined)
         write_if_other(place / 'config.py', config.pretty_text)
         arguments = ['train', str(place / 'config.py'), '--work-dir', str(place / 'train'), '--resume']
         self._step([*arguments, '--seed', str(self.plan.seed)], f'the training of round {number}', (0,))
@@ -110,10 +116,18 @@ class Rounds:
         record |= {'checkpoint': str(checkpoint), 'scores': validation_scores(place / 'train')}
         atomic_write_json(place / ROUND, record)
 
+    def _union(self, place: Path, mined: Sequence[int]) -> Config:
+        """The config of the round in ``place``."""
+        from imbdense.mm.pseudo_label.union import union_config
+
+        return union_config(self.plan.config, self.folder / IMAGES, place / 'pseudo', self.plan.union, mined)
+
     def _label(self, number: int, out: Path) -> None:
         """`imbdense pseudo-label` with the model of the round before."""
+        from imbdense.mm.checkpoints import latest_checkpoint
+
         before = self.folder / f'round_{number - 1}'
-        model = json.loads((before / ROUND).read_text(encoding='utf-8'))['checkpoint']
+        model = str(latest_checkpoint(before / 'train'))
         share, counts = self.plan.share(number), self.folder / COUNTS
         more = [] if share is None else ['--portion', f'{share:.6g}']
         more += ['--class-counts', str(counts)] if counts.is_file() else []
@@ -151,7 +165,7 @@ def write_if_other(path: Path, text: str) -> None:
 
 def round_table(records: Sequence[dict[str, Any]]) -> str:
     """A row per round: mean scores, then the IoU of each class and what was kept of its pseudo-labels."""
-    scores = [name for name in ('mIoU', 'mIoU_tail', 'worst_IoU') if any(name in r['scores'] for r in records)]
+    scores = [name for name in ('mIoU', 'worst_IoU') if any(name in r['scores'] for r in records)]
     classes = next((record['classes'] for record in records if 'classes' in record), [])
     heads = ['round', 'share', *scores, *(f'{name}: IoU, kept' for name in classes)]
     rows = [heads]

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('--rounds and --processes must be at least 1.')
     config = load_config(args)
     folder = set_work_dir(config, args)
+    config.pop('work_dir')  # each round has its own, and the folder may be moved
     images = image_files(args.unlabeled, folder)
     with explained(args.config, args.traceback):
         from imbdense.data.pseudo import claim_folder
@@ -78,14 +79,15 @@ def run(args: argparse.Namespace) -> int:
         from imbdense.mm.pseudo_label.outputs import images_fingerprint
         from imbdense.mm.pseudo_label.union import UnionOptions
 
-        plan = Plan(config, images, args.rounds, args.rule, _shares(args), _passed(args), args.mine_rare, args.seed,
+        plan = Plan(config, images, args.rounds, _shares(args), _passed(args), args.mine_rare, args.seed,
                     UnionOptions(args.weight, args.by_confidence, args.counts, tuple(args.ratio), args.mine_rate))
         with exclusive(folder, 'is at work in') as lock:
+            rounds = Rounds(plan, folder, runner(args.processes, lock))
+            rounds.check()
             claim_folder(folder, {
                 'config': hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16],
                 'images': images_fingerprint(images), **plan.identity(),
             }, 'self-training rounds', '--work-dir')  # fmt: skip
-            rounds = Rounds(plan, folder, runner(args.processes, lock))
             code = rounds.run()
     print(round_table(rounds.records))
     print(f'\n{folder / "rounds.json"} holds the table; the last model is {rounds.records[-1]["checkpoint"]}')

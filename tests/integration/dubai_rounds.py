@@ -2,8 +2,8 @@
 
   python -m tests.integration.dubai_rounds data/dubai_aerial work_dirs/dubai_rounds --seeds 0 1 2
 
-Per seed: the base, one round (class-adaptive, logit adjustment 1), and label maps of the base without any threshold, with
-and without the adjustment. Writes summary.json.
+Per seed: the base, one round (class-adaptive, logit adjustment 1), and label maps of the base without any threshold,
+with and without the adjustment. Writes summary.json.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def options(data: Path, split: Path) -> list[str]:
         f'val_dataloader.dataset.pipeline.1.scale=({SIZE},{SIZE})',
         f'test_dataloader.dataset.pipeline.1.scale=({SIZE},{SIZE})',
         f'train_dataloader.dataset.data_root={split / "labeled"}',
-        'train_dataloader.dataset.data_prefix.img_path=images', 'train_dataloader.dataset.data_prefix.seg_map_path=labels',
+        'train_dataloader.dataset.data_prefix.img_path=images',
+        'train_dataloader.dataset.data_prefix.seg_map_path=labels',
         f'val_dataloader.dataset.data_root={data}', f'test_dataloader.dataset.data_root={data}',
         'train_dataloader.batch_size=4', f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
         f'param_scheduler.1.end={ITERATIONS}', f'param_scheduler.1.T_max={ITERATIONS - 50}',
