@@ -22,6 +22,7 @@ from mmengine.config import Config
 
 from imbdense.cli import self_train
 from imbdense.cli.main import run_verb
+from imbdense.mm.checkpoints import load_checkpoint
 from tests.data.pseudo.label_folders import write_label_folder
 from tests.mm.datasets.semi_data import CLASSES, labeled_config, write_semi
 from tests.mm.segmentors.semi_cases import fcn
@@ -242,6 +243,6 @@ def test_killed_rounds_go_on(tmp_path: Path) -> None:
     assert [path.stat().st_mtime_ns for path in kept] == before
     base, trained = json.loads((tmp_path / 'w' / 'rounds.json').read_text())
     assert sum(trained['kept']) == 5 * 1600 and trained['scores']['mIoU'] > 0 and base['scores']['mIoU'] > 0
-    stored = torch.load(tmp_path / 'w' / 'round_1' / 'train' / 'iter_4.pth', weights_only=True)['meta']['imbdense']
+    stored = load_checkpoint(tmp_path / 'w' / 'round_1' / 'train' / 'iter_4.pth')['meta']['imbdense']
     labelled = json.loads((tmp_path / 'w' / 'class_counts.json').read_text())['pixels']
     assert stored['class_counts']['pixels'] == [a + b for a, b in zip(labelled, trained['kept'])]
