@@ -102,8 +102,10 @@ def without_labels(config: Config) -> bool:
 
 def labeled_only(config: Config) -> None:
     """Of four images two are labelled, so that some are left that are not."""
-    if 'unlabeled' in config.train_dataloader.dataset:
-        config.train_dataloader.dataset.labeled.indices = 2
+    dataset = config.train_dataloader.dataset
+    labeled = dataset.labeled if 'unlabeled' in dataset else dataset
+    if 'indices' in labeled or labeled is not dataset:
+        labeled.indices = 2
 
 
 def write_scenes(root: Path) -> None:

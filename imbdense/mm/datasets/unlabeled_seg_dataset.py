@@ -39,7 +39,7 @@ class UnlabeledSegDataset(BaseSegDataset):
     Args:
         data_root: joined in front of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path``, the folder of the images.
-        ann_file: split file, one name per line with or without suffix; '' = every image of the folder.
+        ann_file: split file, one name per line with or without suffix, or one path; '' = every image of the folder.
         img_suffix: ending to cut off from the names, e.g. ``_leftImg8bit.png``; '' = the file type.
         pipeline: transforms; they must not ask for a label.
         broken: 'error' or 'skip', see above.
@@ -97,10 +97,13 @@ class UnlabeledSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record per whole image, sorted or in the order of the split file."""
         names = read_split(self.ann_file) if self.ann_file and not os.path.isdir(self.ann_file) else None
-        pairs = pair_files(self.data_prefix['img_path'], None, names, image_suffix=self.img_suffix)
-        findings = {image: image_findings(image)[1] for image, _ in pairs}
+        listed = [os.path.join(self.data_prefix['img_path'], name) for name in names or ()]
+        if names is None or not all(map(os.path.isfile, listed)):  # else a walk through the folder is saved
+            pairs = pair_files(self.data_prefix['img_path'], None, names, image_suffix=self.img_suffix)
+            listed = [image for image, _ in pairs]
+        findings = {image: image_findings(image)[1] for image in listed}
         self.broken_images = tuple(finding for found in findings.values() for finding in found)
-        whole = [image for image, _ in pairs if not findings[image]]
+        whole = [image for image in listed if not findings[image]]
         if self.broken_images:
             self._report(len(whole))
         return [{'img_path': image, 'seg_fields': []} for image in whole]
