@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS as HOST_DATASETS
 
 from imbdense.core.checks import check_choice, check_number
-from imbdense.data.overlap import find_overlap
 from imbdense.data.pseudo import PseudoLabelFolder, read_label_folder
 from imbdense.mm.datasets.semi_dataset import OnOverlap, SemiDataset, image_files
 from imbdense.mm.datasets.statistics import dataset_classes
@@ -45,10 +42,7 @@ class SemiLongTailDataset(SemiDataset):
         weight_unlabeled: loss weight of pseudo-labelled pixels, >= 0.
         confidence_weight: multiply it with the confidence of each pixel, floor(255 p) / 255.
         counts: 'merged' = labelled and kept pseudo-labelled pixels; 'labelled' = as if the others had no labels.
-        validation: a data set (or its config) whose images must not be learned from, or several.
-        overlap: what to do with images that are labelled too: 'drop', 'warn' and keep, or 'error'. Images that validate
-            are dropped with a warning, or are an error with 'error'; they are never kept.
-        lazy_init: build the lists when first used.
+        held_out, overlap, lazy_init: see :class:`SemiDataset`; name the validation set as ``held_out``.
 
     Raises:
         SidecarError: the folder is missing, corrupt, of another round or of other images; it is named.
@@ -69,7 +63,7 @@ class SemiLongTailDataset(SemiDataset):
         weight_unlabeled: float = 1.0,
         confidence_weight: bool = False,
         counts: Counts = 'merged',
-        validation: Any = None,
+        held_out: Any = None,
         overlap: OnOverlap = 'drop',
         lazy_init: bool = False,
     ) -> None:
@@ -78,9 +72,7 @@ class SemiLongTailDataset(SemiDataset):
         self.weight_unlabeled = check_number('weight_unlabeled', weight_unlabeled, low=0.0, owner=name)
         self.confidence_weight = bool(confidence_weight)
         self.counts_unlabeled = check_choice('counts', counts, get_args(Counts), owner=name) == 'merged'
-        several = validation if isinstance(validation, (list, tuple)) else [validation]
-        self.validation = [part for part in several if part is not None]
-        super().__init__(labeled, unlabeled, overlap, lazy_init)
+        super().__init__(labeled, unlabeled, overlap=overlap, held_out=held_out, lazy_init=lazy_init)
 
     def full_init(self) -> None:
         """Load both lists, compare them, and give each unlabelled image its label."""
@@ -95,7 +87,7 @@ class SemiLongTailDataset(SemiDataset):
                 f'{list(folder.classes)}, but the labelled data set has {list(own)}. Label with a model of these '
                 f'classes in this order.'
             )
-        self._attach_labels(folder, self._validating())
+        self._attach_labels(folder)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """The record of an image."""
@@ -103,28 +95,10 @@ class SemiLongTailDataset(SemiDataset):
             return self.labeled.get_data_info(idx)
         return self.unlabeled.get_data_info(idx - self.num_labeled)
 
-    def _validating(self) -> set[int]:
-        """Places in the unlabelled part that validation holds as well."""
-        files = image_files(self.unlabeled)
-        found: set[int] = set()
-        for part in self.validation:
-            dataset = HOST_DATASETS.build(part) if isinstance(part, dict) else part
-            overlap = find_overlap(image_files(dataset), files)
-            if not overlap.same:
-                continue
-            message = (f'{type(self).__name__}: {len(overlap.same)} unlabelled images are in the validation set '
-                       f'too:\n{overlap.describe()}\n')
-            if self.on_overlap == 'error':
-                raise ValueError(f'{message}Take them out of the unlabelled list.')
-            print_log(f'{message}They are dropped.', logger='current', level=logging.WARNING)
-            found.update(overlap.indices)
-        return found
-
-    def _attach_labels(self, folder: PseudoLabelFolder, dropped: set[int]) -> None:
+    def _attach_labels(self, folder: PseudoLabelFolder) -> None:
         """Keep the images with a label; everything that should have one and has none is an error."""
         owner = type(self).__name__
-        names = [None if index in dropped else folder.name_of(file)
-                 for index, file in enumerate(image_files(self.unlabeled))]
+        names = [folder.name_of(file) for file in image_files(self.unlabeled)]
         kept = [index for index, name in enumerate(names) if name is not None]
         files = [self._files(folder, name) for name in names if name is not None]
         missing = [path for record in files for path in record.values() if not Path(path).is_file()]
@@ -137,7 +111,7 @@ class SemiLongTailDataset(SemiDataset):
             raise ValueError(f'{owner}: no pseudo-labelled image is left of {len(self.unlabeled)}.')
         if len(kept) < len(names):
             print_log(f'{owner}: {len(names) - len(kept)} of {len(names)} unlabelled images have no pseudo-label, '
-                      f'being broken, labelled or in the validation set; {len(kept)} are left.', logger='current')
+                      f'being broken or left out by the round; {len(kept)} are left.', logger='current')
         weight = {} if self.weight_unlabeled == 1.0 and not self.confidence_weight else {
             'pixel_weight': self.weight_unlabeled}
         self.unlabeled = PseudoLabelled(

@@ -76,7 +76,7 @@ def union_config(
             type='imbdense.UnlabeledSegDataset', data_root=None, data_prefix=dict(img_path=''),
             ann_file=str(image_list), broken='skip', pipeline=pipeline),
         pseudo_dir=str(pseudo_dir), weight_unlabeled=options.weight, confidence_weight=options.by_confidence,
-        counts=options.counts, validation=deepcopy(validation))  # fmt: skip
+        counts=options.counts, held_out=deepcopy(validation))  # fmt: skip
     loop = config.get('train_cfg') or {}
     endless = loop.get('by_epoch') is False or 'IterBased' in str(loop.get('type', ''))
     loader.sampler = ConfigDict(

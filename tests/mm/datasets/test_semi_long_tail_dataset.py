@@ -110,14 +110,14 @@ def test_images_that_are_labelled_or_validate_are_left_out(root: Path) -> None:
     (root / 'val').mkdir()
     shutil.copy(root / 'unlabeled' / '05.png', root / 'val' / 'other_name.png')
     validation = dict(type='imbdense.UnlabeledSegDataset', data_prefix=dict(img_path=str(root / 'val')))
-    dataset = DATASETS.build(config(root, validation=validation))
+    dataset = DATASETS.build(config(root, held_out=validation))
     files = [Path(dataset.get_data_info(i)['img_path']).name for i in range(3, len(dataset))]
     assert files == ['04.png', '06.png', '07.png']
     for index, name in zip(range(3, 6), files):
         assert Path(dataset.get_data_info(index)['seg_map_path']).name == name
     shutil.copy(root / 'unlabeled' / '04.png', root / 'unlabeled' / '03.png')
-    with pytest.raises(ValueError, match=r'in the validation set too:\n.*05\.png = .*other_name\.png'):
-        DATASETS.build(config(root, validation=[validation], overlap='error'))
+    with pytest.raises(ValueError, match=r'held out[^:]*:\n.*05\.png = .*other_name\.png'):
+        DATASETS.build(config(root, held_out=[validation], overlap='error'))
 
 
 def test_images_the_round_left_out_are_left_out(root: Path) -> None:
