@@ -7,6 +7,13 @@ _base_ = [
 ]
 epochs, steps = 6, 56
 pseudo_bank, source_bank = 'work_dirs/atss_shapes_redb/pseudo_bank', 'data/shapes/source_bank'
+branches = ['sup', 'unsup_student']
+labeled_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='MultiBranch', branch_field=branches, sup=[{{_base_.pack}}]),
+]
 unlabeled_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadEmptyAnnotations'),
@@ -14,10 +21,11 @@ unlabeled_pipeline = [
     dict(type='imbdense.BankPaste', bank=source_bank),
     dict(
         type='MultiBranch',
-        branch_field={{_base_.branches}},
+        branch_field=branches,
         unsup_student=[dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), {{_base_.pack}}]),
 ]
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=unlabeled_pipeline)))
+train_dataloader = dict(
+    dataset=dict(labeled=dict(pipeline=labeled_pipeline), unlabeled=dict(pipeline=unlabeled_pipeline)))
 model = dict(type='imbdense.ReDBDetector', detector=dict(bbox_head=dict(num_classes=3)), predict_on='teacher', ramp_up=56)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
@@ -30,10 +38,10 @@ custom_hooks = [
     dict(
         type='imbdense.PseudoLabelRoundHook',
         rounds=[0, 2, 4],
-        rule=dict(type='imbdense.FixedThreshold', threshold=[0.5, 0.4, 0.4], negative='half'),
+        rule=dict(type='imbdense.FixedThreshold', threshold=[0.5, 0.4, 0.3], negative='half'),
         bank=pseudo_bank,
         source_bank=source_bank,
-        cde=dict(iou_thr=0.5, score_thr=0.2, rounds=[0]),
+        cde=dict(iou_thr=0.5, score_thr=0.1, rounds=[0]),
         obc=dict(rate=dict(disc=5)),
         quota=dict(k0_src=2, reduce=1, k0_tgt=1, grow=1)),
 ]
