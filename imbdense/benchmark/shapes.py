@@ -1,4 +1,4 @@
-"""A detection task with a domain shift: drawn discs, rings and crosses 100 : 10 : 1, and the same seen by another camera.
+"""A detection task with a domain shift: drawn discs, rings and crosses 100 : 10 : 1, and those of another camera.
 
 The target domain is smaller (0.8 times), blurred, noisy and of another colour. Source: ``source/`` with a training set;
 target: ``target/`` with an unlabelled training set of the same ratio (its annotations are written too, but no training
@@ -52,8 +52,9 @@ def write_shapes(root: Path, seed: int, copies: int = 10, validation: int = 120)
     """
     counts = [copies * part for part in RATIO]
     parts = (
-        ('source', 'train', SOURCE, counts), ('target', 'train', TARGET, counts), ('target', 'val', TARGET, [validation] * 3),
-    )
+        ('source', 'train', SOURCE, counts), ('target', 'train', TARGET, counts),
+        ('target', 'val', TARGET, [validation] * 3),
+    )  # fmt: skip
     for number, (domain, split, camera, objects) in enumerate(parts):
         target = root / domain / 'annotations' / f'{split}.json'
         if not target.is_file():
@@ -103,7 +104,7 @@ def draw_scene(
 
 
 def _places(rng: np.random.Generator, number: int, scale: float) -> Floats:
-    """(number, 3) centres and half sides of squares that hardly touch; drawn again as a whole when one finds no room."""
+    """(number, 3) centres and half sides of squares that hardly touch; all are drawn again when one finds no room."""
     while True:
         found = np.zeros((0, 3))
         for _ in range(TRIES * number):

@@ -6,6 +6,7 @@
   imbdense benchmark semi               a tenth of the labels: supervised, one threshold, class-balanced
   imbdense benchmark select             10, 20, 30 % of the images, chosen by different selectors
   imbdense benchmark imbalance          {sampling} x {loss} x {post hoc} x {imbalance ratio} x seeds
+  imbdense benchmark adaptation         a detector across a domain shift: mean teacher against ReDB
 
 `imbdense benchmark NAME --help` tells the options of each.
 """
@@ -22,6 +23,7 @@ SUBCOMMANDS: dict[str, str] = {
     'semi': 'imbdense.benchmark.semi',
     'select': 'imbdense.benchmark.select',
     'imbalance': 'imbdense.benchmark.imbalance',
+    'adaptation': 'imbdense.benchmark.adaptation',
 }
 """Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""
 

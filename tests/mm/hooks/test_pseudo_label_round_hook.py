@@ -14,8 +14,9 @@ import torch
 pytest.importorskip('mmdet')
 
 from imbdense.data.instance_bank import InstanceBank
-from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook, pastes
+from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook
 from imbdense.mm.pseudo_label import redb_round
+from imbdense.mm.pseudo_label.redb_data import pastes
 from tests.mm.hooks.redb_run import HOOK, config, runner
 
 
@@ -152,9 +153,10 @@ def one_round(data: Path, out: Path) -> str:
     """A whole round with examination and thinning of a fixed model; the checksum of its bank."""
     from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-    from imbdense.mm.hooks.pseudo_label_round_hook import _hosts
+    from imbdense.mm.datasets.statistics import class_counts
     from imbdense.mm.pseudo_label.live import LiveModel
-    from imbdense.mm.pseudo_label.outputs import ImageFile
+    from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
+    from imbdense.utils.stopwatch import Stopwatch
 
     cfg = config(data, out)
     init_default_scope('mmdet')
@@ -163,11 +165,12 @@ def one_round(data: Path, out: Path) -> str:
     generator = torch.Generator().manual_seed(0)
     model.student.bbox_head.retina_cls.weight.data.normal_(0, 0.3, generator=generator)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    images = [ImageFile(path, path.name, path.stem) for path in sorted((data / 'images' / 'train').glob('*.png'))]
     bank = InstanceBank.create(out / 'bank', dataset.metainfo['classes'])
-    options = redb_round.ReDBOptions(HOOK['rule'], examine=True, examine_iou=0.3, thin={'car': 2.0})
-    redb_round.make_round(LiveModel(model, cfg, dataset.metainfo['classes']), images, list(_hosts(dataset)),
-                          out / 'round', bank, 0, options)
+    options = redb_round.ReDBOptions(HOOK['rule'], examine=True, examine_iou=0.3, thin={'car': 2.0}, memory={})
+    redb_round.make_round(
+        LiveModel(model, cfg, dataset.metainfo['classes']), unlabelled_images(dataset), list(labelled_hosts(dataset)),
+        out, bank, 0, options, class_counts(dataset), Stopwatch(),
+    )  # fmt: skip
     return InstanceBank.open(out / 'bank').checksum
 
 
@@ -177,6 +180,6 @@ def test_two_ranks_make_the_same_round(whole: tuple[Path, Any], tmp_path: Path) 
 
     checksum = one_round(whole[0] / 'data', tmp_path / 'one')
     assert run_two_ranks(one_round, whole[0] / 'data', tmp_path / 'two') == [checksum] * 2
-    one, two = tmp_path / 'one' / 'round', tmp_path / 'two' / 'round'
-    for name in ('pseudo_labels.json', 'pseudo_report.json', 'pseudo_sidecar.json'):
+    one, two = tmp_path / 'one' / 'round_000', tmp_path / 'two' / 'round_000'
+    for name in ('pseudo_labels.json', 'pseudo_report.json', 'pseudo_sidecar.json', 'memory.pt'):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
