@@ -8,7 +8,7 @@ epochs, steps = 4, 56
 model = dict(
     detector=dict(bbox_head=dict(num_classes=3)),
     pseudo_labeler=dict(type='imbdense.FixedThreshold', threshold=0.3),
-    ramp_up=56)
+    ramp_up=steps)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=epochs * steps, eta_min=1e-5)]

@@ -77,8 +77,9 @@ def results_page(runs: Sequence[Run]) -> str:
             verdict = 'as wanted' if rare > 0 and head >= -HEAD_LOSS else 'NOT as wanted'
             lines.append(f'seed {seed}: ReDB - mean teacher: {RARE} {rare:+.3f}, {HEAD} {head:+.3f}: {verdict}')
     for run in runs:
-        cost = re.findall(r'PseudoLabelRoundHook: (rounds .* % of .*)', run.log.read_text()) if run.log.is_file() else []
-        lines += [f'{run.label}: {line}' for line in cost[-1:]]
+        if run.log.is_file():
+            cost = re.findall(r'PseudoLabelRoundHook: (rounds .* % of .*)', run.log.read_text())
+            lines += [f'{run.label}: {line}' for line in cost[-1:]]
     return '\n'.join(lines)
 
 

@@ -1,4 +1,4 @@
-"""How well the examination tells true pseudo-boxes from injected false ones, with a trained detector on a shifted set."""
+"""How well the examination tells true pseudo-boxes from injected false ones, with a detector on a shifted set."""
 
 from __future__ import annotations
 

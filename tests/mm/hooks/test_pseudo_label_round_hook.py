@@ -17,7 +17,7 @@ from imbdense.data.instance_bank import InstanceBank
 from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook
 from imbdense.mm.pseudo_label import redb_round
 from imbdense.mm.pseudo_label.redb_data import pastes
-from tests.mm.hooks.redb_run import HOOK, config, runner
+from tests.mm.hooks.redb_run import HOOK, config, one_round, runner
 
 
 def read(path: Path) -> Any:
@@ -81,6 +81,8 @@ def test_resume_inside_a_round_makes_nothing_again(whole: tuple[Path, Any], monk
     assert calls == []  # round 1 is complete as well, and of the same weights: it is entered, not made
     for name, value in made.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
+    (before_paste,), (paste,) = pastes(made.train_dataloader.dataset), pastes(resumed.train_dataloader.dataset)
+    assert (paste.quota, paste.last_round) == (before_paste.quota, before_paste.last_round) == (2, 1)
 
 
 @pytest.mark.slow
@@ -147,31 +149,6 @@ def test_errors(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match='lorry'):
         Runner.from_cfg(cfg).train()
-
-
-def one_round(data: Path, out: Path) -> str:
-    """A whole round with examination and thinning of a fixed model; the checksum of its bank."""
-    from mmengine.registry import DATASETS, MODELS, init_default_scope
-
-    from imbdense.mm.datasets.statistics import class_counts
-    from imbdense.mm.pseudo_label.live import LiveModel
-    from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
-    from imbdense.utils.stopwatch import Stopwatch
-
-    cfg = config(data, out)
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model).eval()
-    generator = torch.Generator().manual_seed(0)
-    model.student.bbox_head.retina_cls.weight.data.normal_(0, 0.3, generator=generator)
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    bank = InstanceBank.create(out / 'bank', dataset.metainfo['classes'])
-    options = redb_round.ReDBOptions(HOOK['rule'], examine=True, examine_iou=0.3, thin={'car': 2.0}, memory={})
-    redb_round.make_round(
-        LiveModel(model, cfg, dataset.metainfo['classes']), unlabelled_images(dataset), list(labelled_hosts(dataset)),
-        out, bank, 0, options, class_counts(dataset), Stopwatch(),
-    )  # fmt: skip
-    return InstanceBank.open(out / 'bank').checksum
 
 
 @pytest.mark.slow
