@@ -66,9 +66,12 @@ def on_tiny_data(config: Config, root: Path) -> Config:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for dataset in parts(config[name].dataset) if name in config else ():
             dataset.data_root = str(root)
-    for step in parts(config.train_dataloader.dataset)[0].pipeline:
-        if step.type == 'imbdense.BankPaste':
-            step.bank = write_bank(root.with_name('bank'), config)
+    pasting = [step for dataset in parts(config.train_dataloader.dataset) for step in dataset.pipeline
+               if step.type == 'imbdense.BankPaste']
+    if pasting:
+        bank = write_bank(root.with_name('bank'), config)
+        for step in pasting:
+            step.bank = bank
     for name in ('val_evaluator', 'test_evaluator'):
         if 'ann_file' in config.get(name, {}):
             config[name].ann_file = str(root / 'annotations' / 'val.json')
@@ -81,8 +84,9 @@ def write_bank(folder: Path, config: Config) -> str:
     from imbdense.mm.datasets.bank_round import fill_round
 
     init_default_scope(config.default_scope)
-    loading = [step for step in config.train_dataloader.dataset.pipeline if 'Load' in step.type]
-    dataset = DATASETS.build({**config.train_dataloader.dataset, 'pipeline': loading})
+    labeled = parts(config.train_dataloader.dataset)[0]
+    loading = [step for step in labeled.pipeline if 'Load' in step.type]
+    dataset = DATASETS.build({**labeled, 'pipeline': loading})
     bank = InstanceBank.create(folder, dataset.metainfo['classes'])
     writer = bank.start_round({})
     fill_round(dataset, writer, min_area=4)
@@ -128,7 +132,7 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
-    for hook in config.default_hooks.values():
+    for hook in [*config.default_hooks.values(), *config.get('custom_hooks', [])]:
         HOOKS.build(hook)
     VISUALIZERS.build({**config.visualizer, 'name': name_of(path), 'vis_backends': None})
     if without_labels(config):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
+from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 from mmengine.logging import print_log
@@ -64,6 +66,7 @@ class SemiDataset:
                          for item in given]
         self.overlap: Overlap | None = None
         self.held_out_overlap: Overlap | None = None
+        self._instead: dict[int, int] = {}
         if not lazy_init:
             self.full_init()
 
@@ -108,7 +111,25 @@ class SemiDataset:
     def __getitem__(self, idx: int) -> Any:
         if idx < self.num_labeled:
             return self.labeled[idx]
-        return self.unlabeled[idx - self.num_labeled]
+        index = idx - self.num_labeled
+        return self.unlabeled[self._instead.get(index, index)]
+
+    def leave_out(self, files: Collection[str]) -> None:
+        """Hand out no sample of these unlabelled images (files that turned out broken) from now on.
+
+        The number of images stays, so samplers need not know: in the place of one left out stands the next that is
+        not. Called again, the files replace those of the call before.
+
+        Raises:
+            ValueError: no unlabelled image would be left.
+        """
+        names, unwanted = image_files(self.unlabeled), set(files)
+        left = [index for index, name in enumerate(names) if name not in unwanted]
+        if not left:
+            raise ValueError(f'{type(self).__name__}: all {len(names)} unlabelled images are to be left out.')
+        self._instead = {
+            index: left[bisect_left(left, index) % len(left)] for index, name in enumerate(names) if name in unwanted
+        }
 
     def __len__(self) -> int:
         return len(self.labeled) + len(self.unlabeled)
