@@ -47,7 +47,7 @@ def test_what_changes() -> None:
     assert config.pretty_text == before, 'the base stays as it is'
     data = made.train_dataloader.dataset
     assert (data.type, data.pseudo_dir, data.counts) == ('imbdense.SemiLongTailDataset', 'w/pseudo', 'merged')
-    assert data.labeled == config.train_dataloader.dataset and data.validation == config.val_dataloader.dataset
+    assert data.labeled == config.train_dataloader.dataset and data.held_out == config.val_dataloader.dataset
     assert data.unlabeled.ann_file == 'w/images.txt'
     steps = data.unlabeled.pipeline
     assert [step.type for step in steps] == ['LoadImageFromFile', 'imbdense.LoadSegMask', 'RandomCrop', 'PackSegInputs']
