@@ -3,6 +3,7 @@
   imbdense select pool CONFIG CKPT --images photos/ --source pred --out pool      objects and features of all images
   imbdense select run selector.py --pool pool --budget 200 --out sel.json         choose 200 of them
   imbdense select apply sel.json --ann annotations.json --out subset.json         the annotations of the chosen ones
+  imbdense select report sel.json --pool pool --images photos/ --out sel.html     what was chosen, and why
 
 Each part has its own --help.
 """
@@ -15,6 +16,7 @@ PARTS = {
     'pool': 'imbdense.cli.select_pool',
     'run': 'imbdense.cli.select_run',
     'apply': 'imbdense.cli.select_apply',
+    'report': 'imbdense.cli.select_report',
 }
 
 
