@@ -49,3 +49,9 @@ def is_unlabeled_part(wrapper: Any, child: Any) -> bool:
     """Whether ``child`` is what ``wrapper`` (``imbdense.SemiDataset``) holds as unlabelled: its labels, if it has any,
     are never read."""
     return getattr(wrapper, 'unlabeled', None) is child
+
+
+def is_uncounted_part(wrapper: Any, child: Any) -> bool:
+    """Whether the labels of ``child`` count nothing: those of an unlabelled part, unless ``wrapper`` has labels for it
+    and wants them counted (``imbdense.SemiLongTailDataset``, ``counts='merged'``)."""
+    return is_unlabeled_part(wrapper, child) and not getattr(wrapper, 'counts_unlabeled', False)
