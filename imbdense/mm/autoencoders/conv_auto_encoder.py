@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as HOST_MODELS
+from mmengine.structures import PixelData
 from torch import Tensor
 
 from imbdense.core.reduction import full_precision
@@ -28,6 +29,8 @@ class ConvAutoEncoder(BaseModel):
 
     Inputs are images in [0, 1]: set ``mean=[0.0] * C, std=[255.0] * C`` in the data preprocessor. The sigmoid can not
     reach values outside, so the first training batch is checked.
+
+    The encoder is called ``backbone``, as in the models of the hosts, so whatever taps features there finds it.
 
     Training: an image folder without labels (``imbdense.UnlabeledSegDataset``); one term, ``loss_recon``. State: weights
     and running statistics of BatchNorm. Under autocast the loss is float32; ranks, mixed precision and resume as for
@@ -58,20 +61,22 @@ class ConvAutoEncoder(BaseModel):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=dict(data_preprocessor) if data_preprocessor else None, init_cfg=init_cfg)
-        self.encoder = ConvEncoder(in_channels, widths)
+        self.backbone = ConvEncoder(in_channels, widths)
         self.decoder = ConvDecoder(in_channels, widths, use_sigmoid)
         self.reconstruction_loss = HOST_MODELS.build(dict(loss or {'type': 'imbdense.SSIMLoss'}))
         self.use_sigmoid = use_sigmoid
         self._range_checked = False
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: Mode = 'tensor') -> Any:
-        """Reconstruction ('tensor'), ``{'loss_recon': ...}`` ('loss') or a list of (C, H, W) reconstructions
-        ('predict') of (N, C, H, W) images."""
+        """Reconstruction ('tensor'), ``{'loss_recon': ...}`` ('loss') or the data samples, each with its
+        ``reconstruction`` ('predict'), of (N, C, H, W) images."""
         if mode == 'loss':
             self._check_range(inputs)
             return {'loss_recon': self.reconstruction_loss(self.reconstruct(inputs), inputs)}
         if mode == 'predict':
-            return list(self.reconstruct(inputs))
+            for sample, image in zip(data_samples, self.reconstruct(inputs)):
+                sample.set_data({'reconstruction': PixelData(data=image)})
+            return data_samples
         if mode == 'tensor':
             return self.reconstruct(inputs)
         raise ValueError(f"ConvAutoEncoder: mode must be 'tensor', 'loss' or 'predict', but got {mode!r}.")
@@ -84,7 +89,7 @@ class ConvAutoEncoder(BaseModel):
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
         """The last map of the encoder, (N, widths[-1], ceil(H / 32), ceil(W / 32)), as backbones of the hosts give
         theirs."""
-        return (self.encoder(reflect_to_multiple(inputs, self.encoder.stride)),)
+        return (self.backbone(reflect_to_multiple(inputs, self.backbone.stride)),)
 
     def extract(self, inputs: Tensor) -> Tensor:
         """The feature of each image, (N, widths[-1]) float32: the mean over the last map (of the continued image)."""

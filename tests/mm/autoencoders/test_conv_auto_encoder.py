@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from mmengine.registry import MODELS
+from mmengine.structures import BaseDataElement
 
 from imbdense.mm.autoencoders.conv_auto_encoder import ConvAutoEncoder
+from imbdense.mm.inference.layer_tap import LayerTap
 
 SMALL = (8, 16, 16, 16)
 
@@ -24,7 +26,9 @@ def test_parameters_of_the_published_network() -> None:
 def test_any_size(height: int, width: int) -> None:
     model, images = build().eval(), torch.rand(2, 3, height, width)
     assert model(images).shape == images.shape
-    assert [image.shape for image in model(images, mode='predict')] == [(3, height, width)] * 2
+    samples = model(images, [BaseDataElement(metainfo={'name': 'a'}), BaseDataElement()], mode='predict')
+    assert [sample.reconstruction.data.shape for sample in samples] == [(3, height, width)] * 2
+    assert samples[0].name == 'a'
     assert model.extract(images).shape == (2, 16)
     assert model(images, mode='loss')['loss_recon'].ndim == 0
 
@@ -34,6 +38,14 @@ def test_feature_is_the_mean_of_the_last_map() -> None:
     (latent,) = model.extract_feat(images)
     assert latent.shape == (2, 16, 4, 8)
     assert torch.allclose(model.extract(images), latent.flatten(2).mean(2))
+
+
+def test_taps_find_the_encoder() -> None:
+    model, images = build().eval(), torch.rand(1, 3, 40, 40)
+    with LayerTap(model) as tap:
+        model(images)
+        feature, size = tap.take()
+    assert torch.equal(feature, model.extract_feat(images)[0]) and size == (40, 40)
 
 
 def test_images_that_are_not_scaled_are_named() -> None:
