@@ -1,11 +1,13 @@
 """Which images to label: pools of objects, selectors, and the tools they share.
 
 * :class:`ObjectPool` - what M images hold, as arrays; :class:`Selection` of :class:`Choice` - the result, with reasons;
-* :class:`Selector` - the contract: budget, no duplicates, deterministic, incremental.
+* :class:`Selector` - the contract: budget, no duplicates, deterministic, incremental;
+* :class:`StreamingPCA` - principal axes of more rows than fit into memory.
 """
 
 from imbdense.core.selection.object_pool import UNKNOWN_CLASS, ObjectPool
 from imbdense.core.selection.selection import Choice, Selection
 from imbdense.core.selection.selector import Selector, Task
+from imbdense.core.selection.streaming_pca import StreamingPCA
 
-__all__ = ['UNKNOWN_CLASS', 'Choice', 'ObjectPool', 'Selection', 'Selector', 'Task']
+__all__ = ['UNKNOWN_CLASS', 'Choice', 'ObjectPool', 'Selection', 'Selector', 'StreamingPCA', 'Task']
