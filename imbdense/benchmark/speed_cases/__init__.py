@@ -20,6 +20,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'scene': ('scene',),
     'pseudo_label': ('obc-kde',),
     'optim': ('muon-step',),
+    'binned_clusters': ('binned-clusters',),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imbdense.core.selection.streaming_pca import StreamingPCA
+
 FLAT = 1e-6
 """A feature whose standard deviation is below this carries nothing and becomes 0."""
 MAX_PCA_ROWS = 20_000
@@ -42,11 +44,13 @@ def principal_components(features: Tensor, dim: int, seed: int = 0) -> Tensor:
     if rows > MAX_PCA_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(rows, MAX_PCA_ROWS, replace=False))
         sample = features[torch.as_tensor(drawn, device=features.device)]
-    mean = sample.mean(0)
-    axes = _leading_axes((sample - mean).double(), kept)
-    largest = axes.abs().argmax(0)
-    axes = axes * torch.where(axes.gather(0, largest[None]) < 0, -1.0, 1.0)
-    return (features - mean) @ axes.float()
+    if columns > rows:
+        mean, axes = sample.mean(0), _axes_of_few_rows(sample, kept)
+    else:
+        fit = StreamingPCA(columns)
+        fit.add(sample.cpu().numpy())
+        mean, axes = (torch.from_numpy(part).to(features.device) for part in fit.axes(kept))
+    return (features - mean) @ axes
 
 
 def _std(centred: Tensor) -> Tensor:
@@ -57,12 +61,12 @@ def _std(centred: Tensor) -> Tensor:
     return (squares / len(centred)).sqrt()
 
 
-def _leading_axes(centred: Tensor, kept: int) -> Tensor:
-    """(D, kept) orthonormal axes, from the smaller of the two Gram matrices."""
-    rows, columns = centred.shape
-    if columns <= rows:
-        return torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :kept]
+def _axes_of_few_rows(features: Tensor, kept: int) -> Tensor:
+    """(D, kept) orthonormal axes of fewer rows than columns, from their (n, n) products instead of (D, D)."""
+    centred = (features - features.mean(0)).double()
     values, vectors = torch.linalg.eigh(centred @ centred.T)
     lengths = values.flip(0)[:kept].clamp_min(0).sqrt()
     axes = centred.T @ vectors.flip(1)[:, :kept]
-    return axes / torch.where(lengths > 1e-7 * lengths[0].clamp_min(1e-30), lengths, torch.inf)
+    axes = axes / torch.where(lengths > 1e-7 * lengths[0].clamp_min(1e-30), lengths, torch.inf)
+    largest = axes.gather(0, axes.abs().argmax(0)[None])
+    return (axes * torch.where(largest < 0, -1.0, 1.0)).float()
