@@ -1,7 +1,8 @@
 # Shows how features of tiles are learned without labels: an autoencoder with the structural similarity as its loss, on
 # the generated scenes as if they were unlabelled. Its features feed `imbdense.BinnedClusterSelector`. A quarter of the
-# published widths, 64 x 64 crops: about a minute on a CPU. The published network is `widths=(32, 64, 128, 256, 512, 512)`
-# on tiles of 256 x 256, Adam 1e-3, 20 epochs. Make the data with: imbdense generate scenes --preset demo --out data/scenes
+# published widths, 64 x 64 crops: about a minute on a CPU. The published network has the default widths, (32, 64, 128,
+# 256, 512, 512), on tiles of 256 x 256, Adam 1e-3, 20 epochs.
+# Make the data with: imbdense generate scenes --preset demo --out data/scenes
 _base_ = ['../_base_/runtime/features.py']
 data_root = 'data/scenes'
 crop_size = (64, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class ConvEncoder(nn.Sequential):
     def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         channels = _checked(in_channels, widths)
         layers: list[nn.Module] = []
-        for number, (narrow, wide) in enumerate(zip(channels, channels[1:])):
+        for number, (narrow, wide) in enumerate(pairwise(channels)):
             layers += [nn.Conv2d(narrow, wide, 3, stride=2 if number else 1, padding=1), *_activated(wide)]
         super().__init__(*layers)
         self.stride = 2 ** (len(widths) - 1)
@@ -45,7 +46,7 @@ class ConvDecoder(nn.Sequential):
     def __init__(self, in_channels: int, widths: Sequence[int], use_sigmoid: bool = True) -> None:
         channels = _checked(in_channels, widths)[:0:-1]
         layers: list[nn.Module] = []
-        for wide, narrow in zip(channels, channels[1:]):
+        for wide, narrow in pairwise(channels):
             layers += [
                 nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1), *_activated(narrow)
             ]

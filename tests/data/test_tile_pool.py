@@ -120,7 +120,7 @@ def test_errors(raster: tuple[Path, np.ndarray], tmp_path: Path) -> None:
         TilePool([path, copy])
     with pytest.raises(ValueError, match='at least one'):
         TilePool([])
-    with pytest.raises(OSError, match='missing.tif'):
+    with pytest.raises(OSError, match=r'missing\.tif'):
         TilePool([tmp_path / 'missing.tif'])
 
     def wrong(values: Any, valid: Any) -> np.ndarray:

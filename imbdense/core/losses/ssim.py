@@ -18,8 +18,8 @@ SIGMA = 1.5
 def structural_similarity(pred: Tensor, target: Tensor, *, data_range: float = 1.0) -> Tensor:
     """SSIM at every place where the whole window fits, (N, C, H - 10, W - 10).
 
-    ``SSIM = (2 m_x m_y + C1)(2 s_xy + C2) / ((m_x^2 + m_y^2 + C1)(s_x^2 + s_y^2 + C2))`` with the means m, variances s^2
-    and the covariance s_xy under an 11 x 11 Gaussian window (sigma 1.5, sum 1) of each channel by itself,
+    ``SSIM = (2 m_x m_y + C1)(2 s_xy + C2) / ((m_x^2 + m_y^2 + C1)(s_x^2 + s_y^2 + C2))`` with the means m, variances
+    s^2 and the covariance s_xy under an 11 x 11 Gaussian window (sigma 1.5, sum 1) of each channel by itself,
     ``C1 = (0.01 L)^2``, ``C2 = (0.03 L)^2``.
 
     Args:

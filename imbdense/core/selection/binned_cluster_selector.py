@@ -132,7 +132,10 @@ class BinnedClusterSelector(Selector):
             clusters += len(binned.centroids)
         if dropped:
             task.notes.append(f'{dropped} objects with features that are not finite were left out.')
-        return _Binned(*(np.concatenate(items) for items in zip(*parts)), task=task) if parts else None
+        if not parts:
+            return None
+        rows, path, distances = (np.concatenate(items) for items in zip(*parts))
+        return _Binned(task, rows, path, distances)
 
     def _parts(self, pool: ObjectPool) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
         """(class, group, rows) of what is clustered together, in ascending order."""
@@ -180,10 +183,10 @@ class _Binned:
     ``rank`` is the random order of drawing within a cell, objects of labelled images first: they are drawn already.
     """
 
+    task: Task
     rows: NDArray[np.int64]
     path: NDArray[np.int64]
     distances: NDArray[np.float64]
-    task: Task
 
     def __post_init__(self) -> None:
         self.labelled = self.task.selected[self.task.pool.obj_image[self.rows]]

@@ -33,8 +33,8 @@ class Cells:
 def reference_quotas(cells: Cells, fraction: float, rounds: int) -> NDArray[np.int64]:
     """``rounds`` times the draw of the published code, ``max(1, floor(fraction * n))`` of each bin, at most n.
 
-    What is labelled already counts as drawn. Small bins give more than ``fraction``: with k = sqrt(n) clusters and 5 bins
-    nearly every bin of a group below 625 tiles gives one.
+    What is labelled already counts as drawn. Small bins give more than ``fraction``: with k = sqrt(n) clusters and 5
+    bins nearly every bin of a group below 625 tiles gives one.
     """
     once = np.maximum(1, np.floor(fraction * cells.size + 1e-9)).astype(np.int64)
     return np.maximum(np.minimum(rounds * once, cells.size), cells.labelled)
@@ -57,7 +57,7 @@ def exact_quotas(total: int, cells: Cells, alpha: float) -> NDArray[np.int64]:
     """
     of_cluster = np.unique(cells.path[:, :3], axis=0, return_inverse=True)[1].ravel()
     mass = np.bincount(of_cluster, cells.size)[of_cluster]
-    weight = mass ** (alpha - 1.0) * cells.size
+    weight = np.asarray(mass ** (alpha - 1.0) * cells.size, np.float64)
     return _Split(cells, weight, np.zeros(int(cells.path[:, 3].max(initial=0)) + 1)).over_classes(total)
 
 

@@ -77,10 +77,9 @@ def cluster_and_bin(
     """
     reduced = principal_components(standardize(features), pca_dim, seed)
     if num_clusters == 1 or not bool(reduced.any()):
-        clusters = np.zeros(len(reduced), np.int64)
+        clusters: NDArray[np.int64] = np.zeros(len(reduced), np.int64)
     else:
-        labels = np.asarray(kmeans(reduced, num_clusters, seed=seed).labels)
-        clusters = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        clusters = kmeans(reduced, num_clusters, seed=seed).labels
     centroids = _means(reduced, clusters)
     measured = features if distance_space == 'raw' else reduced
     distances = _distances(measured, _means(features, clusters) if distance_space == 'raw' else centroids, clusters)

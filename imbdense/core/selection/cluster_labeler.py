@@ -43,10 +43,10 @@ def wilson_lower_bound(successes: int, trials: int, z: float = Z_ONE_SIDED) -> f
 class ClusterLabeler:
     """Name whole clusters, check the names on samples, and give them to the members.
 
-    A name given to a cluster is provisional. :meth:`sample` draws members of every distance bin for a person to look
-    at; :meth:`judge` takes the verdicts: accepted when at least 95 % agree and Wilson's lower bound reaches .80 (or when
-    every member was looked at); else the cluster is split in two once, both halves keep the name provisionally; a half
-    that fails becomes 'mixed'.
+    A name given to a cluster is provisional. :meth:`sample` draws members of every distance bin for a person to see;
+    :meth:`judge` takes the verdicts: accepted when at least 95 % agree and Wilson's lower bound reaches .80 (or when
+    every member was seen); else the cluster is split in two once, both halves keep the name provisionally; a half that
+    fails becomes 'mixed'.
 
     State: :meth:`to_json` / :meth:`from_json`, everything but the features. Not for several processes at once.
 
@@ -64,7 +64,7 @@ class ClusterLabeler:
         features: NDArray[Any],
         clusters: NDArray[np.int64],
         bins: NDArray[np.int64],
-        centroids: NDArray[Any],
+        centroids: NDArray[Any] | Sequence[NDArray[Any]],
         seed: int = 0,
     ) -> None:
         if not len(features) == len(clusters) == len(bins) or int(np.max(clusters, initial=-1)) >= len(centroids):
@@ -166,8 +166,8 @@ class ClusterLabeler:
         return [child for child, parent in enumerate(self.parent) if parent == cluster]
 
     def member_labels(self, accepted_only: bool = True) -> list[str | None]:
-        """The class of each row; ``None`` where its cluster has none, is 'mixed' or 'unsure', or (by default) provisional.
-        """
+        """The class of each row; ``None`` where its cluster has none, is 'mixed' or 'unsure', or (unless asked for)
+        provisional."""
         names = [
             label if label not in (MIXED, UNSURE) and (accepted or not accepted_only) else None
             for label, accepted in zip(self.label_of, self.accepted)

@@ -23,18 +23,18 @@ class ConvAutoEncoder(BaseModel):
     """Convolutional autoencoder that learns features of tiles from unlabelled images.
 
     Encoder: 3 x 3 convolutions, the first with stride 1, the others with stride 2, each with batch norm and LeakyReLU
-    0.01. The decoder mirrors it and ends with a sigmoid. ``loss_recon = loss(decoder(encoder(x)), x)``. With the default
-    widths 3 931 392 parameters in the encoder and 7 861 251 in all. Any height and width: images are continued by
-    reflection to multiples of 32 and the reconstruction is cut back.
+    0.01. The decoder mirrors it and ends with a sigmoid. ``loss_recon = loss(decoder(encoder(x)), x)``. With the
+    default widths 3 931 392 parameters in the encoder and 7 861 251 in all. Any height and width: images are continued
+    by reflection to multiples of 32 and the reconstruction is cut back.
 
     Inputs are images in [0, 1]: set ``mean=[0.0] * C, std=[255.0] * C`` in the data preprocessor. The sigmoid can not
     reach values outside, so the first training batch is checked.
 
     The encoder is called ``backbone``, as in the models of the hosts, so whatever taps features there finds it.
 
-    Training: an image folder without labels (``imbdense.UnlabeledSegDataset``); one term, ``loss_recon``. State: weights
-    and running statistics of BatchNorm. Under autocast the loss is float32; ranks, mixed precision and resume as for
-    any model.
+    Training: an image folder without labels (``imbdense.UnlabeledSegDataset``); one term, ``loss_recon``. State:
+    weights and running statistics of BatchNorm. Under autocast the loss is float32; ranks, mixed precision and resume
+    as for any model.
 
     Args:
         in_channels: bands of the images.

@@ -27,7 +27,7 @@ def tile_pool(
 
 
 def satellites(seed: int, dim: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """3200 points of a dense core (sigma 1) and six satellites (sigma .5) 4 to 8 away, 800 points; and which is which."""
+    """3200 points of a dense core (sigma 1), 800 of six satellites (sigma .5) 4 to 8 away; and which is which."""
     rng = np.random.default_rng(seed)
     points, parts = [rng.normal(size=(3200, dim))], [np.zeros(3200, np.int64)]
     for part, size in enumerate((134, 134, 133, 133, 133, 133), start=1):

@@ -34,7 +34,7 @@ def nearest_to_centroid(points: np.ndarray, clusters: int, budget: int, seed: in
 
 
 def test_satellites_of_a_dense_core() -> None:
-    """5 % of 4000 points in 32 dimensions, 8 clusters: at least as many satellites as random, and nearer to all parts."""
+    """5 % of 4000 points in 32 dimensions, 8 clusters: no fewer satellites than random, and nearer to all parts."""
     selector = BinnedClusterSelector(k_rule='tiles_per_cluster', tiles_per_cluster=500)
     found: dict[str, list[tuple[int, float]]] = {'binned': [], 'random': []}
     for seed in range(10):
@@ -191,7 +191,8 @@ def test_cost_of_a_slide_and_its_growth() -> None:
 @pytest.mark.parametrize(
     ('arguments', 'error'),
     [({'num_bins': 0}, 'num_bins'), ({'k_rule': 'cube'}, 'k_rule'), ({'alpha': 2.0}, 'alpha'),
-     ({'fraction': 0.0}, 'fraction'), ({'allocation': 'all'}, 'allocation'), ({'class_balance': 'sqrt'}, 'class_balance'),
+     ({'fraction': 0.0}, 'fraction'), ({'allocation': 'all'}, 'allocation'),
+     ({'class_balance': 'sqrt'}, 'class_balance'),
      ({'distance_space': 'pca'}, 'distance_space'), ({'tiles_per_cluster': 0}, 'tiles_per_cluster')],
 )
 def test_errors_name_the_argument(arguments: dict[str, Any], error: str) -> None:
