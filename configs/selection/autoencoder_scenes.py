@@ -3,7 +3,7 @@
 # published widths, 64 x 64 crops: about a minute on a CPU. The published network has the default widths, (32, 64, 128,
 # 256, 512, 512), on tiles of 256 x 256, Adam 1e-3, 20 epochs.
 # Make the data with: imbdense generate scenes --preset demo --out data/scenes
-_base_ = ['../_base_/runtime/features.py']
+_base_ = ['../_base_/runtime/pretraining.py']
 data_root = 'data/scenes'
 crop_size = (64, 64)
 model = dict(

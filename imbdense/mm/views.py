@@ -13,6 +13,8 @@ SUPERVISED = 'sup'
 WEAK = 'unsup_weak'
 STRONG = 'unsup_strong_'
 """Names of the branches of a batch; the strong ones are numbered from 1."""
+VIEW = 'view_'
+"""Names of views that are all alike, numbered from 1."""
 MATRIX_KEY = 'homography_matrix'
 """Metadata of a view: (3, 3) float64 from the pixels (x, y, 1) of the image file to those of the view, as in mmdet."""
 VALID_FIELD = 'valid_pixels'
@@ -36,6 +38,21 @@ class Views:
 
     def __repr__(self) -> str:
         return f'Views({list(self.views)})'
+
+
+def sort_into_branches(data: dict[str, Any], plain: str) -> dict[str, dict[str, list[Any]]]:
+    """The ``inputs`` and ``data_samples`` of a batch by branch; samples without views form the branch ``plain``."""
+    branches: dict[str, dict[str, list[Any]]] = {}
+    for image, sample in zip(data['inputs'], data['data_samples']):
+        pairs = (
+            [(plain, image, sample)] if not isinstance(image, Views)
+            else [(name, view, sample.views[name]) for name, view in image.views.items()]
+        )
+        for name, view, record in pairs:
+            branch = branches.setdefault(name, {'inputs': [], 'data_samples': []})
+            branch['inputs'].append(view)
+            branch['data_samples'].append(record)
+    return branches
 
 
 def valid_mask(data_samples: Sequence[Any], height: int, width: int) -> Tensor:

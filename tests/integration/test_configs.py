@@ -66,15 +66,15 @@ def on_tiny_data(config: Config, root: Path) -> Config:
         write_segmentation(root, len(config.metainfo['classes']), size=96)
     else:
         write_scenes(root)
-    for loader in loaders(config):
-        for dataset in parts(loader.dataset):
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for dataset in parts(config[name].dataset) if name in config else ():
             dataset.data_root = str(root)
     for step in parts(config.train_dataloader.dataset)[0].pipeline:
         if step.type == 'imbdense.BankPaste':
             step.bank = write_bank(root.with_name('bank'), config)
-    for evaluator in (config.val_evaluator, config.test_evaluator):
-        if evaluator and 'ann_file' in evaluator:
-            evaluator.ann_file = str(root / 'annotations' / 'val.json')
+    for name in ('val_evaluator', 'test_evaluator'):
+        if 'ann_file' in config.get(name, {}):
+            config[name].ann_file = str(root / 'annotations' / 'val.json')
     return config
 
 
@@ -93,15 +93,14 @@ def write_bank(folder: Path, config: Config) -> str:
     return str(folder)
 
 
-def loaders(config: Config) -> list[Config]:
-    """The data loaders that are there: without labels there is nothing to validate."""
-    found = (config.train_dataloader, config.val_dataloader, config.test_dataloader)
-    return [loader for loader in found if loader]
-
-
 def parts(dataset: Config) -> list[Config]:
     """The configs with files: the labelled and the unlabelled part, or the data set itself."""
     return [dataset.labeled, dataset.unlabeled] if 'unlabeled' in dataset else [dataset]
+
+
+def without_labels(config: Config) -> bool:
+    """Whether the config only pre-trains."""
+    return 'val_dataloader' not in config
 
 
 def labeled_only(config: Config) -> None:
@@ -143,20 +142,24 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
     for hook in config.default_hooks.values():
         HOOKS.build(hook)
-    if config.val_evaluator:
-        METRICS.build(config.val_evaluator)
     VISUALIZERS.build({**config.visualizer, 'name': name_of(path), 'vis_backends': None})
+    if without_labels(config):
+        inputs = DATASETS.build(config.train_dataloader.dataset)[0]['inputs']
+        views = list(inputs.views.values()) if hasattr(inputs, 'views') else [inputs]  # an autoencoder needs one
+        assert len(views) in (1, 2) and all(view.ndim == 3 for view in views)
+        return
+    METRICS.build(config.val_evaluator)
     classes = set()
-    for loader in loaders(config):
+    for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build(loader.dataset)
         inputs = dataset[0]['inputs']
         assert (inputs['sup'] if isinstance(inputs, dict) else inputs).ndim == 3
-        classes.add(len(dataset.metainfo.get('classes') or ()))
+        classes.add(len(dataset.metainfo['classes']))
     network = config.model.get('segmentor') or config.model.get('detector') or config.model
     heads = [network.get(key) for key in ('decode_head', 'auxiliary_head', 'bbox_head') if network.get(key)]
     heads += [network.roi_head.bbox_head] if 'roi_head' in network else []
-    # Heads with a swapped classifier hold the config of the head they change; a model without a head knows no classes.
-    assert ({head.get('base', head).num_classes for head in heads} or {0}) == classes
+    # Heads with a swapped classifier hold the config of the head they change.
+    assert {head.get('base', head).num_classes for head in heads} == classes
 
 
 @pytest.mark.slow
@@ -180,14 +183,15 @@ def test_one_step(path: Path, tmp_path: Path) -> None:
             step.crop_size = (128, 128)
     model = revert(MODELS.build(config.model)).train()
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    if dataset.metainfo.get('classes'):
+    if not without_labels(config):
         counts = class_counts(dataset)
         ledger, _ = build_ledger(counts, class_table(dataset), dataset, None)
         bind_losses(model, ledger, counts)
     for hook in config.default_hooks.values():
         if hook.type == 'imbdense.FeatureTapHook':
             HOOKS.build(hook).attach(model)
-    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1], *extra(dataset)]), True)
+    number = 4 if without_labels(config) else 2
+    data = model.data_preprocessor(pseudo_collate([*(dataset[i] for i in range(number)), *extra(dataset)]), True)
     loss, values = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert all(bool(torch.isfinite(value).all()) for value in values.values()), values

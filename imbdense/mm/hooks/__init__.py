@@ -27,5 +27,6 @@ import_members(
         'report_hook': (),
         'rich_progress_hook': (),
         'spectrum_hook': (),
+        'ssp_load_hook': (),
     },
 )

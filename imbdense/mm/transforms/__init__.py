@@ -12,5 +12,6 @@ import_members(
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),
+        'two_crop_views': ('mmcv',),
     },
 )
