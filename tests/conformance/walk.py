@@ -37,8 +37,10 @@ def everything() -> list[tuple[str, str, type]]:
 
 
 def losses() -> dict[str, type]:
-    """Registered losses: the modules whose name ends with Loss."""
-    return {name: cls for name, cls in members('model').items() if name.endswith('Loss')}
+    """Registered losses of labels: the modules whose name ends with Loss, but for those of reconstructions."""
+    return {
+        name: cls for name, cls in members('model').items() if name.endswith('Loss') and cls.tasks != ('features',)
+    }
 
 
 class TinyDataset:

@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'pseudo_label': ('obc-kde', 'obc-kde-distinct'),
     'optim': ('muon-step',),
     'selection': ('k-centre', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
+    'binned_clusters': ('binned-clusters',),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
 

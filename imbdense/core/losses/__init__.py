@@ -54,6 +54,7 @@ from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
 from imbdense.core.losses.soft_regions import soft_region_labels, soft_region_means
 from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
+from imbdense.core.losses.ssim import ssim_loss, structural_similarity
 
 __all__ = [
     'ContrastPixels',
@@ -118,4 +119,6 @@ __all__ = [
     'soft_region_means',
     'softmax_eql_loss',
     'softmax_focal_loss',
+    'ssim_loss',
+    'structural_similarity',
 ]

@@ -6,12 +6,16 @@
 
 Selectors: :class:`RandomSelector`, :class:`StratifiedSelector` (classes only); :class:`KMeansSelector`,
 :class:`TypiClust`, :class:`ProbCover`, :class:`FacilityLocation` (what is typical); :class:`KCenterGreedy`,
-:class:`FreeSel` (what is missing); :class:`ZCore` (scores); :class:`CostAware` (minutes).
+:class:`FreeSel` (what is missing); :class:`BinnedClusterSelector` (clusters and distance bins); :class:`ZCore`
+(scores); :class:`CostAware` (minutes).
 
 Tools, for tables that need not fit in memory: :class:`FeatureRows`, :func:`kmeans`, :func:`nearest_neighbours`,
-:class:`StreamingPCA`.
+:class:`StreamingPCA`. Naming: :func:`cluster_and_bin`, :class:`ClusterLabeler`.
 """
 
+from imbdense.core.selection.binned_cluster_selector import BinnedClusterSelector
+from imbdense.core.selection.cluster_bins import ClusterBins, cluster_and_bin
+from imbdense.core.selection.cluster_labeler import ClusterLabeler
 from imbdense.core.selection.cost_aware import CostAware
 from imbdense.core.selection.facility_location import FacilityLocation
 from imbdense.core.selection.feature_rows import FeatureRows
@@ -33,7 +37,10 @@ from imbdense.core.selection.zcore import ZCore
 
 __all__ = [
     'UNKNOWN_CLASS',
+    'BinnedClusterSelector',
     'Choice',
+    'ClusterBins',
+    'ClusterLabeler',
     'CostAware',
     'FacilityLocation',
     'FeatureRows',
@@ -52,6 +59,7 @@ __all__ = [
     'Task',
     'TypiClust',
     'ZCore',
+    'cluster_and_bin',
     'kmeans',
     'nearest_neighbours',
 ]

@@ -34,5 +34,6 @@ import_members(
         'mixed': (),
         'mrkld': (),
         'guided_loss_balancer': (),
+        'ssim': (),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imbdense.core.selection import (
+    BinnedClusterSelector,
     FacilityLocation,
     FreeSel,
     KCenterGreedy,
@@ -17,7 +18,7 @@ from imbdense.registry import SELECTORS
 
 CORE_SELECTORS = (
     RandomSelector, StratifiedSelector, KMeansSelector, KCenterGreedy, TypiClust, ProbCover, FacilityLocation, FreeSel,
-    ZCore,
+    ZCore, BinnedClusterSelector,
 )
 
 for _cls in CORE_SELECTORS:

@@ -1,0 +1,57 @@
+"""The autoencoder as the source of features of an object pool: whole tiles as objects, then a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+pytest.importorskip('mmseg')
+
+from imbdense.core.selection import BinnedClusterSelector
+from imbdense.data.object_pool import PoolWriter, open_pool
+from imbdense.mm.object_pool.build import ImageFacts, build_pool
+from imbdense.mm.object_pool.images import PoolImages
+from imbdense.mm.object_pool.objects import FoundObject
+from imbdense.mm.predictor import Predictor
+from imbdense.utils.paths import configs_dir
+
+TILES = 6
+
+
+@pytest.fixture(autouse=True)
+def scope() -> Iterator[None]:
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+def whole_tile(place: int, sample: Any) -> list[FoundObject]:
+    """The tile itself."""
+    height, width = sample.metainfo['ori_shape']
+    return [FoundObject(0, 1.0, (0, 0, width, height), float(height * width), None)]
+
+
+def test_features_of_tiles(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = [tmp_path / f'{number}.png' for number in range(TILES)]
+    for file in files:
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(file)
+    config = Config.fromfile(str(configs_dir() / 'selection' / 'autoencoder_scenes.py'))
+    predictor = Predictor(config, None, 'cpu')
+    names = [file.name for file in files]
+    writer = PoolWriter(tmp_path / 'pool', names, ['tile'], source='tiles', dtype='float32', normalize=False)
+    build_pool(writer, PoolImages(names, [str(file) for file in files]), predictor, whole_tile, classes={0: 0},
+               facts=ImageFacts([1.0] * TILES, [0] * TILES))
+    pool = open_pool(writer.finish())
+    images = np.stack([np.asarray(Image.open(file)) for file in files]).transpose(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        expected = predictor.model.extract(torch.from_numpy(images).float())
+    np.testing.assert_allclose(np.asarray(pool.obj_feat), expected.numpy(), atol=1e-5)
+    assert len(BinnedClusterSelector()(pool, 3)) == 3
