@@ -20,10 +20,11 @@ class Task:
     """What a selector is asked for: the pool, how many new images, and what is labelled already.
 
     Attributes:
-        budget: new images wanted, 1 ... number of images that are not selected yet.
+        budget: new images wanted, 1 ... number of images that are not selected yet; or minutes, see ``costs``.
         selected: (M,) bool, images that are labelled already.
         rng: the selector's own generator.
         seed: the seed behind it.
+        costs: (M,) what each image takes of the budget; ``None`` = 1 each.
         notes, report: the selector adds to them.
     """
 
@@ -32,6 +33,7 @@ class Task:
     selected: NDArray[np.bool_]
     rng: np.random.Generator
     seed: int
+    costs: NDArray[np.float64] | None = None
     notes: list[str] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -44,7 +46,8 @@ class Selector(abc.ABC):
     * is equal for equal arguments (its own generator, never the global one);
     * holds no image twice and none of ``selected``;
     * has exactly ``min(budget, images not yet selected)`` images; where a method runs out of objects, random images
-      follow (rule 'fill', told in ``notes``), also for a pool without any object;
+      follow (rule 'fill', told in ``notes``), also for a pool without any object. A selector whose budget is minutes
+      (:meth:`image_costs`) chooses until no image is affordable;
     * breaks ties by the lowest pool index;
     * takes what is labelled already into account.
 
@@ -64,15 +67,18 @@ class Selector(abc.ABC):
         name = type(self).__name__
         check_integer('budget', budget, low=0, owner=name)
         taken = _taken(pool, selected, name)
-        task = Task(pool, min(budget, int((~taken).sum())), taken, np.random.default_rng(seed), seed)
+        costs, free = self.image_costs(pool), int((~taken).sum())
+        task = Task(pool, min(budget, free) if costs is None else budget, taken, np.random.default_rng(seed), seed,
+                    costs)
         choices: list[Choice] = []
-        if task.budget:
+        if task.budget and free:
             if pool.usable_rows.size or not self.needs_objects:
                 choices = list(self.choose(task))
             _check(choices, task, name)
             choices += _fill(choices, task)
         images = [choice.image for choice in choices]
-        cost = float(len(images)) if pool.img_cost is None else float(pool.img_cost[images].sum())
+        minutes = pool.img_cost if costs is None else costs
+        cost = float(len(images)) if minutes is None else float(minutes[images].sum())
         return Selection(
             choices, [pool.image_ids[i] for i in images], cost, seed, {'type': name, **self.options()},
             pool.fingerprint, task.report, task.notes)
@@ -85,6 +91,10 @@ class Selector(abc.ABC):
     @abc.abstractmethod
     def choose(self, task: Task) -> Sequence[Choice]:
         """At most ``task.budget`` choices, in order, none selected already, no image twice."""
+
+    def image_costs(self, pool: ObjectPool) -> NDArray[np.float64] | None:
+        """(M,) what each image takes of the budget; ``None`` = 1 each: the budget is a number of images."""
+        return None
 
     def options(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-ready, for the record."""
@@ -107,18 +117,22 @@ def _taken(pool: ObjectPool, selected: ArrayLike | None, owner: str) -> NDArray[
 def _check(choices: Sequence[Choice], task: Task, owner: str) -> None:
     """A selector that breaks the contract is a bug; say so instead of handing on a wrong list."""
     images = [choice.image for choice in choices]
-    if len(images) > task.budget or len(set(images)) != len(images) or task.selected[images].any():
+    spent = len(images) if task.costs is None else float(task.costs[images].sum())
+    if spent > task.budget * (1 + 1e-6) or len(set(images)) != len(images) or task.selected[images].any():
         raise RuntimeError(f'{owner} chose too many images, an image twice, or a labelled one; please report this.')
 
 
 def _fill(choices: Sequence[Choice], task: Task) -> list[Choice]:
     """Random images up to the budget."""
-    missing = task.budget - len(choices)
-    if not missing:
-        return []
     free = ~task.selected
     free[[choice.image for choice in choices]] = False
-    task.notes.append(
-        f'{missing} of {task.budget} images are random: the pool has no further objects to choose by.')
-    drawn = task.rng.choice(np.flatnonzero(free), missing, replace=False)
-    return [Choice(int(image), rule='fill') for image in drawn]
+    costs = np.ones(len(free)) if task.costs is None else task.costs
+    left = task.budget - float(costs[[choice.image for choice in choices]].sum())
+    drawn = []
+    for image in task.rng.permutation(np.flatnonzero(free)) if left >= costs.min() else ():
+        if costs[image] <= left:
+            drawn.append(Choice(int(image), rule='fill'))
+            left -= costs[image]
+    if drawn:
+        task.notes.append(f'{len(drawn)} images are random: the pool has no further objects to choose by.')
+    return drawn
