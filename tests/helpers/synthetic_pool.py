@@ -1,8 +1,9 @@
 """A pool of objects with known classes and modes, as the checks of object-focused selection use it.
 
-1 500 images of 1 + Poisson(3) objects, 20 classes with p_c ~ c^-1.3, six modes per class with p ~ 1 / r. Features have 32
-numbers: class mean (sigma 3) + mode (1.2) + noise (1). The feature of an image is a scene vector + .25 of the mean of its
-objects + noise .5. Proposals are the objects themselves, or with errors: a share is missed, a share gets another class.
+1 500 images of 1 + Poisson(3) objects, 20 classes with p_c ~ c^-1.3, six modes per class with p ~ 1 / r. Features
+have 32 numbers: class mean (sigma 3) + mode (1.2) + noise (1). The feature of an image is a scene vector + .25 of the
+mean of its objects + noise .5. Proposals are the objects themselves, or with errors: a share is missed, a share gets
+another class.
 """
 
 from __future__ import annotations

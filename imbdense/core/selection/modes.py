@@ -53,9 +53,10 @@ def find_modes(features: FeatureRows, max_modes: int = 20, seed: int = 0) -> Mod
 
     k-means makes at most 256 groups; Ward's rule merges the two whose union adds the least to the squared distances,
     again and again (k-means alone with few clusters keeps to poor optima when some modes are rare). Of K = 1 ...
-    min(``max_modes``, n / 2) that one is taken whose Akaike criterion for spherical Gaussians with one common variance is best::
+    min(``max_modes``, n / 2) that one is taken whose Akaike criterion for spherical Gaussians with one common variance
+    is best::
 
-        sum_k n_k log(n_k / n) - d n / 2 log(2 pi v) - d (n - K) / 2 - K (d + 1),   v = inertia / (d (n - K))
+        sum_k n_k log(n_k / n) - d n / 2 log(2 pi v) - d (n - K) / 2 - K (d + 1),   v = inertia / d / (n - K)
 
     (The Bayesian criterion of X-means, K (d + 1) / 2 log n, misses the modes of classes with few objects.)
 

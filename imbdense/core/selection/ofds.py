@@ -27,7 +27,7 @@ Cost = Literal['img_cost', 'objects']
 
 
 class OFDS(Selector):
-    """Object-focused data selection: images for clusters of objects that nothing labelled shows yet, rare classes first.
+    """Object-focused data selection: images for objects that nothing labelled shows yet, rare classes first.
 
     1. *Trusted objects* (:func:`~imbdense.core.selection.trusted.trusted_objects`): score, duplicates, neighbours.
     2. Classes by ascending number n_c of them. Class j of J gets ``q = ceil(left / (J - j))`` images.

@@ -54,10 +54,12 @@ def trusted_objects(
 ) -> TrustedObjects:
     """Filter the proposals of a pool.
 
-    1. A known class, and a feature that is finite and not zero. 2. ``score >= tau_c``; with ``adaptive_tau`` a class that
-    keeps fewer than 2 ``wanted`` lowers its threshold in steps of .05 down to .15. 3. Of boxes of one class and image
-    with an IoU above .7 the best remains. 4. ``verify``, on what is left; a class that would fall below ``wanted``
-    keeps its best objects by vote up to that number.
+    1. A known class, and a feature that is finite and not zero.
+    2. ``score >= tau_c``; with ``adaptive_tau`` a class that keeps fewer than 2 ``wanted`` lowers its threshold in
+       steps of .05 down to .15.
+    3. Of boxes of one class and image with an IoU above .7 the best remains.
+    4. ``verify``, on what is left; a class that would fall below ``wanted`` keeps its best objects by vote up to that
+       number.
 
     Args:
         pool: the proposals.

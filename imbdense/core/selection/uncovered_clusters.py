@@ -38,8 +38,9 @@ def plan_clusters(
 
     m covered objects touch at most m clusters, so K = wanted + m is always enough where the class has that many
     objects; K lies in [wanted, min(n, wanted + m)]. The number of uncovered clusters hardly ever falls with K, which
-    is what bisection takes for granted: at most 1 + ceil(log2(m + 1)) runs, and the result has enough uncovered clusters
-    whatever the numbers between did. With fewer objects than that the largest K is taken: every object by itself.
+    is what bisection takes for granted: at most 1 + ceil(log2(m + 1)) runs, and the result has enough uncovered
+    clusters whatever the numbers between did. With fewer objects than that the largest K is taken: every object by
+    itself.
 
     Args:
         cluster: K -> k-means of the class.
