@@ -33,7 +33,8 @@ class ObjectPool:
         img_feat: (M, D') of the images, if there are any.
         img_cost: (M,) float32 > 0, minutes to label each image; ``None`` = 1 each.
         img_group: (M,) int64 >= 0, scene, slide or flight of each image; ``None`` = one group.
-        usable: (N,) bool, False for objects whose feature is not finite; selectors leave them out. ``None`` = all.
+        usable: (N,) bool, False for objects whose feature is not finite or all zero; selectors leave them out.
+            ``None`` = all.
         fingerprint: hash of the folder the pool was read from, '' in memory.
 
     Raises:
@@ -62,8 +63,8 @@ class ObjectPool:
                   'img_cost': (images,), 'img_group': (images,)}
         for name, shape in shapes.items():
             _check_shape(name, getattr(self, name), shape)
-        if len(set(self.image_ids)) != images:
-            raise ValueError('ObjectPool: image_ids must be unique.')
+        _check_unique('image_ids', self.image_ids)
+        _check_unique('classes', self.classes)
         _check_range('obj_image', self.obj_image, 0, images)
         _check_range('obj_class', self.obj_class, UNKNOWN_CLASS, len(self.classes))
         falls = np.flatnonzero(np.diff(self.obj_image) < 0)
@@ -71,8 +72,15 @@ class ObjectPool:
             raise ValueError(
                 f'ObjectPool: obj_image must be ascending, but falls after row {int(falls[0])}. Sort the rows by image.'
             )
+        for name in ('obj_score', 'obj_box', 'obj_area'):
+            _check_finite(name, getattr(self, name))
+        for name, features in (('obj_feat', self.obj_feat), ('img_feat', self.img_feat)):
+            if features is not None and not np.issubdtype(features.dtype, np.floating):
+                raise ValueError(f'ObjectPool: {name} must hold float16 or float32, but is {features.dtype}.')
         if self.img_cost is not None and not (np.isfinite(self.img_cost).all() and (self.img_cost > 0).all()):
             raise ValueError('ObjectPool: img_cost must be finite and > 0 minutes for every image.')
+        if self.img_group is not None:
+            _check_range('img_group', self.img_group, 0, np.iinfo(np.int64).max)
 
     @property
     def num_images(self) -> int:
@@ -109,6 +117,21 @@ def _check_shape(name: str, array: NDArray[Any] | None, shape: tuple[int | None,
     if len(got) != len(shape) or any(want is not None and want != have for want, have in zip(shape, got)):
         wanted = ', '.join('*' if want is None else str(want) for want in shape)
         raise ValueError(f'ObjectPool: {name} must have the shape ({wanted}), but has {got}.')
+
+
+def _check_unique(name: str, values: Sequence[str]) -> None:
+    """No string twice."""
+    if len(set(values)) != len(values):
+        seen: set[str] = set()
+        first = next(value for value in values if value in seen or seen.add(value))  # type: ignore[func-returns-value]
+        raise ValueError(f'ObjectPool: {name} must be unique, but {first!r} comes more than once.')
+
+
+def _check_finite(name: str, values: NDArray[Any]) -> None:
+    """No NaN, no infinity."""
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+    if bad.size:
+        raise ValueError(f'ObjectPool: {name} must be finite, but row {int(bad[0])} holds {values[bad[0]]}.')
 
 
 def _check_range(name: str, values: NDArray[Any], low: int, high: int) -> None:

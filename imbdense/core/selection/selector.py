@@ -104,7 +104,10 @@ class Selector(abc.ABC):
 def _taken(pool: ObjectPool, selected: ArrayLike | None, owner: str) -> NDArray[np.bool_]:
     """(M,) bool mask of the labelled images."""
     taken = np.zeros(pool.num_images, dtype=bool)
-    indices = np.asarray([] if selected is None else selected, dtype=np.int64)
+    given = np.asarray([] if selected is None else selected)
+    if given.size and not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f'{owner}: selected must hold indices of the pool, not {given.dtype} (np.flatnonzero(mask)).')
+    indices = given.astype(np.int64)
     if indices.size and (indices.min() < 0 or indices.max() >= pool.num_images):
         raise ValueError(
             f'{owner}: selected must hold indices of the pool, in [0, {pool.num_images}), but holds '
