@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from imbdense.core.selection.proposal_quality import LabelledBatch
 
 
+TABLE_WIDTH = 132
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Proposals, labels, time."""
     parser.add_argument('pool', type=Path, help='folder of the proposals')
@@ -119,6 +122,7 @@ def show(table: NextHour, minutes: float) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, TABLE_WIDTH)  # rather let the terminal wrap than break the words of a cell
     heads = ('class', 'labelled', 'precision', 'recall', 'modes seen', 'images', 'minutes', 'new modes', 'per minute')
     grid = Table(box=None, pad_edge=False)
     for head in heads:
