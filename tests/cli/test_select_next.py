@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imbdense.cli import _select_next
+from imbdense.cli import select_next
 from imbdense.cli.main import UserError
 from imbdense.data.object_pool import PoolImage, PoolWriter
 from tests.helpers.synthetic_pool import CLASSES, SyntheticPool, synthetic_pool
@@ -66,8 +66,8 @@ def write_labels(path: Path, drawn: SyntheticPool, prefix: str = '') -> Path:
 def call(*arguments: object) -> int:
     """Run the verb's part."""
     parser = argparse.ArgumentParser()
-    _select_next.add_arguments(parser)
-    return _select_next.run(parser.parse_args([str(value) for value in arguments]))
+    select_next.add_arguments(parser)
+    return select_next.run(parser.parse_args([str(value) for value in arguments]))
 
 
 def test_table_and_file(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.overlaps import box_iou
+from imbdense.core.overlaps import best_of_overlapping
 from imbdense.core.selection.feature_rows import FeatureRows
 from imbdense.core.selection.knn_verifier import Verdict
 from imbdense.core.selection.object_pool import ObjectPool
@@ -116,24 +116,8 @@ def lowered_thresholds(
 
 def one_per_object(pool: ObjectPool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Without the boxes that a better one of the same class and image overlaps by more than .7; ties: lowest row."""
-    order = np.lexsort((rows, -pool.obj_score[rows], pool.obj_class[rows], pool.obj_image[rows]))
-    key = np.stack([pool.obj_image[rows[order]], pool.obj_class[rows[order]]], axis=1)
-    starts = np.flatnonzero(np.any(np.diff(key, axis=0), axis=1)) + 1
-    keep = np.ones(len(rows), dtype=bool)
-    for start, stop in zip(np.r_[0, starts], np.r_[starts, len(rows)]):
-        if stop - start > 1:
-            keep[start:stop] = _without_overlaps(pool.obj_box[rows[order[start:stop]]])
-    return np.sort(rows[order[keep]])
-
-
-def _without_overlaps(boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Greedy suppression of boxes that are sorted best first."""
-    over = box_iou(boxes, boxes) > SAME_OBJECT_IOU
-    keep = np.ones(len(boxes), dtype=bool)
-    for place in np.flatnonzero(np.triu(over, 1).any(axis=1)):
-        if keep[place]:
-            keep[place + 1 :] &= ~over[place, place + 1 :]
-    return keep
+    groups = pool.obj_image[rows] * len(pool.classes) + pool.obj_class[rows]
+    return rows[best_of_overlapping(pool.obj_box[rows], pool.obj_score[rows], groups, SAME_OBJECT_IOU)]
 
 
 def _verified(

@@ -16,8 +16,8 @@ from imbdense.core.checks import check_choice, check_number
 from imbdense.core.pseudo_label import ProgressiveQuota
 from imbdense.core.pseudo_label.quota import round_of_epoch
 from imbdense.data.instance_bank import InstanceBank
-from imbdense.mm.dataset_wrappers import children, leaves
-from imbdense.mm.datasets.semi_dataset import SemiDataset, image_files
+from imbdense.mm.dataset_wrappers import children, image_files, leaves
+from imbdense.mm.datasets.semi_dataset import SemiDataset
 from imbdense.mm.datasets.statistics import dataset_classes, records_of
 from imbdense.mm.freezing import unwrapped
 from imbdense.mm.prior import META_KEY
