@@ -24,9 +24,10 @@ _MORE_KEYS = ('work_dir', 'default_scope', 'compile', 'auto_scale_lr', 'find_unu
               'activation_checkpointing', 'efficient_conv_bn_eval', 'model_wrapper_cfg', 'custom_imports')
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+def add_config_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """CONFIG, ``--cfg-options`` and ``--traceback``."""
-    parser.add_argument('config', help='a config of imbdense, mmseg or mmdet (.py); also relative to configs/')
+    parser.add_argument('config', nargs=None if required else '?',
+                        help='a config of imbdense, mmseg or mmdet (.py); also relative to configs/')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
         help='change settings of the config, for example train_cfg.max_iters=500 model.decode_head.loss_decode.type='

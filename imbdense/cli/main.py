@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     'stats': 'count the classes of a data set: table, plots, class_counts.json',
     'check': 'find faults in a data set before training (exit code for CI); check pool: is unlabelled data worth it',
     'browse': 'contact sheets per class, rarest first, through the real pipeline',
+    'select': 'choose images to label: pool (make one), run (select), apply (subset of the annotations), report',
     'generate': 'generate aerial scenes with a long-tail dial, or a bank of cut-out objects',
     'prepare': 'bring a public data set into the layout of the configs',
     'calibrate': 'fit NorCal, logit adjustment, thresholds or a temperature of a finished model',

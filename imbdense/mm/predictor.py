@@ -14,6 +14,7 @@ from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 from numpy.typing import NDArray
 
 from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
+from imbdense.mm.reproducible import seeded_generators
 from imbdense.utils.overlay import Colour, distinct_colours
 
 LABEL_LOADERS = ('LoadAnnotations', 'LoadSegMask', 'LoadPanopticAnnotations')
@@ -40,35 +41,43 @@ class Predictor:
 
     Args:
         config: config of imbdense, mmseg or mmdet.
-        checkpoint: file loaded with ``weights_only=True``.
+        checkpoint: file loaded with ``weights_only=True``; ``None`` = the weights the config starts a training from
+            (``init_cfg``), what it draws at random drawn with seed 0.
         device: torch device; ``None`` = the first accelerator, else the CPU.
 
     Attributes:
         content: what the checkpoint holds. model: in eval mode. classes, palette: names and colours.
+        pipeline: prepares a :func:`file_record`.
 
     Raises:
         CheckpointError: the file is not safe, damaged, or its weights do not fit the model.
         ValueError: the config has score_thr='adaptive' and the checkpoint no counted samples.
     """
 
-    def __init__(self, config: Config, checkpoint: str | Path, device: str | None = None) -> None:
+    def __init__(self, config: Config, checkpoint: str | Path | None, device: str | None = None) -> None:
         from mmengine.device import get_device
 
         init_default_scope(config.get('default_scope') or 'mmengine')
         self.device = str(device or get_device())
-        self.content = content = load_checkpoint(checkpoint, 'cpu')
-        self.model = MODELS.build(config.model)
-        load_weights(self.model, content.get('state_dict', content), checkpoint)
+        self.content: dict[str, Any] = {}
+        if checkpoint is None:
+            with seeded_generators(0):
+                self.model = MODELS.build(config.model)
+                self.model.init_weights()
+        else:
+            self.content = load_checkpoint(checkpoint, 'cpu')
+            self.model = MODELS.build(config.model)
+            load_weights(self.model, self.content.get('state_dict', self.content), checkpoint)
         self.model.to(self.device).eval()
-        _adaptive_thresholds(self.model, config, content)
+        _adaptive_thresholds(self.model, config, self.content)
         dataset = innermost_dataset(config)
-        self.classes, self.palette = _names_and_colours(content, dataset, config)
-        self._pipeline = label_free_pipeline(dataset)
+        self.classes, self.palette = _names_and_colours(self.content, dataset, config)
+        self.pipeline = label_free_pipeline(dataset)
 
     @torch.no_grad()
     def sample(self, path: str | Path) -> Any:
         """What the host's model returns for one image file; errors of reading it are raised as they come."""
-        record = self._pipeline(file_record(path))
+        record = self.pipeline(file_record(path))
         if record is None:
             raise ValueError('the test pipeline of the config returned nothing for this image')
         return self.model.test_step(pseudo_collate([record]))[0]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbdense.data.instance_bank.objects import BankObject, Source
+from imbdense.data.regions import connected_regions
 
 MARGIN = 2
 """Pixels of context kept around an object, which a soft border needs."""
@@ -83,23 +84,19 @@ def cut_regions(
         min_area: smallest region in pixels, for all classes or one number per class.
         others: as for :func:`cut_instances`.
     """
-    from scipy.ndimage import find_objects
-    from scipy.ndimage import label as connected
-
-    smallest = np.broadcast_to(np.asarray(min_area, np.int64), (num_classes,))
-    for klass in (int(value) for value in np.unique(label) if 0 <= value < num_classes):
-        regions, _ = connected(label == klass, np.ones((3, 3), int))
-        for number, found in enumerate(find_objects(regions), start=1):
-            inside = regions[found] == number
-            if inside.sum() < smallest[klass] or inside.size > LARGEST * label.size:
-                continue
-            box = (found[1].start, found[0].start, found[1].stop, found[0].stop)
-            rows, columns = _window(box, label.shape, margin)
-            score = 1.0 if scores is None else float(np.clip(scores[found][inside].mean(), 0, 1))
-            yield BankObject(
-                np.ascontiguousarray(image[rows, columns]), klass, name, tuple(map(float, box)), score, source,
-                regions[rows, columns] == number, (rows.start, columns.start),
-            )  # fmt: skip
+    for klass, inner, across, inside in connected_regions(label, num_classes, min_area):
+        if inside.size > LARGEST * label.size:
+            continue
+        box = (across.start, inner.start, across.stop, inner.stop)
+        rows, columns = _window(box, label.shape, margin)
+        mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        top, left = inner.start - rows.start, across.start - columns.start
+        mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        score = 1.0 if scores is None else float(np.clip(scores[inner, across][inside].mean(), 0, 1))
+        yield BankObject(
+            np.ascontiguousarray(image[rows, columns]), klass, name, tuple(map(float, box)), score, source, mask,
+            (rows.start, columns.start),
+        )  # fmt: skip
 
 
 def cut_points(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,13 +50,16 @@ def read_coco(path: str | Path, classes: Sequence[str] | None = None) -> Detecti
     index_of = {image.id: index for index, image in enumerate(images)}
     collector = BoxCollector(str(path))
     faults: Counter[str] = Counter()
-    for number, annotation in enumerate(_part(record, 'annotations', path, optional=True)):
-        fault = _add(collector, annotation, index_of, label_of, names)
+    annotations = _part(record, 'annotations', path, optional=True)
+    for number, annotation in enumerate(annotations):
+        fault = _add(collector, number, annotation, index_of, label_of, names)
         if fault is not None:
             faults[fault] += 1
             faults.setdefault(f'first {fault}', number)
     ids = {name: identifier for identifier, name in names.items()}
-    return collector.finish(wanted, [ids[name] for name in wanted], images, _findings(faults, path))
+    return collector.finish(
+        wanted, [ids[name] for name in wanted], images, _findings(faults, path), len(annotations)
+    )
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -135,12 +139,13 @@ def _categories(record: Mapping[str, Any], path: Path) -> dict[Any, str]:
 
 def _add(
     collector: BoxCollector,
+    number: int,
     annotation: Mapping[str, Any],
     index_of: Mapping[Any, int],
     label_of: Mapping[Any, int],
     names: Mapping[Any, str],
 ) -> str | None:
-    """Add one annotation, or return the kind of its fault."""
+    """Add annotation ``number``, or return the kind of its fault."""
     category = annotation.get('category_id')
     if category not in names:
         return 'unknown_category'
@@ -152,6 +157,9 @@ def _add(
     box = annotation.get('bbox')
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
         return 'no_box'
+    score = annotation.get('score', 1.0)
+    if not isinstance(score, (int, float)) or not math.isfinite(score):
+        return 'no_score'
     x, y, width, height = map(float, box)
     area = annotation.get('area')
     collector.add(
@@ -161,6 +169,8 @@ def _add(
         crowd=bool(annotation.get('iscrowd') or annotation.get('ignore')),
         area=float(area) if isinstance(area, (int, float)) else -1.0,
         mask=annotation.get('segmentation') or None,
+        score=float(score),
+        entry=number,
     )
     return None
 
@@ -173,6 +183,7 @@ def _findings(faults: Counter[str], path: Path) -> list[Finding]:
             'Add the categories or correct the ids.',
         ),
         'unknown_image': ('annotations of image ids that are not listed', 'Add the images or remove the annotations.'),
+        'no_score': ('annotations whose score is no number', 'Write a number, or leave score out (1).'),
         'no_box': ('annotations without a bbox of four numbers', 'Write bbox as [x, y, width, height].'),
     }
     return [

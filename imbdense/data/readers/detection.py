@@ -35,6 +35,9 @@ class DetectionAnnotations:
             mask where the file says so, else of the box. crowd: (N,) bool, not to be trained on (crowd, difficult).
         masks: N segmentations as in the file (polygons or RLE), None where there is none.
         findings: what was clipped, dropped or wrong.
+        score: (N,) float64, confidence of a proposal; 1 where the file has none.
+        entry: (N,) int64, place of the annotation in the file, in which some that are left out here may stand before.
+        entries: how many annotations the file has.
     """
 
     source: str
@@ -48,6 +51,9 @@ class DetectionAnnotations:
     crowd: NDArray[np.bool_]
     masks: tuple[Any, ...]
     findings: tuple[Finding, ...]
+    score: NDArray[np.float64]
+    entry: NDArray[np.int64]
+    entries: int
 
     def __len__(self) -> int:
         """I, the number of images."""
@@ -69,6 +75,8 @@ class BoxCollector:
     area: list[float] = field(default_factory=list)
     crowd: list[bool] = field(default_factory=list)
     mask: list[Any] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+    entry: list[int] = field(default_factory=list)
 
     def add(
         self,
@@ -79,14 +87,18 @@ class BoxCollector:
         area: float = -1.0,
         crowd: bool = False,
         mask: Any = None,
+        score: float = 1.0,
+        entry: int = -1,
     ) -> None:
-        """Add one box by its corners; ``area`` < 0 means that of the box."""
+        """Add one box by its corners; ``area`` < 0 means that of the box, ``entry`` is its place in the file."""
         self.image.append(image)
         self.label.append(label)
         self.box.append(corners)
         self.area.append(area)
         self.crowd.append(crowd)
         self.mask.append(mask)
+        self.score.append(score)
+        self.entry.append(entry)
 
     def finish(
         self,
@@ -94,8 +106,9 @@ class BoxCollector:
         category_ids: Sequence[int | str],
         images: Sequence[ImageInfo],
         findings: Sequence[Finding] = (),
+        entries: int | None = None,
     ) -> DetectionAnnotations:
-        """Clip boxes to their image, drop those without area, sort by image."""
+        """Clip boxes to their image, drop those without area, sort by image; ``entries`` as in the file."""
         image = np.asarray(self.image, np.int64)
         boxes = np.asarray(self.box, np.float64).reshape(-1, 4)
         extent = np.array([(info.width or np.inf, info.height or np.inf) for info in images], np.float64).reshape(-1, 2)
@@ -122,6 +135,9 @@ class BoxCollector:
             np.asarray(self.crowd, bool)[order],
             tuple(self.mask[index] for index in order.tolist()),
             tuple(found),
+            np.asarray(self.score, np.float64)[order],
+            np.asarray(self.entry, np.int64)[order],
+            len(self.image) if entries is None else entries,
         )
 
     def _faults(

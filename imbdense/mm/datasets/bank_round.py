@@ -47,7 +47,7 @@ def fill_round(
     Raises:
         BankError: an image or mask that cannot be decoded. LabelReadError: a label that cannot be read.
     """
-    images = _distinct(dataset)
+    images = distinct_images(dataset)
     shards = [images[start : start + SHARD] for start in range(0, len(images), SHARD)]
     mine = range(ranks[0], len(shards), ranks[1])
     wanted = None if classes is None else set(classes)
@@ -74,7 +74,7 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
     """
     base, local = locate(dataset, index)
     info = base.get_data_info(local)
-    name = _name(base, info, index)
+    name = image_name(base, info, index)
     with seeded_generators(seed, index):
         results = _loaded(base, dict(info), name)
     if 'img' not in results:
@@ -102,9 +102,9 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
 def round_identity(dataset: Any, classes: Sequence[int] | None, min_area: int, seed: int) -> dict[str, Any]:
     """What decides which objects :func:`fill_round` cuts out: a run with another identity must not go on with it."""
     names = []
-    for index in _distinct(dataset):
+    for index in distinct_images(dataset):
         base, local = locate(dataset, index)
-        names.append(_name(base, base.get_data_info(local), index))
+        names.append(image_name(base, base.get_data_info(local), index))
     transforms = next(leaves(dataset)).pipeline.transforms
     loading = [re.sub(' at 0x[0-9a-f]+', '', repr(transform)) for transform in transforms if _loads(transform)]
     return {
@@ -126,7 +126,7 @@ def _loaded(dataset: Any, results: dict[str, Any], name: str) -> dict[str, Any]:
     return results
 
 
-def _distinct(dataset: Any) -> list[int]:
+def distinct_images(dataset: Any) -> list[int]:
     """The indices of a data set, each image once."""
     indices = own_indices(dataset) if children(dataset) else None
     if indices is None:
@@ -134,7 +134,7 @@ def _distinct(dataset: Any) -> list[int]:
     return np.sort(np.unique(indices, return_index=True)[1]).tolist()
 
 
-def _name(dataset: Any, info: dict[str, Any], index: int) -> str:
+def image_name(dataset: Any, info: dict[str, Any], index: int) -> str:
     """The image's path inside the image folder (so that a moved data set gives the same bank), else its file name."""
     path = str(info.get('img_path', index))
     prefix = getattr(dataset, 'data_prefix', None) or {}

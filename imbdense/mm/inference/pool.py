@@ -95,7 +95,7 @@ def collect(
     infos = records_of(finished.dataset) if labelled and finished.task == 'detection' else None
     skipped: list[str] = []
     with LayerTap(finished.model, layer) as tap, whole_pictures(finished.model), inference_mode():
-        for number, (index, sample) in enumerate(_outputs(finished, images, workers)):
+        for number, (index, sample) in enumerate(predicted(finished.model, images, workers)):
             if isinstance(sample, str):
                 skipped.append(sample)
             else:
@@ -167,13 +167,13 @@ def seen_share(sample: Any, size: tuple[int, int] | None) -> tuple[float, float]
     return min(1.0, shape[0] / size[0]), min(1.0, shape[1] / size[1])
 
 
-def _outputs(finished: FinishedModel, images: SafeImages, workers: int) -> Iterator[tuple[int, Any]]:
-    """(index, predicted sample or message), one image at a time."""
+def predicted(model: nn.Module, images: SafeImages, workers: int) -> Iterator[tuple[int, Any]]:
+    """(index, predicted sample or message), one image at a time, in order."""
     for index, sample in DataLoader(images, batch_size=None, num_workers=workers, collate_fn=_as_it_is):
         if isinstance(sample, str):
             yield index, sample
         else:
-            yield index, finished.model.test_step(pseudo_collate([sample]))[0]
+            yield index, model.test_step(pseudo_collate([sample]))[0]  # type: ignore[operator]
 
 
 def _as_it_is(item: Any) -> Any:
