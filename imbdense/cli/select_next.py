@@ -3,20 +3,19 @@
   imbdense select next POOL --labelled batch.json
   imbdense select next POOL --labelled batch_pool/ --minutes 120 --out next.json
 
-POOL holds the proposals; --labelled what people have marked in some of its images: a COCO json, or the folder of a pool
-made from ground truth. Both are matched by image name. Every image that is listed there counts as labelled, also one
-without any object.
+POOL holds the proposals; --labelled what people have marked in some of its images: a COCO json, or the folder of a
+pool made from ground truth. Both are matched by image name. Every image that is listed there counts as labelled, also
+one without any object.
 
-The table says, per class, how right the proposals were (precision and recall with 90 % intervals), how many of its modes
-(clusters of its objects) the labelled images show, and how many new ones the next minutes would show if they were spent
-on that class alone. The classes that are worth most come first. --out writes the table and the images, for each class and
-for all together.
+The table says, per class, how right the proposals were (precision and recall with 90 % intervals), how many of its
+modes (clusters of its objects) the labelled images show, and how many new ones the next minutes would show if they
+were spent on that class alone. The classes that are worth most come first. --out writes the table and the images, for
+each class and for all together.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +36,10 @@ TABLE_WIDTH = 132
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Proposals, labels, time."""
     parser.add_argument('pool', type=Path, help='folder of the proposals')
-    parser.add_argument('--labelled', type=Path, required=True, metavar='PATH', help='COCO json of the labelled images, '
-                        'or folder of a pool made from their ground truth')
-    parser.add_argument('--minutes', type=float, default=60.0, help='labelling time to spend (60); an image takes what '
-                        'the pool says, else 1 minute')
+    parser.add_argument('--labelled', type=Path, required=True, metavar='PATH', help='COCO json of labelled images '
+                        'or folder of a pool made from ground truth')
+    parser.add_argument('--minutes', type=float, default=60.0, help='labelling time to spend (60); an image takes '
+                        'what the pool says, else 1 minute')
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a proposal (0.3)')
     parser.add_argument('--no-verify', action='store_true', help='keep proposals that their neighbours contradict')
     parser.add_argument('--max-modes', type=int, default=20, help='most modes of a class (20)')
@@ -55,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.core.selection.trusted import trusted_objects
     from imbdense.data.object_pool import PoolError, open_pool
     from imbdense.data.readers.errors import LabelReadError
+    from imbdense.data.selection import SelectionError
     from imbdense.utils.files import atomic_write_json
 
     if not args.minutes > 0 or args.max_modes < 1:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         verify = None if args.no_verify else KNNVerifier()
         trusted = trusted_objects(pool, 0, score_thr=args.score_thr, adaptive_tau=False, verify=verify).rows
         batch = labelled_batch(pool, trusted, args.labelled)
-    except (PoolError, LabelReadError) as error:
+    except (PoolError, LabelReadError, SelectionError) as error:
         raise UserError(str(error)) from error
     table = next_hour(pool, trusted, batch, minutes=args.minutes, seed=args.seed, max_modes=args.max_modes)
     show(table, args.minutes)
@@ -78,13 +78,14 @@ def labelled_batch(pool: ObjectPool, trusted: NDArray[np.int64], path: Path) -> 
     """What people have marked, matched with the proposals.
 
     Raises:
-        UserError: the classes differ, or an image is not in the pool.
+        UserError: the classes differ. SelectionError: an image is not in the pool.
     """
     import numpy as np
 
     from imbdense.core.selection.proposal_quality import match_batch
     from imbdense.data.object_pool import open_pool
     from imbdense.data.readers.coco import read_coco
+    from imbdense.data.selection import match_names
 
     if path.is_dir():
         marked = open_pool(path)
@@ -96,24 +97,8 @@ def labelled_batch(pool: ObjectPool, trusted: NDArray[np.int64], path: Path) -> 
         names, classes, boxes = [image.file_name for image in found.images], found.labels, found.boxes
         owner = np.repeat(np.arange(len(found)), np.diff(found.indptr))
         owner, classes, boxes = owner[~found.crowd], classes[~found.crowd], boxes[~found.crowd]
-    places = np.array(image_places(pool, names, path), dtype=np.int64)
+    places = np.array(match_names(names, pool.image_ids, what='labelled images', where='the pool'), dtype=np.int64)
     return match_batch(pool, trusted, places, places[owner], np.asarray(classes, np.int64), np.asarray(boxes, float))
-
-
-def image_places(pool: ObjectPool, names: Sequence[str], path: Path) -> list[int]:
-    """Index in the pool of every name: the same name, else the same file name without folder where only one has it."""
-    exact = {name: place for place, name in enumerate(pool.image_ids)}
-    short: dict[str, list[int]] = {}
-    for place, name in enumerate(pool.image_ids):
-        short.setdefault(Path(name).name, []).append(place)
-    places = []
-    for name in names:
-        near = short.get(Path(name).name, [])
-        if name not in exact and len(near) != 1:
-            what = 'is not in the pool' if not near else f'could be {len(near)} images of the pool'
-            raise UserError(f'{path}: the image {name} {what}; its images are called like {pool.image_ids[0]}.')
-        places.append(exact.get(name, near[0] if near else -1))
-    return places
 
 
 def show(table: NextHour, minutes: float) -> None:
