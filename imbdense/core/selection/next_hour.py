@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.selection.class_outlook import ClassOutlook
-from imbdense.core.selection.lazy_greedy import Shows, greedy_coverage
+from imbdense.core.selection.expected_coverage import Shows, greedy_coverage
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.proposal_quality import LabelledBatch, ProposalQuality
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.selection.feature_rows import FeatureRows
-from imbdense.core.selection.k_center import KCenterGreedy
+from imbdense.core.selection.k_center_greedy import KCenterGreedy
 from imbdense.core.selection.kmeans import KMeansResult, kmeans
 from imbdense.core.selection.quotas import class_order, quota
 from imbdense.core.selection.selection import Choice

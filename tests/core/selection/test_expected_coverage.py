@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from imbdense.core.selection.lazy_greedy import Shows, greedy_coverage
+from imbdense.core.selection.expected_coverage import Shows, greedy_coverage
 
 
 def draw(seed: int, images: int = 14, modes: int = 9, objects: int = 40) -> Shows:
