@@ -2,17 +2,62 @@
 
 * :class:`ObjectPool` - what M images hold, as arrays; :class:`Selection` of :class:`Choice` - the result, with reasons;
 * :class:`Selector` - the contract: budget, no duplicates, deterministic, incremental;
-* :class:`OFDS` - by the objects in an image, rarest class first; :class:`KNNVerifier` - do the neighbours agree?
+* :class:`FeatureSelector` - its part for methods that order rows of features;
 * :class:`StreamingPCA` - principal axes of more rows than fit into memory.
+
+Selectors: :class:`RandomSelector`, :class:`StratifiedSelector` (classes only); :class:`KMeansSelector`,
+:class:`TypiClust`, :class:`ProbCover`, :class:`FacilityLocation` (what is typical); :class:`KCenterGreedy`,
+:class:`FreeSel` (what is missing); :class:`ZCore` (scores); :class:`CostAware` (minutes).
+
+:class:`OFDS` chooses by the objects in an image, rarest class first, after :class:`KNNVerifier` asked their neighbours.
+
+Tools, for tables that need not fit in memory: :class:`FeatureRows`, :func:`kmeans`, :func:`nearest_neighbours`.
 """
 
+from imbdense.core.selection.cost_aware import CostAware
+from imbdense.core.selection.facility_location import FacilityLocation
+from imbdense.core.selection.feature_rows import FeatureRows
+from imbdense.core.selection.feature_selector import FeatureSelector
+from imbdense.core.selection.free_sel import FreeSel
+from imbdense.core.selection.k_center_greedy import KCenterGreedy
+from imbdense.core.selection.kmeans import KMeansResult, kmeans
+from imbdense.core.selection.kmeans_selector import KMeansSelector
+from imbdense.core.selection.knn import nearest_neighbours
 from imbdense.core.selection.knn_verifier import KNNVerifier
 from imbdense.core.selection.object_pool import UNKNOWN_CLASS, ObjectPool
 from imbdense.core.selection.ofds import OFDS
+from imbdense.core.selection.prob_cover import ProbCover
+from imbdense.core.selection.random_selector import RandomSelector
 from imbdense.core.selection.selection import Choice, Selection
 from imbdense.core.selection.selector import Selector, Task
+from imbdense.core.selection.stratified import StratifiedSelector
 from imbdense.core.selection.streaming_pca import StreamingPCA
+from imbdense.core.selection.typiclust import TypiClust
+from imbdense.core.selection.zcore import ZCore
 
 __all__ = [
-    'OFDS', 'UNKNOWN_CLASS', 'Choice', 'KNNVerifier', 'ObjectPool', 'Selection', 'Selector', 'StreamingPCA', 'Task',
+    'OFDS',
+    'UNKNOWN_CLASS',
+    'Choice',
+    'CostAware',
+    'FacilityLocation',
+    'FeatureRows',
+    'FeatureSelector',
+    'FreeSel',
+    'KCenterGreedy',
+    'KMeansResult',
+    'KMeansSelector',
+    'KNNVerifier',
+    'ObjectPool',
+    'ProbCover',
+    'RandomSelector',
+    'Selection',
+    'Selector',
+    'StratifiedSelector',
+    'StreamingPCA',
+    'Task',
+    'TypiClust',
+    'ZCore',
+    'kmeans',
+    'nearest_neighbours',
 ]

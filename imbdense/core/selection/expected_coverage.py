@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imbdense.core.selection.lazy_greedy import lazy_greedy
 
 Floats = NDArray[np.float64]
 
@@ -40,54 +41,62 @@ class Shows:
         return slice(int(self.starts[image]), int(self.starts[image + 1]))
 
 
-def greedy_coverage(
-    shows: Shows, unseen: Floats, costs: Floats, budget: float
-) -> tuple[list[int], Floats]:
-    """Choose images for the expected number of modes seen for the first time.
+class ExpectedCoverage:
+    """Expected number of modes seen for the first time, f(A) = sum_k unseen_k (1 - prod_{i in A} (1 - chance_ik)).
 
-    f(A) = sum_k unseen_k (1 - prod_{i in A} (1 - chance_ik)) is monotone and submodular: what an image adds only falls
-    while others are chosen, so a value that was computed earlier is a bound and most need not be computed again.
+    Monotone and submodular: what an image adds only falls while others are chosen.
+
+    Args:
+        shows: chances over M images. unseen: (K,) probability that a mode has not been seen.
+    """
+
+    def __init__(self, shows: Shows, unseen: Floats) -> None:
+        self._shows, self._still = shows, unseen.astype(np.float64).copy()
+
+    def gains(self) -> Floats:
+        """(M,) what each image would add now."""
+        worth = self._still[self._shows.mode] * self._shows.chance
+        return np.bincount(self._shows.image, worth, minlength=len(self._shows.starts) - 1)
+
+    def gain(self, row: int) -> float:
+        """What one image would add now."""
+        part = self._shows.of_image(row)
+        return float((self._still[self._shows.mode[part]] * self._shows.chance[part]).sum())
+
+    def add(self, row: int) -> None:
+        """Take an image."""
+        part = self._shows.of_image(row)
+        self._still[self._shows.mode[part]] *= 1 - self._shows.chance[part]
+
+
+def greedy_coverage(shows: Shows, unseen: Floats, costs: Floats, budget: float) -> tuple[list[int], Floats]:
+    """Choose images for :class:`ExpectedCoverage`.
+
     Images are taken by gain per cost while they are affordable; with unit costs that reaches 1 - 1/e of the best
     possible value. With other costs the result is the better of this and of the best single image, which reaches half
     of that.
 
     Args:
-        shows: chances, over M images; those that may not be chosen have no entry.
-        unseen: (K,) probability that a mode has not been seen.
+        shows: images that may not be chosen have no entry. unseen: (K,).
         costs: (M,) > 0. budget: >= 0. Images that add nothing are not chosen.
 
     Returns:
         images in order, and the gain of each.
     """
-    still = unseen.astype(np.float64).copy()
-
-    def gain(image: int) -> float:
-        part = shows.of_image(image)
-        return float((still[shows.mode[part]] * shows.chance[part]).sum())
-
-    first = {int(image): gain(int(image)) for image in np.unique(shows.image) if costs[image] <= budget}
-    queue = [(-value / costs[image], image) for image, value in first.items()]
-    heapq.heapify(queue)
+    objective = ExpectedCoverage(shows, unseen)
+    first = objective.gains()
+    eligible = np.flatnonzero((first > 0) & (costs <= budget))
     chosen: list[int] = []
     gains: list[float] = []
     left = budget
-    while queue:
-        _, image = heapq.heappop(queue)
-        if costs[image] > left:
-            continue
-        value = gain(image)
-        rank = (-value / costs[image], image)
-        if queue and rank > queue[0]:
-            heapq.heappush(queue, rank)
-            continue
-        if value <= 0:
+    for image, gain in lazy_greedy(objective, eligible, costs, lambda image: bool(costs[image] <= left)):
+        if gain <= 0:
             break
-        part = shows.of_image(image)
-        still[shows.mode[part]] *= 1 - shows.chance[part]
         chosen.append(image)
-        gains.append(value)
+        gains.append(gain)
         left -= costs[image]
-    single = min(first, key=lambda image: (-first[image], image), default=-1)
-    if single >= 0 and first[single] > sum(gains):
-        return [single], np.array([first[single]])
+    if eligible.size:
+        single = int(eligible[first[eligible].argmax()])
+        if first[single] > sum(gains):
+            return [single], first[[single]]
     return chosen, np.array(gains)

@@ -13,7 +13,7 @@ from imbdense.core.checks import check_choice, check_integer, check_number
 from imbdense.core.selection.knn_verifier import KNNVerifier
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.ofds_report import report
-from imbdense.core.selection.ofds_rounds import ClassRounds
+from imbdense.core.selection.ofds_rounds import ClassRounds, Spending
 from imbdense.core.selection.quotas import ORDERS
 from imbdense.core.selection.selection import Choice
 from imbdense.core.selection.selector import Selector, Task
@@ -90,13 +90,18 @@ class OFDS(Selector):
         self.max_repeat = check_integer('max_repeat', max_repeat, low=0, owner=name)
         self.normalize = bool(normalize)
 
-    def image_costs(self, pool: ObjectPool) -> NDArray[np.float64] | None:
-        """Minutes of every image, or ``None``."""
+    @property
+    def counts_minutes(self) -> bool:  # type: ignore[override]
+        """With ``cost``."""
+        return self.cost is not None
+
+    def image_costs(self, pool: ObjectPool) -> NDArray[np.float64]:
+        """(M,) minutes of every image."""
         if self.cost == 'objects':
             return 1.0 + MINUTES_PER_OBJECT * np.diff(pool.starts)
         if self.cost == 'img_cost' and pool.img_cost is None:
             raise ValueError("OFDS: cost='img_cost' needs a pool with img_cost. Use cost='objects', or None.")
-        return None if self.cost is None or pool.img_cost is None else pool.img_cost.astype(np.float64)
+        return super().image_costs(pool)
 
     def choose(self, task: Task) -> Sequence[Choice]:
         """Trusted objects, rounds over the classes, k-centre for what is left."""
@@ -104,12 +109,13 @@ class OFDS(Selector):
         if isinstance(self.score_thr, Sequence) and len(self.score_thr) != len(pool.classes):
             raise ValueError(
                 f'OFDS: score_thr holds {len(self.score_thr)} numbers, but the pool has {len(pool.classes)} classes.')
-        typical = 1.0 if task.costs is None else float(np.median(task.costs))
+        spending = Spending.of(task, self.image_costs(pool) if self.counts_minutes else None)
+        wanted = math.ceil(spending.images / max(len(pool.classes), 1))
         trusted = trusted_objects(
-            pool, math.ceil(task.budget / typical / max(len(pool.classes), 1)), score_thr=self.score_thr,
+            pool, wanted, score_thr=self.score_thr,
             adaptive_tau=self.adaptive_tau, verify=self.verify,
             keep_zero=not self.normalize and self.verify is None)
-        rounds = ClassRounds(task, typical, self.kmeans, self.cost_weight, self.max_repeat, self.normalize)
+        rounds = ClassRounds(task, spending, self.kmeans, self.cost_weight, self.max_repeat, self.normalize)
         rounds.serve(*self._groups(pool, trusted), 'rarest_first' if self.order == 'joint' else self.order)
         rounds.fill()
         task.report.update(report(pool, trusted, rounds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,38 @@ from imbdense.core.selection.selector import Task
 from imbdense.core.selection.uncovered_clusters import plan_clusters
 
 
+@dataclass(frozen=True)
+class Spending:
+    """The budget, in images or in minutes.
+
+    Attributes:
+        budget: what may be spent. costs: (M,) of each image. typical: their median.
+        whole: whether it is a number of images.
+    """
+
+    budget: float
+    costs: NDArray[np.float64]
+    typical: float
+    whole: bool
+
+    @classmethod
+    def of(cls, task: Task, minutes: NDArray[np.float64] | None) -> Spending:
+        """``minutes`` of each image, ``None`` = the budget is a number of images."""
+        if minutes is None:
+            return cls(float(task.budget), np.ones(task.pool.num_images), 1.0, True)
+        return cls(task.minutes, minutes, float(np.median(minutes)), False)
+
+    @property
+    def images(self) -> float:
+        """How many images of typical cost the budget pays for."""
+        return self.budget / self.typical
+
+
 class ClassRounds:
     """What is chosen so far, and what is left of the budget.
 
     Args:
-        task: the pool, the budget and what is labelled.
-        typical: median cost of an image.
+        task: the pool and what is labelled. spending: the budget.
         options: of k-means. cost_weight, max_repeat, normalize: see :class:`imbdense.core.selection.OFDS`.
 
     Attributes:
@@ -32,15 +59,14 @@ class ClassRounds:
     """
 
     def __init__(
-        self, task: Task, typical: float, options: dict[str, Any], cost_weight: float, max_repeat: int,
+        self, task: Task, spending: Spending, options: dict[str, Any], cost_weight: float, max_repeat: int,
         normalize: bool,
     ) -> None:
-        self.task, self.typical, self.options = task, typical, options
+        self.task, self.options = task, options
         self.cost_weight, self.max_repeat, self.normalize = cost_weight, max_repeat, normalize
-        self.whole = task.costs is None
-        self.costs = np.ones(task.pool.num_images) if task.costs is None else task.costs
+        self.whole, self.costs, self.typical = spending.whole, spending.costs, spending.typical
         self.taken = task.selected.copy()
-        self.left = float(task.budget)
+        self.left = spending.budget
         self.choices: list[Choice] = []
         self.passes: list[dict[str, Any]] = []
 
