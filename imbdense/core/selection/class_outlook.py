@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.core.selection.feature_rows import FeatureRows
 from imbdense.core.selection.expected_coverage import Shows
+from imbdense.core.selection.feature_rows import FeatureRows
 from imbdense.core.selection.modes import find_modes
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.proposal_quality import LabelledBatch, ProposalQuality

@@ -56,7 +56,7 @@ class ExpectedCoverage:
     def gains(self) -> Floats:
         """(M,) what each image would add now."""
         worth = self._still[self._shows.mode] * self._shows.chance
-        return np.bincount(self._shows.image, worth, minlength=len(self._shows.starts) - 1)
+        return np.bincount(self._shows.image, worth, minlength=len(self._shows.starts) - 1).astype(np.float64)
 
     def gain(self, row: int) -> float:
         """What one image would add now."""
@@ -89,7 +89,11 @@ def greedy_coverage(shows: Shows, unseen: Floats, costs: Floats, budget: float) 
     chosen: list[int] = []
     gains: list[float] = []
     left = budget
-    for image, gain in lazy_greedy(objective, eligible, costs, lambda image: bool(costs[image] <= left)):
+
+    def payable(image: int) -> bool:
+        return bool(costs[image] <= left)
+
+    for image, gain in lazy_greedy(objective, eligible, costs, payable):
         if gain <= 0:
             break
         chosen.append(image)

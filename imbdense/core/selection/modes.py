@@ -77,12 +77,13 @@ def find_modes(features: FeatureRows, max_modes: int = 20, seed: int = 0) -> Mod
     groups = kmeans(features, GROUPS, seed=seed)
     size = np.bincount(groups.labels).astype(np.float64)
     dimension = effective_dimension(features)
-    best, best_value, inertia = np.zeros(len(size), np.int64), -math.inf, groups.inertia
+    best: NDArray[np.int64] = np.zeros(len(size), np.int64)
+    best_value, inertia = -math.inf, groups.inertia
     for labels, added in ward_merges(groups.centroids.astype(np.float64), size):
         inertia += added
         clusters = int(labels.max()) + 1
         if clusters <= max(min(max_modes, count // 2), 1):
-            value = _criterion(np.bincount(labels, size), inertia, dimension)
+            value = _criterion(np.bincount(labels, size).astype(np.float64), inertia, dimension)
             if value > best_value:
                 best, best_value = labels, value
     total = np.zeros((int(best.max()) + 1, features.dim))

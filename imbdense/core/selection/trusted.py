@@ -71,8 +71,8 @@ def trusted_objects(
     Features are read in chunks. Time: dominated by the verifier.
     """
     num_classes = len(pool.classes)
-    named = pool.usable_rows[pool.obj_class[pool.usable_rows] >= 0]
-    rows = named[~bad_features(pool, named, keep_zero)]
+    named: NDArray[np.int64] = pool.usable_rows[pool.obj_class[pool.usable_rows] >= 0]
+    rows: NDArray[np.int64] = named[~bad_features(pool, named, keep_zero)]
     dropped = int((pool.obj_class >= 0).sum()) - len(rows)
     filters = {'proposals': _count(pool, rows, num_classes)}
     thresholds = np.broadcast_to(np.asarray(score_thr, dtype=np.float64), (num_classes,)).copy()
