@@ -101,8 +101,8 @@ def write_config(run: Run, configs: Path) -> Path:
     from mmengine.config import Config
 
     config = Config.fromfile(str(configs / (run.method.config or run.suite.config)))
-    drawn = run.suite.seed_lines(run.seed) if run.suite.seed_lines else {}
-    for path, value in {**run.suite.lines, **drawn, **run.method.lines}.items():
+    own = run.suite.run_lines(run.method.name, run.seed) if run.suite.run_lines else {}
+    for path, value in {**run.suite.lines, **own, **run.method.lines}.items():
         replace_line(config, path, value)
     config.randomness = dict(seed=run.seed)
     config.experiment_name = f'{run.suite.name}-{run.method.name}'

@@ -21,10 +21,6 @@ SEGMENTATION_METHODS = (
         'class_balanced',
         {'model.pseudo': dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)},
         'of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
-    Method(
-        'class_adaptive',
-        {'model.pseudo': dict(type='imbdense.QuantileThreshold', keep='class_adaptive', round_steps=75)},
-        'the rarer the class among the labels, the larger the share of its predicted pixels that is learned'),
 )
 DETECTION_METHODS = (
     Method('supervised', {'model.burn_in': ITERATIONS}, 'the labelled images alone'),
@@ -42,24 +38,16 @@ DETECTION_METHODS = (
 
 @cache
 def _table(config: str) -> Any:
-    """Which training image holds how much of which class, of the whole list behind the labelled part."""
-    from mmengine.config import Config
-    from mmengine.registry import DATASETS, DefaultScope
+    """The class table of the whole list behind the labelled part."""
+    from imbdense.benchmark.labels import training_table
 
-    import imbdense.mm  # noqa: F401
-    from imbdense.mm.samplers.dataset_table import dataset_table
-    from imbdense.utils.paths import configs_dir
-
-    settings = Config.fromfile(str(configs_dir() / config))
-    DefaultScope.overwrite_default_scope(settings.default_scope)
-    labeled = dict(settings.train_dataloader.dataset.labeled, indices=None, pipeline=[])
-    return dataset_table(DATASETS.build(labeled))
+    return training_table(config, LABELED, {})
 
 
-def _labelled(config: str) -> Callable[[int], Mapping[str, Any]]:
+def _labelled(config: str) -> Callable[[str, int], Mapping[str, Any]]:
     """The line that names the labelled images of a seed."""
 
-    def lines(seed: int) -> dict[str, Any]:
+    def lines(method: str, seed: int) -> dict[str, Any]:
         from imbdense.core.sampling import draw_labelled
 
         table = _table(config)
@@ -80,7 +68,7 @@ def _suite(
     lines = short_schedule(ITERATIONS)
     lines.update({'train_dataloader.batch_size': batch, 'train_dataloader.sampler.batch_size': batch})
     return Suite(
-        name, config, methods, mean, keys, tuple(groups), note=note, lines=lines, seed_lines=_labelled(config),
+        name, config, methods, mean, keys, tuple(groups), note=note, lines=lines, run_lines=_labelled(config),
         data_root=f'data/{name}', prepare=('prepare', name, '{sources}/' + name, '--out', f'data/{name}'))
 
 

@@ -45,20 +45,32 @@ def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro:
         for suite in suites:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
         return 0
-    weights = Path(args.sources) / 'weights'
-    if weights.is_dir():
-        os.environ.setdefault('IMBDENSE_WEIGHTS', str(weights))
+    shared_weights(args.sources)
     for suite in suites:
         prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir)
     failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
+    write_results(args, suites, runs, intro)
+    return 1 if failed else 0
+
+
+def shared_weights(sources: str) -> None:
+    """Take the pretrained weights of the shared folder, unless the environment names others."""
+    weights = Path(sources) / 'weights'
+    if weights.is_dir():
+        os.environ.setdefault('IMBDENSE_WEIGHTS', str(weights))
+
+
+def write_results(
+    args: argparse.Namespace, suites: Sequence[Suite], runs: Sequence[Run], intro: Sequence[str]
+) -> None:
+    """Print the page, and write page and picture where asked."""
     page = suites_page(suites, runs, intro)
     print(page)
     if args.markdown:
         atomic_write_text(args.markdown, page)
     if args.figure:
         draw_suites(suites, runs, args.figure)
-    return 1 if failed else 0
 
 
 def prepare_data(suite: Suite, sources: str = '') -> None:

@@ -31,7 +31,8 @@ class Suite:
         rare_keys: result keys of the rare classes (must rise).
         group_keys: result keys of the groups that the table shows.
         prepare: (verb, arguments...) of ``imbdense`` that makes the data when ``data_root`` is absent, or empty.
-        seed_lines: further lines that depend on the seed, such as which images are labelled.
+        run_lines: (name of the method, seed) -> further lines, such as which images are labelled; asked when the run
+            begins.
         note: one line about the setting, printed above the table.
     """
 
@@ -45,4 +46,4 @@ class Suite:
     prepare: tuple[str, ...] = ()
     note: str = ''
     lines: Mapping[str, Any] = field(default_factory=dict)
-    seed_lines: Callable[[int], Mapping[str, Any]] | None = None
+    run_lines: Callable[[str, int], Mapping[str, Any]] | None = None

@@ -4,6 +4,7 @@
   imbdense benchmark demo               generate data, train plain and rebalanced, report
   imbdense benchmark proof              the comparison tables of the docs
   imbdense benchmark semi               a tenth of the labels: supervised, one threshold, class-balanced
+  imbdense benchmark select             10, 20, 30 % of the images, chosen by different selectors
   imbdense benchmark imbalance          {sampling} x {loss} x {post hoc} x {imbalance ratio} x seeds
 
 `imbdense benchmark NAME --help` tells the options of each.
@@ -19,6 +20,7 @@ SUBCOMMANDS: dict[str, str] = {
     'demo': 'imbdense.benchmark.demo',
     'proof': 'imbdense.benchmark.proof',
     'semi': 'imbdense.benchmark.semi',
+    'select': 'imbdense.benchmark.select',
     'imbalance': 'imbdense.benchmark.imbalance',
 }
 """Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""

@@ -52,6 +52,17 @@ def test_written_config_differs_in_the_lines_and_the_seed(tmp_path):
     assert plain.randomness.seed == better.randomness.seed == 7
 
 
+def test_lines_that_depend_on_the_run(tmp_path):
+    from mmengine.config import Config
+
+    (tmp_path / 'toy.py').write_text('a = dict(b=1, c=3)\n')
+    suite = Suite('toy', 'toy.py', SUITE.methods, 'mIoU', ('IoU/rare',),
+                  run_lines=lambda method, seed: {'a.c': [method, seed]})
+    configs = [Config.fromfile(str(write_config(run, tmp_path))) for run in plan([suite], [3, 4], tmp_path / 'runs')]
+    assert [config.a.c for config in configs] == [
+        ['plain', 3], ['better', 3], ['plain', 4], ['better', 4]]
+
+
 def test_finished_runs_are_kept_and_failed_ones_are_named(tmp_path, monkeypatch):
     runs = plan([SUITE], [0, 1], tmp_path)
     store(runs[0], mIoU=0.5)

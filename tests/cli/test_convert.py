@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from imbdense.cli.convert import normalized
+from imbdense.cli.convert_tau_norm import normalized
 from imbdense.cli.main import main
 from imbdense.mm.checkpoints import load_checkpoint
 from tests.mm.inference.segmentors import trained
@@ -63,3 +63,22 @@ def test_a_layer_that_is_not_there_is_named(
     arguments = ['convert', 'tau-norm', *segmentor, '--tau', '1', '--classifier', 'decode_head.nothing']
     assert main([*arguments, '--out', str(tmp_path / 'x.pth')]) == 2
     assert 'decode_head.nothing' in capsys.readouterr().err and not (tmp_path / 'x.pth').exists()
+
+
+def test_network_of_a_semi_supervised_checkpoint(tmp_path, capsys):
+    both = {'student.a.weight': torch.ones(2), 'teacher.a.weight': torch.zeros(2), 'pseudo.counts': torch.ones(1)}
+    source, out = tmp_path / 'semi.pth', tmp_path / 'plain.pth'
+    torch.save({'state_dict': both, 'meta': {'dataset_meta': {'classes': ('a', 'b')}}}, source)
+    assert main(['convert', 'network', str(source), '--out', str(out)]) == 0
+    saved = torch.load(out, weights_only=True)
+    assert list(saved['state_dict']) == ['a.weight'] and not saved['state_dict']['a.weight'].any()
+    assert saved['meta']['dataset_meta']['classes'] == ('a', 'b')
+    out.unlink()
+    assert main(['convert', 'network', str(source), '--network', 'peer', '--out', str(out)]) == 2
+    assert "it has ['student', 'teacher']" in capsys.readouterr().err and not out.exists()
+
+
+def test_unknown_conversion_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(['convert', 'nothing'])
+    assert 'tau-norm' in capsys.readouterr().err

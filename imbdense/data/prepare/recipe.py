@@ -20,6 +20,7 @@ class Recipe:
         layout: the expected source layout, shown when something is missing.
         build: does the work; finished outputs are skipped.
         tile, overlap: default window in pixels, 0 = images stay whole.
+        cuts: whether ``--tile`` can cut images that stay whole by default.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Recipe:
     build: Callable[[Job], None]
     tile: int = 0
     overlap: int = 0
+    cuts: bool = False
 
 
 def prepare(
@@ -49,7 +51,7 @@ def prepare(
     Raises:
         PrepareError: the layout does not fit, a file is broken, or ``out`` holds something else.
     """
-    if tile is not None and not recipe.tile:
+    if tile is not None and not (recipe.tile or recipe.cuts):
         raise PrepareError(f'{recipe.name} keeps its images whole; --tile does not apply.')
     where = f'{recipe.layout.strip()}\nGet the data from: {recipe.home}. Facts sheet: datasets/{recipe.name}/README.md'
     job = Job(

@@ -1,10 +1,13 @@
-"""Cut big images with colour-coded masks into tiles, resumable per source image."""
+"""Cut big images and their masks into tiles, resumable per source image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from imbdense.data.prepare.job import IGNORE, Job
 from imbdense.data.prepare.pixels import RGB, check_same_size, colours_to_index, read_image, windows
@@ -21,17 +24,26 @@ class ColourCode:
 
 
 def write_tiles(job: Job, image_path: Path, mask_path: Path, split: str, code: ColourCode) -> None:
-    """Cut one image and its mask into ``images/<split>/<stem>_<y>_<x>.png`` and the label of the same name.
+    """Cut one image and its colour-coded mask, see :func:`cut_image`."""
+    cut_image(
+        job, image_path, mask_path, split, code.palette,
+        lambda: colours_to_index(read_image(mask_path), code.colours, path=mask_path, tolerance=code.tolerance))
+
+
+def cut_image(
+    job: Job, image_path: Path, mask_path: Path, split: str, palette: Sequence[RGB],
+    read_label: Callable[[], NDArray[Any]],
+) -> None:  # fmt: skip
+    """Cut one image and its label into ``images/<split>/<stem>_<y>_<x>.png`` and the label of the same name.
 
     Windows without a labelled pixel are left out. A marker in ``.prepare/`` says that the image is finished, so a
-    killed run repeats at most one image.
+    killed run repeats at most one image. ``read_label`` gives the class indices (H, W) of ``mask_path``.
     """
     stem = image_path.stem
     marker = f'.prepare/{split}_{stem}.done'
     if job.done(marker):
         return
-    image = read_image(image_path)
-    label = colours_to_index(read_image(mask_path), code.colours, path=mask_path, tolerance=code.tolerance)
+    image, label = read_image(image_path), read_label()
     check_same_size(image, label, image_path, mask_path)
     for y0, x0, y1, x1 in windows(*label.shape, job.tile, job.overlap):
         part = label[y0:y1, x0:x1]
@@ -39,5 +51,5 @@ def write_tiles(job: Job, image_path: Path, mask_path: Path, split: str, code: C
             continue
         name = f'{stem}_{y0}_{x0}.png' if job.tile else f'{stem}.png'
         job.write_image(f'images/{split}/{name}', image[y0:y1, x0:x1])
-        job.write_label(f'labels/{split}/{name}', part, code.palette)
+        job.write_label(f'labels/{split}/{name}', part, palette)
     atomic_write_bytes(job.out / marker, b'')

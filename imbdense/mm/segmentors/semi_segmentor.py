@@ -46,7 +46,7 @@ class SemiSegmentor(TeacherStudent):
     State: ``student.*``, ``teacher.*`` ('ema') or ``peer.*`` ('peer'), ``pseudo.*``, ``refine.*``, ``consistency.*``,
     ``pseudo_counts.counts`` (K,) int64 pseudo-labelled pixels per class so far, over all ranks, ``threshold_cut``
     (K,) float32, see ``imbdense.RareCollapseHook``. A checkpoint of the bare segmentor is loaded into every network;
-    :func:`imbdense.mm.segmentors.export.network_state` takes one out.
+    :func:`imbdense.mm.network_state.network_state` takes one out.
 
     Args:
         segmentor: config of the segmentor, as it is trained alone; at least two logit channels.

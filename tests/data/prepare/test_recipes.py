@@ -220,3 +220,20 @@ def test_truncated_image_is_named(tmp_path):
     victim.write_bytes(victim.read_bytes()[:200])
     with pytest.raises(PrepareError, match=r'P0001\.png .*truncated'):
         run('isaid', tmp_path / 'source', tmp_path / 'out')
+
+
+@pytest.mark.parametrize('name', ['dsb2018_nuclei', 'dubai_aerial'])
+def test_whole_images_can_be_cut(name, tmp_path):
+    """The tiles of a label, put together, are the label of the uncut data set."""
+    LAYOUTS[name](tmp_path / 'source')
+    run(name, tmp_path / 'source', tmp_path / 'whole')
+    run(name, tmp_path / 'source', tmp_path / 'tiles', tile=3)
+    for path in (tmp_path / 'whole/labels/train').iterdir():
+        label = np.array(Image.open(path))
+        joined = np.full_like(label, 255)
+        for part in (tmp_path / 'tiles/labels/train').glob(f'{path.stem}_*.png'):
+            y, x = (int(number) for number in part.stem.rsplit('_', 2)[1:])
+            tile = np.array(Image.open(part))
+            assert max(tile.shape) <= 3
+            joined[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
+        assert np.array_equal(joined, label)

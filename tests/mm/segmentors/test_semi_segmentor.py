@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger
 from imbdense.mm.logit_attachment import attach_logit_map
-from imbdense.mm.segmentors.export import network_state
+from imbdense.mm.network_state import network_state
 from imbdense.registry import MODELS
 from tests.mm.segmentors.semi_cases import batch, build, fcn, segformer, step
 

@@ -12,10 +12,8 @@ NETWORKS = ('student', 'teacher', 'peer')
 def network_state(checkpoint: dict[str, Any], network: str = 'teacher') -> dict[str, Tensor]:
     """The weights of one network, under the names it has when it is trained alone.
 
-    Save them as ``{'state_dict': ...}`` and they load into the plain segmentor (the ``segmentor`` of the config)::
-
-        weights = network_state(load_checkpoint('iter_600.pth'), 'teacher')
-        torch.save({'state_dict': weights}, 'segmentor.pth')
+    Saved as ``{'state_dict': ...}`` they load into the plain model (the ``segmentor`` or ``detector`` of the config);
+    ``imbdense convert network`` does that.
 
     Args:
         checkpoint: from :func:`imbdense.mm.checkpoints.load_checkpoint`.
