@@ -119,7 +119,9 @@ def _constructor_arguments(error: Exception, owner: str) -> list[str]:
 
     import mmengine.registry as host
 
-    for value in vars(host).values():
+    from imbdense.registry import REGISTRIES
+
+    for value in (*vars(host).values(), *REGISTRIES.values()):
         if not isinstance(value, host.Registry):
             continue
         stack = [value]

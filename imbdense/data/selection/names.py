@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.splits import IMAGE_SUFFIXES, read_split
 from imbdense.data.selection.selection_file import SelectionError, is_selection, read_selection
+
+Way = Callable[[str], int | None]
 
 
 def read_names(path: str | os.PathLike[str]) -> list[str]:
@@ -44,29 +46,41 @@ def match_names(wanted: Sequence[str], available: Sequence[str], *, what: str, w
         SelectionError: names that match none (the first are listed), or several; ``what`` and ``where`` are named.
     """
     place = {name: number for number, name in enumerate(available)}
-    ways = [{name: name for name in wanted}]
     stems: dict[str, list[str]] = {}
     for name in available:
         stems.setdefault(_stem(name), []).append(name)
-    ways.append({name: stems[_stem(name)][0] for name in wanted if len(stems.get(_stem(name), ())) == 1})
-    if wanted:
-        first = wanted[0]
-        for ending in {name[len(first) :] for name in available if name.startswith(first)}:
-            ways.append({name: name + ending for name in wanted})
-        for ending in {first[len(name) :] for name in available if name and first.startswith(name)}:
-            ways.append({name: name.removesuffix(ending) for name in wanted})
+    single = {stem: place[names[0]] for stem, names in stems.items() if len(names) == 1}
     best: list[int] = []
-    for way in ways:
-        found = [place[way[name]] for name in wanted if way.get(name) in place]
-        if len(found) == len(wanted) and len(set(found)) == len(set(wanted)):
-            return found
-        best = max(best, found, key=len)
+    for ways in ([place.get], [lambda name: single.get(_stem(name))], _endings(wanted, available, place)):
+        complete = set()
+        for way in ways:
+            found = [number for number in map(way, wanted) if number is not None]
+            best = max(best, found, key=len)
+            if len(found) == len(wanted) and len(set(found)) == len(set(wanted)):
+                complete.add(tuple(found))
+        if len(complete) == 1:
+            return list(complete.pop())
+        if complete:
+            raise SelectionError(f'{what}: {list(wanted[:3])} each match several names in {where}, for example '
+                                 f'{[available[found[0]] for found in sorted(complete)]}. Give whole names.')
     known = {available[number] for number in best} | {_stem(available[number]) for number in best}
     lost = [name for name in wanted if name not in known and _stem(name) not in known]
     raise SelectionError(
         f'{len(wanted) - len(best)} of {len(wanted)} {what} are not in {where}, for example '
         f'{(lost or list(wanted))[:3]}; it names {list(available[:3])}.'
     )
+
+
+def _endings(wanted: Sequence[str], available: Sequence[str], place: Mapping[str, int]) -> list[Way]:
+    """One way for every ending that the first wanted name lacks, or has too much."""
+    if not wanted:
+        return []
+    first, ways = wanted[0], []
+    for ending in sorted({name[len(first) :] for name in available if name.startswith(first)}):
+        ways.append(lambda name, ending=ending: place.get(name + ending))
+    for ending in sorted({first[len(name) :] for name in available if name and first.startswith(name)}):
+        ways.append(lambda name, ending=ending: place.get(name.removesuffix(ending)))
+    return ways
 
 
 def _stem(name: str) -> str:

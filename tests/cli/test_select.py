@@ -1,0 +1,111 @@
+"""imbdense select run and apply from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmengine')
+
+from imbdense.cli.main import main
+from imbdense.core.selection import Choice, Selector, Task
+from imbdense.registry import SELECTORS
+from tests.data.object_pool.pools import names, write
+
+
+class MostObjects(Selector):
+    """The images with most objects first, for these tests."""
+
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+
+    def choose(self, task: Task) -> Sequence[Choice]:
+        """Images with at least ``least`` objects."""
+        counts = np.diff(task.pool.starts)
+        order = [int(image) for image in np.argsort(-counts, kind='stable') if not task.selected[image]]
+        rows = [image for image in order if counts[image] >= self.least][: task.budget]
+        return [Choice(image, float(counts[image]), 'most', int(task.pool.starts[image])) for image in rows]
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    SELECTORS.register_module(module=MostObjects, force=True)
+    yield
+    SELECTORS.module_dict.pop('MostObjects')
+
+
+@pytest.fixture(scope='module')
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp('pools') / 'pool')
+
+
+TYPE = ('--type', 'imbdense.MostObjects')
+
+
+def select(pool: Path, out: Path, budget: int, *more: str, how: Sequence[str] = TYPE) -> int:
+    return main(['select', 'run', *how, '--pool', str(pool), '--budget', str(budget), '--out', str(out), *more])
+
+
+def chosen(path: Path) -> list[str]:
+    return [record['image_id'] for record in json.loads(path.read_text())['records']]
+
+
+def test_run_with_a_config_and_changed_options(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / 'selector.py'
+    config.write_text("selector = dict(type='imbdense.MostObjects', least=2)\n")
+    assert select(pool, tmp_path / 'sel.json', 2, how=[str(config)]) == 0
+    record = json.loads((tmp_path / 'sel.json').read_text())
+    assert chosen(tmp_path / 'sel.json') == ['scene/004.png', 'scene/000.png']  # with 4 and 3 objects
+    assert record['selector'] == {'type': 'MostObjects', 'least': 2} and record['records'][0]['gain'] == 4
+    assert len(record['pool']['fingerprint']) == 32 and record['total_cost'] > 2
+    assert '2 images chosen of 7' in capsys.readouterr().out
+    assert select(pool, tmp_path / 'sel.json', 2, '--options', 'least=4', how=[str(config)]) == 0
+    record = json.loads((tmp_path / 'sel.json').read_text())
+    assert [entry['reason']['rule'] for entry in record['records']] == ['most', 'fill'] and record['notes']
+
+
+def test_what_is_labelled_is_not_chosen_again(pool: Path, tmp_path: Path) -> None:
+    assert select(pool, tmp_path / 'first.json', 3) == 0
+    assert select(pool, tmp_path / 'second.json', 3, '--selected', str(tmp_path / 'first.json')) == 0
+    first, second = chosen(tmp_path / 'first.json'), chosen(tmp_path / 'second.json')
+    assert not set(first) & set(second) and len(second) == 3
+    assert json.loads((tmp_path / 'second.json').read_text())['selected'] == first
+
+
+@pytest.mark.parametrize(('budget', 'count'), [(0, 0), (7, 7), (100, 7)])
+def test_budgets_at_the_ends(pool: Path, tmp_path: Path, budget: int, count: int) -> None:
+    assert select(pool, tmp_path / 'sel.json', budget) == 0
+    found = chosen(tmp_path / 'sel.json')
+    assert len(found) == len(set(found)) == count and set(found) <= set(names(7))
+    assert main(['select', 'apply', str(tmp_path / 'sel.json'), '--out', str(tmp_path / 'list.txt')]) == 0
+    assert (tmp_path / 'list.txt').read_text().split() == found
+
+
+def test_wrong_use_is_explained(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / 'sel.json'
+
+    def says(code: int, *messages: str) -> None:
+        text = capsys.readouterr().err
+        assert code == 2 and all(message in text for message in messages), text
+
+    says(select(pool, out, -1), '--budget must be at least 0')
+    says(select(pool, out, 1, how=[]), 'give a SELECTOR-CONFIG or --type')
+    says(select(tmp_path / 'nowhere', out, 1), 'meta.json is missing', 'imbdense select pool')
+    says(select(pool, out, 1, how=['--type', 'imbdense.MostObject']), 'Did you mean imbdense.MostObjects')
+    says(select(pool, out, 1, '--options', 'lest=2'), "no argument 'lest'", 'least')
+    (tmp_path / 'empty.py').write_text('a = 1\n')
+    says(select(pool, out, 1, how=[str(tmp_path / 'empty.py')]), 'holds no selector = dict')
+    (tmp_path / 'labelled.txt').write_text('scene/000.png\nelsewhere.png\n')
+    says(select(pool, out, 1, '--selected', str(tmp_path / 'labelled.txt')), '1 of 2 selected images', 'elsewhere.png')
+    says(main(['select', 'apply', str(out), '--out', str(tmp_path / 'x.txt')]), 'does not exist')
+    assert not out.exists()
+    with pytest.raises(SystemExit):
+        main(['select', 'nothing'])
+    assert 'invalid choice' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(['select', '--help'])
+    assert 'imbdense select apply sel.json' in capsys.readouterr().out
