@@ -85,7 +85,8 @@ def trusted_objects(
     filters['duplicates'] = _count(pool, rows, num_classes)
     rescued = np.zeros(num_classes, dtype=np.int64)
     if verify is not None:
-        rows, rescued = _verified(pool, rows, verify, wanted)
+        kept, rescued = _verified(pool, rows, verify, wanted)
+        rows = kept
         filters['neighbours'] = _count(pool, rows, num_classes)
     return TrustedObjects(rows, thresholds, filters, rescued, dropped)
 
