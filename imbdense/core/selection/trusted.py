@@ -83,10 +83,9 @@ def trusted_objects(
     filters['score'] = _count(pool, rows, num_classes)
     rows = one_per_object(pool, rows)
     filters['duplicates'] = _count(pool, rows, num_classes)
-    rescued = np.zeros(num_classes, dtype=np.int64)
+    rescued: NDArray[np.int64] = np.zeros(num_classes, dtype=np.int64)
     if verify is not None:
-        kept, rescued = _verified(pool, rows, verify, wanted)
-        rows = kept
+        rows, rescued = _verified(pool, rows, verify, wanted)
         filters['neighbours'] = _count(pool, rows, num_classes)
     return TrustedObjects(rows, thresholds, filters, rescued, dropped)
 
