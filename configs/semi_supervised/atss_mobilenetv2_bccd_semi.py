@@ -1,5 +1,5 @@
-# Shows a mean teacher for ATSS on 20 labelled blood-cell images and 185 unlabelled ones: a threshold per class that labels the same
-# share of the boxes of every class, and boxes in doubt that are neither object nor background. CPU minutes.
+# Shows a mean teacher for ATSS on 20 labelled blood-cell images and 185 unlabelled ones: of each class as many boxes
+# are learned as the labels would make, and boxes in doubt are neither object nor background. CPU minutes.
 _base_ = [
     '../_base_/models/atss_mobilenetv2_semi.py', '../_base_/datasets/bccd_semi.py',
     '../_base_/schedules/adamw_400.py', '../_base_/runtime/detection.py'

@@ -11,4 +11,7 @@ model = dict(
     consistency='fixmatch',
     pseudo=dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=100),
     ramp=200)
-custom_hooks = [dict(type='imbdense.EMATeacherHook', momentum=0.99), dict(type='imbdense.RareCollapseHook', interval=20)]
+custom_hooks = [
+    dict(type='imbdense.EMATeacherHook', momentum=0.99),
+    dict(type='imbdense.RareCollapseHook', interval=20),
+]

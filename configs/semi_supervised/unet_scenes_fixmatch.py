@@ -1,5 +1,6 @@
-# Shows FixMatch with a mean teacher on ten labelled and 190 unlabelled scene images, and the alarm that watches the
-# rare classes among the pseudo-labels. About a minute on a CPU; too short for the usual threshold of .95.
+# Shows FixMatch with a mean teacher on ten labelled and 190 unlabelled scene images, the alarm that watches the rare
+# classes among the pseudo-labels, and a hook that compares both kinds of images once and warns if they differ. About a
+# minute on a CPU; too short for the usual threshold of .95.
 _base_ = [
     '../_base_/models/unet_small_semi.py', '../_base_/datasets/scenes_semi.py',
     '../_base_/schedules/adamw_200.py', '../_base_/runtime/segmentation.py'
@@ -12,4 +13,5 @@ model = dict(
 custom_hooks = [
     dict(type='imbdense.EMATeacherHook', momentum=0.98),
     dict(type='imbdense.RareCollapseHook', interval=20),
+    dict(type='imbdense.DatasetShiftHook', interval=150, max_vectors=2000, action='warn'),
 ]

@@ -52,13 +52,7 @@ class Run:
 
     def scores(self) -> dict[str, float]:
         """The scalars of the last validation, once the process has ended; empty when it left none."""
-        found: dict[str, float] = {}
-        for path in sorted(self.folder.glob('*/vis_data/scalars.json')):
-            for line in path.read_text().splitlines():
-                record = json.loads(line)
-                if 'loss' not in record and 'lr' not in record:
-                    found = {k: v for k, v in record.items() if isinstance(v, (int, float)) and math.isfinite(v)}
-        return found
+        return validation_scores(self.folder)
 
     def checkpoint(self) -> Path | None:
         """The last checkpoint of the training, else ``None``."""
@@ -84,6 +78,17 @@ class Evaluation(Run):
             return {k: v for k, v in json.loads(path.read_text())['scores'].items() if v is not None}
         log = self.log.read_text(errors='replace') if self.log.is_file() else ''
         return {'refused': 1.0} if any(phrase in log for phrase in REFUSALS) else {}
+
+
+def validation_scores(work_dir: Path) -> dict[str, float]:
+    """The scalars of the last validation of a training; empty when there was none."""
+    found: dict[str, float] = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if 'loss' not in record and 'lr' not in record:
+                found = {k: v for k, v in record.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+    return found
 
 
 def plan(suites: Sequence[Suite], seeds: Sequence[int], work_dir: Path) -> list[Run]:

@@ -27,7 +27,8 @@ INTRO = (
     'every class occurs; what it predicts, with its features, is the pool that every selector chooses from, beside the',
     'images of the twentieth. A fresh model is trained on all labelled images, with the same schedule and number of',
     'iterations for every selector and budget. Mean ± 95 % Student-t interval over the seeds; Δ is the paired',
-    'difference to random images, seed by seed. CPU-sized models and schedules: compare rows, not with published numbers.',
+    'difference to random images, seed by seed. CPU-sized models and schedules: compare rows, not with published',
+    'numbers.',
 )
 """The head of the page."""
 

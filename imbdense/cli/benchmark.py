@@ -6,6 +6,9 @@
   imbdense benchmark semi               a tenth of the labels: supervised, one threshold, class-balanced
   imbdense benchmark select             10, 20, 30 % of the images, chosen by different selectors
   imbdense benchmark imbalance          {sampling} x {loss} x {post hoc} x {imbalance ratio} x seeds
+  imbdense benchmark ssl-curve CONFIG   semi-supervised training against its baseline at several label volumes
+  imbdense benchmark prior-shift        FixMatch on pools in which the rare class is rarer, and what mends it
+  imbdense benchmark adaptation         a detector across a domain shift: mean teacher against ReDB
 
 `imbdense benchmark NAME --help` tells the options of each.
 """
@@ -22,6 +25,9 @@ SUBCOMMANDS: dict[str, str] = {
     'semi': 'imbdense.benchmark.semi',
     'select': 'imbdense.benchmark.select',
     'imbalance': 'imbdense.benchmark.imbalance',
+    'ssl-curve': 'imbdense.benchmark.ssl_curve',
+    'prior-shift': 'imbdense.benchmark.prior_shift',
+    'adaptation': 'imbdense.benchmark.adaptation',
 }
 """Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""
 

@@ -149,7 +149,8 @@ def show(record: dict[str, Any], console: Console) -> None:
             value, low, high, probe, error = (
                 _number(forecast[key][k], 1) for key in ('gain', 'low', 'high', 'probe_gain', 'probe_error')
             )
-            gain = [f'{value} ({low} to {high})', f'{probe} ± {error}']
+            gain = [value if low == high == '–' else f'{value} ({low} to {high})',
+                    probe if error == '–' else f'{probe} ± {error}']
         table.add_row(name, *shares, *shift, *gain)
     console.print(table)
     if prior is not None:
@@ -162,8 +163,8 @@ def show(record: dict[str, Any], console: Console) -> None:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    """Rounded, – for unknown."""
-    return '–' if value is None else f'{value:.{digits}f}'
+    """Rounded, without the sign of a zero; – for unknown."""
+    return '–' if value is None else f'{round(value, digits) + 0.0:.{digits}f}'
 
 
 def _percent(value: float | None) -> str:

@@ -51,6 +51,12 @@ def is_unlabeled_part(wrapper: Any, child: Any) -> bool:
     return getattr(wrapper, 'unlabeled', None) is child
 
 
+def is_uncounted_part(wrapper: Any, child: Any) -> bool:
+    """Whether the labels of ``child`` count nothing: those of an unlabelled part, unless ``wrapper`` has labels for it
+    and wants them counted (``imbdense.SemiLongTailDataset``, ``counts='merged'``)."""
+    return is_unlabeled_part(wrapper, child) and not getattr(wrapper, 'counts_unlabeled', False)
+
+
 class ImageSubset:
     """Some images of a data set, by index."""
 

@@ -48,7 +48,7 @@ def _verdict(record: dict[str, Any]) -> str:
     """The three measures."""
     features, mmd, domain = record['features'], record['mmd'], record['domain']
     rows = [
-        ['Fréchet distance without bias (FD∞)', f'{_text(features["fd_inf"])} ± {_text(features["standard_error"])}',
+        ['Fréchet distance without bias (FD∞)', _error(features['fd_inf'], features['standard_error']),
          _text(features['p_value']), escape(features['reason'])],
         ['… above chance', _text(features['excess']), '', ''],
         ['… of the means / of the covariances',
@@ -89,14 +89,15 @@ def _priors(record: dict[str, Any]) -> str:
     names = _prior_names(record)
     rows = [
         [escape(name), _percent(prior['labelled'][k]), _percent(prior['em'][k]),
-         f'{_percent(prior["low"][k])} – {_percent(prior["high"][k])}', _percent(prior['bbse'][k]),
+         _between(_percent(prior['low'][k]), _percent(prior['high'][k])), _percent(prior['bbse'][k]),
          _text(prior['ratio'][k], 2), prior['status'][k]]
         for k, name in enumerate(names)
     ]  # fmt: skip
     header = ('class', 'labelled %', 'pool %', '95 %', 'cross-check %', 'ratio', 'status')
     lead = (
-        f'<p>Total variation {_text(prior["total_variation"])} ({_text(prior["tv_low"])} to '
-        f'{_text(prior["tv_high"])}), largest change of a class {_text(prior["max_ratio"], 2)}×.</p>'
+        f'<p>Total variation {_text(prior["total_variation"])} '
+        f'({_between(_text(prior["tv_low"]), _text(prior["tv_high"]))}), largest change of a class '
+        f'{_text(prior["max_ratio"], 2)}×.</p>'
     )
     note = (
         'Estimated from the outputs of the model (expectation maximisation; cross-check: black-box shift estimation), '
@@ -146,7 +147,7 @@ def _classes(record: dict[str, Any]) -> str:
     rows = []
     for name, found in zip(record['classes'], record['by_class']):
         shift = found['shift']
-        value = f'{_text(shift["fd_inf"], 2)} ± {_text(shift["standard_error"], 2)}'
+        value = _error(shift['fd_inf'], shift['standard_error'], 2)
         known = found['status'] == 'ok'
         rows.append([
             escape(name), value if known else 'insufficient', _text(shift['p_value']) if known else '',
@@ -170,8 +171,8 @@ def _gain(record: dict[str, Any]) -> str:
         return f'<p>No forecast: {escape(found["reason"])}.</p>'
     rows = [
         [escape(name), _text(found['baseline'][k], 1), _signed(found['gain'][k]),
-         f'{_signed(found["low"][k])} to {_signed(found["high"][k])}',
-         f'{_signed(found["probe_gain"][k])} ± {_text(found["probe_error"][k], 1)}']
+         _between(_signed(found['low'][k]), _signed(found['high'][k])),
+         _error(found['probe_gain'][k], found['probe_error'][k], 1, sign=True)]
         for k, name in enumerate(record['classes'])
     ]  # fmt: skip
     worth = (
@@ -194,10 +195,12 @@ def _strangest(record: dict[str, Any]) -> str:
         except OSError:
             continue
         shots.append(
-            f'<figure><img src="{picture}" alt=""><figcaption>{escape(file.name)}: {scores[place]:.2f}</figcaption>'
+            f'<figure><img src="{picture}" alt="{escape(file.name)}"><figcaption>{escape(file.name)}: '
+            f'{scores[place]:.2f}</figcaption>'
             '</figure>'
         )
-    return f'<div class="shots">{"".join(shots)}</div>' if shots else ''
+    note = '<p class="note">Behind the name: the mean probability of belonging to the pool, as above.</p>'
+    return f'<div class="shots">{"".join(shots)}</div>{note}' if shots else ''
 
 
 def _skipped(record: dict[str, Any]) -> str:
@@ -212,14 +215,28 @@ def _prior_names(record: dict[str, Any]) -> list[str]:
     return names if len(record['prior']['labelled']) == len(names) else [*names, 'box on nothing']
 
 
-def _text(value: float | None, digits: int = 3) -> str:
-    """Rounded, – for unknown."""
-    return '–' if value is None else f'{value:.{digits}f}'
+def _text(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
+    """Rounded, without the sign of a zero; – for unknown."""
+    if value is None:
+        return '–'
+    rounded = round(value, digits) + 0.0
+    return f'{rounded:+.{digits}f}' if sign and rounded else f'{rounded:.{digits}f}'
 
 
 def _signed(value: float | None) -> str:
     """With sign, – for unknown."""
-    return '–' if value is None else f'{value:+.1f}'
+    return _text(value, 1, sign=True)
+
+
+def _error(value: float | None, half: float | None, digits: int = 3, *, sign: bool = False) -> str:
+    """'1.2 ± 0.1'; the value alone without an error."""
+    text = _text(value, digits, sign=sign)
+    return text if value is None or half is None else f'{text} ± {_text(half, digits)}'
+
+
+def _between(low: str, high: str) -> str:
+    """'low to high', – once for an interval that is not known."""
+    return low if low == high == '–' else f'{low} to {high}'
 
 
 def _percent(value: float | None) -> str:

@@ -67,15 +67,18 @@ def on_tiny_data(config: Config, root: Path) -> Config:
         write_segmentation(root, len(config.metainfo['classes']), size=96)
     else:
         write_scenes(root)
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        for dataset in parts(loader.dataset):
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for dataset in parts(config[name].dataset) if name in config else ():
             dataset.data_root = str(root)
-    for step in parts(config.train_dataloader.dataset)[0].pipeline:
-        if step.type == 'imbdense.BankPaste':
-            step.bank = write_bank(root.with_name('bank'), config)
-    for evaluator in (config.val_evaluator, config.test_evaluator):
-        if 'ann_file' in evaluator:
-            evaluator.ann_file = str(root / 'annotations' / 'val.json')
+    pasting = [step for dataset in parts(config.train_dataloader.dataset) for step in dataset.pipeline
+               if step.type == 'imbdense.BankPaste']
+    if pasting:
+        bank = write_bank(root.with_name('bank'), config)
+        for step in pasting:
+            step.bank = bank
+    for name in ('val_evaluator', 'test_evaluator'):
+        if 'ann_file' in config.get(name, {}):
+            config[name].ann_file = str(root / 'annotations' / 'val.json')
     return config
 
 
@@ -85,8 +88,9 @@ def write_bank(folder: Path, config: Config) -> str:
     from imbdense.mm.datasets.bank_round import fill_round
 
     init_default_scope(config.default_scope)
-    loading = [step for step in config.train_dataloader.dataset.pipeline if 'Load' in step.type]
-    dataset = DATASETS.build({**config.train_dataloader.dataset, 'pipeline': loading})
+    labeled = parts(config.train_dataloader.dataset)[0]
+    loading = [step for step in labeled.pipeline if 'Load' in step.type]
+    dataset = DATASETS.build({**labeled, 'pipeline': loading})
     bank = InstanceBank.create(folder, dataset.metainfo['classes'])
     writer = bank.start_round({})
     fill_round(dataset, writer, min_area=4)
@@ -102,10 +106,17 @@ def parts(dataset: Config) -> list[Config]:
     return [dataset]
 
 
+def without_labels(config: Config) -> bool:
+    """Whether the config only pre-trains."""
+    return 'val_dataloader' not in config
+
+
 def labeled_only(config: Config) -> None:
     """Of four images two are labelled, so that some are left that are not."""
-    if 'unlabeled' in config.train_dataloader.dataset:
-        config.train_dataloader.dataset.labeled.indices = 2
+    dataset = config.train_dataloader.dataset
+    labeled = dataset.labeled if 'unlabeled' in dataset else dataset
+    if 'indices' in labeled or labeled is not dataset:
+        labeled.indices = 2
 
 
 def write_scenes(root: Path) -> None:
@@ -142,10 +153,14 @@ def test_builds(path: Path, tmp_path: Path) -> None:
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model)
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
-    for hook in config.default_hooks.values():
+    for hook in [*config.default_hooks.values(), *config.get('custom_hooks', [])]:
         HOOKS.build(hook)
-    METRICS.build(config.val_evaluator)
     VISUALIZERS.build({**config.visualizer, 'name': name_of(path), 'vis_backends': None})
+    if without_labels(config):
+        views = DATASETS.build(config.train_dataloader.dataset)[0]['inputs'].views
+        assert len(views) == 2 and all(view.ndim == 3 for view in views.values())
+        return
+    METRICS.build(config.val_evaluator)
     classes = set()
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build(loader.dataset)
@@ -180,13 +195,15 @@ def test_one_step(path: Path, tmp_path: Path) -> None:
             step.crop_size = (128, 128)
     model = revert(MODELS.build(config.model)).train()
     dataset = DATASETS.build(config.train_dataloader.dataset)
-    counts = class_counts(dataset)
-    ledger, _ = build_ledger(counts, class_table(dataset), dataset, None)
-    bind_losses(model, ledger, counts)
+    if not without_labels(config):
+        counts = class_counts(dataset)
+        ledger, _ = build_ledger(counts, class_table(dataset), dataset, None)
+        bind_losses(model, ledger, counts)
     for hook in config.default_hooks.values():
         if hook.type == 'imbdense.FeatureTapHook':
             HOOKS.build(hook).attach(model)
-    data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1], *extra(dataset)]), True)
+    number = 4 if without_labels(config) else 2
+    data = model.data_preprocessor(pseudo_collate([*(dataset[i] for i in range(number)), *extra(dataset)]), True)
     loss, values = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert all(bool(torch.isfinite(value).all()) for value in values.values()), values

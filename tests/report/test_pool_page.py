@@ -46,3 +46,11 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     page = pool_page(record(tmp_path, measure_shift(few, few, NAMES)))
     assert 'there is no verdict' in page and '3 images on a side' in page
     assert '<svg' not in page and 'Class shares' not in page and 'would semi-supervised' not in page
+
+
+def test_unknown_and_tiny_numbers_are_written_once() -> None:
+    from imbdense.report.pool_page import _between, _error, _text
+
+    assert _text(-0.0001) == '0.000' and _text(0.02, 1, sign=True) == '0.0' and _text(None) == '–'
+    assert _error(None, None) == '–' and _error(1.0, None, 1) == '1.0' and _error(1.0, 0.25, 2) == '1.00 ± 0.25'
+    assert _between('–', '–') == '–' and _between('1', '2') == '1 to 2'

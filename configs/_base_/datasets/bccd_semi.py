@@ -1,6 +1,6 @@
 # Blood cells with 20 labelled training images of 205. Make the data with: imbdense prepare bccd
-# The labelled images are the first of the list here; choose yours with `labeled_images` (a number or a list). All images
-# of the list are also read without boxes; those that are labelled too are found and dropped.
+# The labelled images are the first of the list here; choose yours with `labeled_images` (a number or a list). All
+# images of the list are also read without boxes; those that are labelled too are found and dropped.
 data_root = 'data/bccd'
 metainfo = dict(
     classes=('RBC', 'WBC', 'Platelets'),

@@ -1,6 +1,6 @@
 # Thermal drone images with 17 labelled training images of 170. Make the data with: imbdense prepare hit_uav
-# The labelled images are the first of the list here; choose yours with `labeled_images` (a number or a list). All images
-# of the list are also read without boxes; those that are labelled too are found and dropped.
+# The labelled images are the first of the list here; choose yours with `labeled_images` (a number or a list). All
+# images of the list are also read without boxes; those that are labelled too are found and dropped.
 data_root = 'data/hit_uav'
 metainfo = dict(
     classes=('Person', 'Car', 'Bicycle', 'OtherVehicle'),
@@ -19,7 +19,7 @@ labeled_pipeline = [
 unlabeled_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadEmptyAnnotations'),
-    dict(type='RandomCrop', crop_size=(256, 320), allow_negative_crop=True),  # before the branches: both see the same part
+    dict(type='RandomCrop', crop_size=(256, 320), allow_negative_crop=True),  # before the branches
     dict(
         type='MultiBranch',
         branch_field=branches,

@@ -1,4 +1,4 @@
-# The pyramid of mobilenetv2_fpn.py as student and, where the experiment says so, teacher of a semi-supervised segmentor.
+# The pyramid of mobilenetv2_fpn.py as student and, where the experiment says so, teacher, for semi-supervised training.
 # ImageNet weights: the folder IMBDENSE_WEIGHTS (default data/weights); without the file the backbone starts at random.
 import os
 
@@ -36,7 +36,7 @@ model = dict(
             num_classes=3,
             norm_cfg=norm_cfg,
             align_corners=False,
-            # The host starts the classifier at std 0.01: so small that the first steps push rare classes down everywhere.
+            # The host starts the classifier at std 0.01: the first steps then push rare classes down everywhere.
             init_cfg=dict(type='Normal', std=0.1, override=dict(name='conv_seg')),
             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
         train_cfg=dict(),

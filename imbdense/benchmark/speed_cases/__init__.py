@@ -18,7 +18,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'sampling': ('sampler-start',),
     'statistics': ('class-statistics', 'confusion-statistic'),
     'scene': ('scene',),
-    'pseudo_label': ('obc-kde',),
+    'pseudo_label': ('obc-kde', 'obc-kde-distinct'),
     'optim': ('muon-step',),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Buffers = Literal['average', 'copy']
+Buffers = Literal['average', 'copy', 'keep']
 
 
 def teacher_momentum(step: int, momentum: float) -> float:
@@ -20,11 +20,12 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float, buff
     """teacher <- m * teacher + (1 - m) * student, in place.
 
     Parameters are averaged; float buffers (running statistics of normalisation layers) are averaged or copied;
-    integer buffers (counters) are copied. ``momentum=0`` copies everything exactly. Values keep the teacher's dtype.
+    integer buffers (counters) are copied. A teacher that normalises batches of its own keeps all of its buffers
+    ('keep'). ``momentum=0`` copies everything else exactly. Values keep the teacher's dtype.
 
     Args:
         momentum: m in [0, 1].
-        buffers: 'average' or 'copy', for float buffers.
+        buffers: 'average' or 'copy', for float buffers; 'keep' = no buffer is touched.
 
     Raises:
         ValueError: the two differ in the names or shapes of their parameters or buffers; the message names them.
@@ -40,6 +41,8 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float, buff
     parameters = {name for name, _ in teacher.named_parameters()}
     averaged: list[tuple[Tensor, Tensor]] = []
     for name, value in own.items():
+        if buffers == 'keep' and name not in parameters:
+            continue
         follows = name in parameters or (buffers == 'average' and value.is_floating_point())
         if follows and momentum > 0:
             averaged.append((value, other[name].to(value.dtype)))

@@ -22,7 +22,8 @@ Objects and rounds. Nothing here knows boxes from regions: functions take overla
 * :func:`overlapped_box_count`, :func:`overlapped_region_count` - how ordinary an object is for the model;
 * :func:`inverse_density_subsample`     - keeps the unusual ones of a frequent class;
 * :class:`ProgressiveQuota`, :class:`EqualDraw` - how many of each class are pasted in a round, and which;
-* :class:`MemoryEnsemble`               - pseudo-boxes merged over the rounds.
+* :class:`MemoryEnsemble`               - pseudo-boxes merged over the rounds;
+* :func:`rarely_predicted`              - the classes to be mined for in the next round.
 """
 
 from imbdense.core.pseudo_label.budgeted import (
@@ -56,6 +57,7 @@ from imbdense.core.pseudo_label.paste_masks import paste_masks
 from imbdense.core.pseudo_label.quantile import QuantileThreshold, class_adaptive_portions, labelled_frequency_ranks
 from imbdense.core.pseudo_label.quota import EqualDraw, ProgressiveQuota, round_of_epoch
 from imbdense.core.pseudo_label.rank_threshold import portion_ranks, rank_thresholds, with_fallback
+from imbdense.core.pseudo_label.rare_classes import rarely_predicted
 from imbdense.core.pseudo_label.refiner import Refiner
 from imbdense.core.pseudo_label.regions import pool_regions, refine_by_regions
 from imbdense.core.pseudo_label.target_prior import TargetPrior
@@ -114,6 +116,7 @@ __all__ = [
     'portion_ranks',
     'prototype_probs',
     'rank_thresholds',
+    'rarely_predicted',
     'refine_by_regions',
     'round_of_epoch',
     'with_fallback',

@@ -114,7 +114,7 @@ class BudgetedThreshold(PseudoLabeler):
     State (persistent): thresholds (K,) float32.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         alpha: largest share of wrong labels among those accepted of a class, in (0, 1).
         error: probability with which the bound may fail, per class, in (0, 1).
         negative, ignore_index: see :class:`PseudoLabeler`.

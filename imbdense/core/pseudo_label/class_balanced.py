@@ -70,7 +70,7 @@ class ClassBalancedThreshold(RoundThreshold):
     threshold (>= .3) instead of 1, with which it could never be labelled again. State: see :class:`RoundThreshold`.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         start, end, step: share of each class that is labelled, in [0, 1], in the first and in the last round, and how
             much it grows from round to round.
         round_steps, initial, negative, ignore_index: see :class:`RoundThreshold`.

@@ -49,7 +49,7 @@ class CReSTQuota(RoundThreshold):
     :meth:`observe` and :meth:`select` an image, a box or a component. State: see :class:`RoundThreshold`.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         class_counts: (K,) counts of the labelled set; ``None`` = ``ClassCountHook`` hands them over.
         alpha: > 0; larger keeps more of the frequent classes.
         round_steps, initial, negative, ignore_index: see :class:`RoundThreshold`.

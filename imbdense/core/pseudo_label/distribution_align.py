@@ -50,7 +50,8 @@ class DistributionAlign(Refiner):
     batch counts before it is aligned. The average has no start value: after the first step it is that step's mean.
 
     The exponent goes linearly from ``exponent`` to ``final_exponent`` over the training (:meth:`set_progress`); CReST+
-    takes 1 -> .5. With ``target='estimated'`` nothing changes until ``refiner.target.set_prior`` was called.
+    takes 1 -> .5. With ``target='estimated'`` (or ``'bbse'``, the same) nothing changes until
+    ``refiner.target.set_prior`` was called.
 
     State (persistent): ``total`` (K,) and ``mass`` () float32; the target.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from imbdense.core.checks import check_number
+from imbdense.core.checks import check_integer, check_number
 from imbdense.core.pseudo_label.labeler import Predictions, PseudoLabeler
 from imbdense.core.stats import sum_over_ranks
 
@@ -90,6 +90,7 @@ class EntropyPercentile(PseudoLabeler):
         negative: float | Sequence[float] | str | None = None,
         ignore_index: int | None = None,
     ) -> None:
+        check_integer('num_classes', num_classes, low=2, owner='EntropyPercentile')  # one class has no entropy
         super().__init__(num_classes, negative, ignore_index)
         self.start = check_number('start', start, low=0.0, high=100.0, owner='EntropyPercentile')
         self.end = check_number('end', end, low=0.0, high=100.0, owner='EntropyPercentile')

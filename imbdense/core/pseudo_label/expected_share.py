@@ -47,7 +47,7 @@ class ExpectedShareThreshold(PseudoLabeler):
     State (persistent): averages (K,) float32, expected prior (K,).
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         threshold: in [0, 1]; what "confident" means, and the largest threshold.
         expected: 'labelled', 'uniform', 'estimated' or (K,) shares; see :class:`TargetPrior`.
         floor: lowest threshold as a fraction of ``threshold``, in [0, 1].

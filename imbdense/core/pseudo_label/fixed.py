@@ -16,7 +16,7 @@ class FixedThreshold(PseudoLabeler):
     ``accepted iff q >= threshold[c]``. 0 accepts everything, 1 only certainty. No state.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         threshold: in [0, 1]; one number or one per class.
         negative, ignore_index: see :class:`PseudoLabeler`.
 

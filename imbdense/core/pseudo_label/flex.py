@@ -55,7 +55,7 @@ class FlexThreshold(PseudoLabeler):
     averages (K,). The rows that all ranks visited are written on each, so batches must be equally large on all.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         threshold: in [0, 1]; what "confident" means, and the largest threshold.
         num_items: items of the unlabelled set; ``None`` = moving averages.
         momentum: of the averages, in [0, 1).

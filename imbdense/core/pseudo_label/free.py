@@ -41,7 +41,7 @@ class FreeThreshold(PseudoLabeler):
     State (persistent): tau (), p (K,), h (K,) float32; with ``quantile`` the histogram of the last step.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         momentum: lambda in [0, 1).
         quantile: use this quantile of q in the place of its mean, in (0, 1] (the released code offers .8); taken from a
             histogram, so below the exact one by less than .0012.

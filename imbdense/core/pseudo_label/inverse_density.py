@@ -11,12 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import fft
 
 from imbdense.core.checks import check_number
 
 Floats = NDArray[np.float64]
-ROWS = 1024
-"""Distinct counts compared at a time, so that many of them need no square table."""
 
 
 def count_density(counts: ArrayLike) -> Floats:
@@ -24,11 +23,12 @@ def count_density(counts: ArrayLike) -> Floats:
 
         f(x) = sum_v m_v N(x - v; 0, h^2) / n        h^2 = n^(-2/5) var(counts, ddof=1)    (Scott)
 
-    over the u distinct values v with multiplicities m_v: exact, O(n + u^2) where a sum over all pairs is O(n^2). It
-    agrees with ``scipy.stats.gaussian_kde(counts)(counts)``.
+    over the distinct values v with multiplicities m_v: O(n + g log g) with g the largest count, where a sum over all
+    pairs is O(n^2). Nothing is binned or cut off: it agrees with ``scipy.stats.gaussian_kde(counts)(counts)`` to the
+    last digits.
 
     Args:
-        counts: (n,) whole numbers >= 0; a table up to the largest one is held in memory.
+        counts: (n,) whole numbers >= 0; some tables up to the largest one are held in memory.
 
     Raises:
         ValueError: other values; fewer than two; or all equal, for then the bandwidth is zero.
@@ -85,17 +85,24 @@ def inverse_density_subsample(counts: ArrayLike, rate: float, seed: int | Sequen
 
 
 def _density(table: NDArray[np.int64]) -> Floats:
-    """The density at 0, 1, ..., given how often each value occurs; computed where it occurs, elsewhere 1."""
-    distinct, total = np.flatnonzero(table), int(table.sum())
-    points, mass = distinct.astype(np.float64), table[distinct].astype(np.float64)
-    mean = (mass * points).sum() / total
-    bandwidth = total**-0.4 * (mass * (points - mean) ** 2).sum() / (total - 1)
-    density = np.ones(table.size)
-    for start in range(0, points.size, ROWS):
-        rows = points[start : start + ROWS, None] - points[None]
-        density[distinct[start : start + ROWS]] = np.exp(rows**2 / (-2.0 * bandwidth)) @ mass
-    density[distinct] /= total * math.sqrt(2.0 * math.pi * bandwidth)
-    return density
+    """The density at 0, 1, ..., given how often each value occurs.
+
+    Whole numbers lie on a grid, so the kernel is needed at the differences 0, 1, ... only, once each, and the sum over
+    all pairs is a convolution: a Fourier transform of twice the grid. Extended precision keeps its rounding, which is
+    relative to the *largest* density, below that of float64 at the smallest, which decides the draw. (Where a platform
+    has none, unusual counts among 10^6 objects are exact to about 1e-10.)
+    """
+    values, total = np.arange(table.size, dtype=np.float64), int(table.sum())
+    mean = (table * values).sum() / total
+    bandwidth = total**-0.4 * (table * (values - mean) ** 2).sum() / (total - 1)
+    kernel = np.exp(values**2 / (-2.0 * bandwidth)).astype(np.longdouble)
+    length = fft.next_fast_len(2 * table.size - 1, real=True)
+    around = np.zeros(length, dtype=np.longdouble)
+    around[: table.size] = kernel
+    around[length - table.size + 1 :] = kernel[:0:-1]
+    spectrum = fft.rfft(table.astype(np.longdouble), length) * fft.rfft(around)
+    density: Floats = fft.irfft(spectrum, length)[: table.size].astype(np.float64)
+    return density / (total * math.sqrt(2.0 * math.pi * bandwidth))
 
 
 def _table(counts: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

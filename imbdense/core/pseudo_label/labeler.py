@@ -63,7 +63,7 @@ class PseudoLabeler(nn.Module, ABC):
     equally often. Nothing is read back from the device. Probabilities are taken as float32, whatever autocast says.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1; 1 where a detector finds one kind of object.
         negative: lower end of the ignore band of :meth:`select`: one number, one per class, 'half' (half the positive
             threshold) or ``None`` (no band: what is not accepted is dropped). Never above the positive threshold.
         ignore_index: label of what is not accepted; ``None`` = 255 for images and volumes, -1 for (P, K).
@@ -86,7 +86,7 @@ class PseudoLabeler(nn.Module, ABC):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.num_classes = check_integer('num_classes', num_classes, low=2, owner=owner)
+        self.num_classes = check_integer('num_classes', num_classes, low=1, owner=owner)
         self.ignore_index = ignore_index
         self.progress = 0.0
         if isinstance(negative, str) and negative != 'half':

@@ -45,6 +45,10 @@ class LabelledCounts(nn.Module):
             self._set(check_counts(class_counts, owner=owner), labelled_images)
 
     def bind_prior(self, ledger: PriorLedger, counts: ClassCounts) -> None:
+        """Take the counts of the labels, whatever the ledger says, unless the constructor was given some."""
+        self.bind(counts)
+
+    def bind(self, counts: ClassCounts) -> None:
         """Take the counts of the labels, unless the constructor was given some."""
         if self.given:
             return

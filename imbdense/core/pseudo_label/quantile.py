@@ -64,7 +64,7 @@ class QuantileThreshold(RoundThreshold):
     of the labels and the images seen in this round.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         keep: 'auto' or 'class_adaptive'.
         class_counts: (K,) counts of the labelled set; ``None`` = ``ClassCountHook`` hands them over.
         labelled_images: images that ``class_counts`` come from, when they are objects; ``None`` = pixels.

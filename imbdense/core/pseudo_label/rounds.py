@@ -29,7 +29,7 @@ class RoundThreshold(PseudoLabeler):
     State (persistent): histogram (K, 4096) int64, thresholds (K,) float32, steps and rounds.
 
     Args:
-        num_classes: K >= 2.
+        num_classes: K >= 1.
         round_steps: steps of a round, >= 1; ``None`` = only :meth:`end_round` ends one.
         initial: threshold of the first round, in [0, 1].
         negative, ignore_index: see :class:`PseudoLabeler`.

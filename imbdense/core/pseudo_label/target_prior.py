@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from imbdense.core.checks import check_counts
 from imbdense.core.pseudo_label.labelled_counts import LabelledCounts
 
-KINDS = ('labelled', 'uniform', 'estimated')
+ESTIMATED = ('estimated', 'bbse')
+KINDS = ('labelled', 'uniform', *ESTIMATED)
 
 
 class TargetPrior(nn.Module):
@@ -18,8 +19,8 @@ class TargetPrior(nn.Module):
 
     * ``'labelled'``: the class counts of the labelled set, given or handed over by ``ClassCountHook``;
     * ``'uniform'``;
-    * ``'estimated'``: unknown until :meth:`set_prior` is called, by whatever estimates the prior of the unlabelled
-    data;
+    * ``'estimated'`` (also ``'bbse'``): unknown until :meth:`set_prior` is called, by whatever estimates the prior of
+      the unlabelled data, ``imbdense.PriorEstimateHook`` in a training of the hosts;
     * K numbers >= 0.
 
     State (persistent): ``estimate`` (K,) float32 and ``known`` bool.
@@ -29,6 +30,9 @@ class TargetPrior(nn.Module):
         kind: see above.
         class_counts: (K,) for 'labelled'.
         owner: for messages.
+
+    Attributes:
+        wants_estimate: whether it waits for :meth:`set_prior`.
 
     Raises:
         ValueError: an unknown name, or not K numbers.
@@ -48,6 +52,7 @@ class TargetPrior(nn.Module):
         if isinstance(kind, str) and kind not in KINDS:
             raise ValueError(f'{owner}: the target must be one of {list(KINDS)} or K numbers, but is {kind!r}.')
         self.owner = owner
+        self.wants_estimate = kind in ESTIMATED if isinstance(kind, str) else False
         self.labelled = LabelledCounts(num_classes, class_counts, owner=owner) if kind == 'labelled' else None
         self.register_buffer('estimate', torch.full((num_classes,), 1.0 / num_classes))
         self.register_buffer('known', torch.tensor(kind in ('uniform', 'labelled')))

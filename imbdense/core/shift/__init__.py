@@ -20,6 +20,7 @@ from imbdense.core.shift.outputs import ClassOutputs
 from imbdense.core.shift.pair import VectorPair, prepare_pair
 from imbdense.core.shift.prior_shift import PriorShift, bbse_prior, class_separation, estimate_prior_shift
 from imbdense.core.shift.report import ADVICE, PoolSample, ShiftReport, measure_shift
+from imbdense.core.shift.usable_prior import usable_prior
 
 __all__ = [
     'ADVICE',
@@ -50,4 +51,5 @@ __all__ = [
     'mean_discrepancy',
     'measure_shift',
     'prepare_pair',
+    'usable_prior',
 ]

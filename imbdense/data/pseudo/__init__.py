@@ -2,6 +2,16 @@
 
 from imbdense.data.pseudo.coco import PseudoBoxes, coco_record
 from imbdense.data.pseudo.filters import FilterTable
+from imbdense.data.pseudo.label_folder import REPORT, PseudoLabelFolder, read_label_folder
 from imbdense.data.pseudo.sidecar import SidecarError, claim_folder
 
-__all__ = ['FilterTable', 'PseudoBoxes', 'SidecarError', 'claim_folder', 'coco_record']
+__all__ = [
+    'REPORT',
+    'FilterTable',
+    'PseudoBoxes',
+    'PseudoLabelFolder',
+    'SidecarError',
+    'claim_folder',
+    'coco_record',
+    'read_label_folder',
+]

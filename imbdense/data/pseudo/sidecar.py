@@ -17,7 +17,9 @@ class SidecarError(ValueError):
     """A folder holds pseudo-labels of something else; the message names the differences."""
 
 
-def claim_folder(folder: Path, identity: Mapping[str, Any]) -> bool:
+def claim_folder(
+    folder: Path, identity: Mapping[str, Any], what: str = 'pseudo-labels', option: str = '--out'
+) -> bool:
     """Write the sidecar of a new folder, or see that the present one is equal.
 
     Ranks that start together may all call it: they write the same bytes.
@@ -25,6 +27,7 @@ def claim_folder(folder: Path, identity: Mapping[str, Any]) -> bool:
     Args:
         folder: where pseudo-labels go; made if it is not there.
         identity: what decides the result (checkpoint sha256, hash of the config, rule, images); JSON types.
+        what, option: what the folder holds and the flag that chooses it, for messages.
 
     Returns:
         Whether the folder was already claimed by an equal run, whose finished files can be kept.
@@ -39,20 +42,21 @@ def claim_folder(folder: Path, identity: Mapping[str, Any]) -> bool:
     if not path.exists():
         if names:
             raise SidecarError(
-                f'{folder} is not empty and holds no {SIDECAR}: nothing in it is overwritten. Choose another --out.'
+                f'{folder} is not empty and holds no {SIDECAR}: nothing in it is overwritten. Choose another '
+                f'{option}.'
             )
         atomic_write_json(path, wanted)
         return False
     try:
         present = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise SidecarError(f'{path} cannot be read ({error}). Remove {folder}, or choose another --out.') from error
+        raise SidecarError(f'{path} cannot be read ({error}). Remove {folder}, or choose another {option}.') from error
     present = present if isinstance(present, dict) else {}
     other = [key for key in sorted({*present, *wanted}) if present.get(key) != wanted.get(key)]
     if other:
         words = '; '.join(f'{key}: {present.get(key)} there, {wanted.get(key)} now' for key in other)
         raise SidecarError(
-            f'{folder} holds pseudo-labels of something else ({words}). They are not overwritten: choose another '
-            f'--out, or remove the folder.'
+            f'{folder} holds {what} of something else ({words}). They are not overwritten: choose another '
+            f'{option}, or remove the folder.'
         )
     return True

@@ -13,8 +13,10 @@ from imbdense.utils.files import FileWriteError
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, work: str = 'is generating into') -> Iterator[int]:
     """Hold the lock of ``folder`` (made if absent). The system frees it when the process ends, however it ends.
+
+    Yields the descriptor of the lock: a child that inherits it holds the lock on when its parent is killed.
 
     Raises:
         FileWriteError: the folder cannot be made, or another process holds the lock.
@@ -29,9 +31,9 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise FileWriteError(f'another process is generating into {folder}; wait for it or choose another folder.'
+            raise FileWriteError(f'another process {work} {folder}; wait for it or choose another folder.'
                                  ) from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

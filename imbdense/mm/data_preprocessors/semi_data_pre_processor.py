@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS as HOST_MODELS
 
-from imbdense.mm.views import SUPERVISED, Views
+from imbdense.mm.views import SUPERVISED, sort_into_branches
 from imbdense.registry import MODELS
 
 
@@ -37,16 +37,7 @@ class SemiDataPreProcessor(BaseDataPreprocessor):
         """Return ``inputs`` and ``data_samples`` by branch (training), or as the host does."""
         if not training:
             return self.base(data, False)
-        branches: dict[str, dict[str, list[Any]]] = {}
-        for image, sample in zip(data['inputs'], data['data_samples']):
-            pairs = (
-                [(SUPERVISED, image, sample)] if not isinstance(image, Views)
-                else [(name, view, sample.views[name]) for name, view in image.views.items()]
-            )
-            for name, view, record in pairs:
-                branch = branches.setdefault(name, {'inputs': [], 'data_samples': []})
-                branch['inputs'].append(view)
-                branch['data_samples'].append(record)
+        branches = sort_into_branches(data, SUPERVISED)
         if SUPERVISED not in branches or len(branches) < 2:
             missing = 'labelled' if SUPERVISED not in branches else 'unlabelled'
             raise ValueError(

@@ -12,6 +12,7 @@ import_members(
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),
         'semi_dataset': (),
+        'semi_long_tail_dataset': (),
         'unlabeled_seg_dataset': ('mmseg',),
     },
 )

@@ -127,7 +127,11 @@ def _loaded(dataset: Any, results: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def distinct_images(dataset: Any) -> list[int]:
-    """The indices of a data set, each image once."""
+    """The indices of a data set, each image once; of a semi-supervised one those of its labelled part, which come
+    first: annotations that unlabelled images may have are not read."""
+    labeled = getattr(dataset, 'labeled', None)
+    if labeled is not None:
+        return distinct_images(labeled)
     indices = own_indices(dataset) if children(dataset) else None
     if indices is None:
         return list(range(len(dataset)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
+from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 from mmengine.logging import print_log
@@ -14,6 +16,7 @@ from imbdense.mm.dataset_wrappers import ImageSubset, image_files
 from imbdense.registry import DATASETS
 
 OnOverlap = Literal['drop', 'warn', 'error']
+HELD_OUT = 'held out for evaluation'
 
 
 @DATASETS.register_module()
@@ -27,13 +30,16 @@ class SemiDataset:
 
     Images that are in both lists would be learned from their own labels and then confirmed by pseudo-labels; they are
     found by path, by file name and by a hash of the content (:func:`imbdense.data.overlap.find_overlap`) when the data
-    set is built, equally on every rank.
+    set is built, equally on every rank. So are images that are held out for evaluation (``held_out``): their pixels
+    would be trained on, and what is measured on them would be too good.
 
     Args:
         labeled: a data set or its config.
         unlabeled: a data set or its config; its class list may differ or be empty.
-        overlap: what to do with unlabelled images that are labelled too: 'drop' them, 'warn' and keep them, or 'error'.
-            Their names are logged in any case.
+        overlap: what to do with unlabelled images that are labelled too, or held out: 'drop' them, 'warn' and keep
+            them, or 'error'. Their names are logged in any case.
+        held_out: what is evaluated on: a data set, its config, or a list of them; ``None`` = not looked at. Only its
+            list of images is read.
         lazy_init: build the lists when first used.
 
     Raises:
@@ -44,14 +50,24 @@ class SemiDataset:
     tasks = ('segmentation', 'detection')
 
     def __init__(
-        self, labeled: Any, unlabeled: Any, overlap: OnOverlap = 'drop', lazy_init: bool = False
+        self,
+        labeled: Any,
+        unlabeled: Any,
+        overlap: OnOverlap = 'drop',
+        held_out: Any = None,
+        lazy_init: bool = False,
     ) -> None:
         name = type(self).__name__
         self.on_overlap = check_choice('overlap', overlap, get_args(OnOverlap), owner=name)
         self.labeled = HOST_DATASETS.build(labeled) if isinstance(labeled, dict) else labeled
         self.unlabeled = HOST_DATASETS.build(unlabeled) if isinstance(unlabeled, dict) else unlabeled
         self.datasets = [self.labeled, self.unlabeled]
+        given = held_out if isinstance(held_out, (list, tuple)) else [] if held_out is None else [held_out]
+        self.held_out = [HOST_DATASETS.build({**item, 'lazy_init': True}) if isinstance(item, dict) else item
+                         for item in given]
         self.overlap: Overlap | None = None
+        self.held_out_overlap: Overlap | None = None
+        self._instead: dict[int, int] = {}
         if not lazy_init:
             self.full_init()
 
@@ -76,7 +92,14 @@ class SemiDataset:
             if len(part) == 0:
                 raise ValueError(f'{type(self).__name__}: the {what} data set is empty; check its folders.')
         self.overlap = find_overlap(image_files(self.labeled), image_files(self.unlabeled))
-        self._act_on(self.overlap)
+        self._act_on(self.overlap, 'labelled too')
+        if self.held_out:
+            for part in self.held_out:
+                if hasattr(part, 'full_init'):
+                    part.full_init()
+            files = [file for part in self.held_out for file in image_files(part)]
+            self.held_out_overlap = find_overlap(files, image_files(self.unlabeled))
+            self._act_on(self.held_out_overlap, HELD_OUT)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """The record of an image; that of an unlabelled one without the place of any label."""
@@ -89,24 +112,42 @@ class SemiDataset:
     def __getitem__(self, idx: int) -> Any:
         if idx < self.num_labeled:
             return self.labeled[idx]
-        return self.unlabeled[idx - self.num_labeled]
+        index = idx - self.num_labeled
+        return self.unlabeled[self._instead.get(index, index)]
+
+    def leave_out(self, files: Collection[str]) -> None:
+        """Hand out no sample of these unlabelled images (files that turned out broken) from now on.
+
+        The number of images stays, so samplers need not know: in the place of one left out stands the next that is
+        not. Called again, the files replace those of the call before.
+
+        Raises:
+            ValueError: no unlabelled image would be left.
+        """
+        names, unwanted = image_files(self.unlabeled), set(files)
+        left = [index for index, name in enumerate(names) if name not in unwanted]
+        if not left:
+            raise ValueError(f'{type(self).__name__}: all {len(names)} unlabelled images are to be left out.')
+        self._instead = {
+            index: left[bisect_left(left, index) % len(left)] for index, name in enumerate(names) if name in unwanted
+        }
 
     def __len__(self) -> int:
         return len(self.labeled) + len(self.unlabeled)
 
-    def _act_on(self, overlap: Overlap) -> None:
+    def _act_on(self, overlap: Overlap, what: str) -> None:
         """Log the overlap, and drop it or raise."""
         name = type(self).__name__
         if overlap.same_name:
             print_log(
-                f'{name}: {len(overlap.same_name)} unlabelled images have the name of a labelled one but another '
+                f'{name}: {len(overlap.same_name)} unlabelled images have the name of one that is {what}, but another '
                 f'content, for example {overlap.same_name[0]}; they are kept.',
                 logger='current',
             )
         if not overlap.same:
             return
         message = (
-            f'{name}: {len(overlap.same)} of {len(self.unlabeled)} unlabelled images are labelled too:\n'
+            f'{name}: {len(overlap.same)} of {len(self.unlabeled)} unlabelled images are {what}:\n'
             f'{overlap.describe()}\n'
         )
         if self.on_overlap == 'error':

@@ -27,7 +27,7 @@ from imbdense.data.scan.instances import InstanceRecords
 from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
-from imbdense.mm.dataset_wrappers import children, is_unlabeled_part, own_indices
+from imbdense.mm.dataset_wrappers import children, is_uncounted_part, own_indices
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 
@@ -74,7 +74,7 @@ def dataset_classes(dataset: Any) -> tuple[str, ...]:
     """
     inner = children(dataset)
     if inner:
-        lists = {dataset_classes(child) for child in inner if not is_unlabeled_part(dataset, child)}
+        lists = {dataset_classes(child) for child in inner if not is_uncounted_part(dataset, child)}
         if len(lists) > 1:
             raise ValueError(
                 f'the joined data sets have different classes: {sorted(lists)}. Give all the same metainfo.'
@@ -98,8 +98,8 @@ def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     if not inner:
         return _leaf(dataset)
     # Unlabelled images are rows without any class, so that row i stays index i of the data set.
-    unlabeled = sum(len(child) for child in inner if is_unlabeled_part(dataset, child))
-    parts = [dataset_statistics(child) for child in inner if not is_unlabeled_part(dataset, child)]
+    unlabeled = sum(len(child) for child in inner if is_uncounted_part(dataset, child))
+    parts = [dataset_statistics(child) for child in inner if not is_uncounted_part(dataset, child)]
     indices = own_indices(dataset)
     objects = [part for part in parts if isinstance(part, InstanceRecords)]
     scans = [part for part in parts if isinstance(part, ScanResult)]

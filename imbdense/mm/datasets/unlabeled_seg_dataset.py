@@ -33,12 +33,13 @@ class UnlabeledSegDataset(BaseSegDataset):
     Every file is looked at when the data set is built (header and end, not the pixels): one that is missing, no image
     or cut off is an error, or is left out and named in the log and, if asked for, in a report. The list is the same on
     every rank and in every run, so a resumed run draws the same images. What only decoding can find stops training
-    with the name of the file.
+    with the name of the file; with ``broken='skip'`` the image is named in the log and the report, and the next one of
+    the list takes its place, in every run the same.
 
     Args:
         data_root: joined in front of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path``, the folder of the images.
-        ann_file: split file, one name per line with or without suffix; '' = every image of the folder.
+        ann_file: split file, one name per line with or without suffix, or one path; '' = every image of the folder.
         img_suffix: ending to cut off from the names, e.g. ``_leftImg8bit.png``; '' = the file type.
         pipeline: transforms; they must not ask for a label.
         broken: 'error' or 'skip', see above.
@@ -78,6 +79,7 @@ class UnlabeledSegDataset(BaseSegDataset):
         self.broken = check_choice('broken', broken, get_args(Broken), owner=type(self).__name__)
         self.broken_report = broken_report
         self.broken_images: tuple[Finding, ...] = ()
+        self._undecodable: set[int] = set()
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
@@ -95,13 +97,62 @@ class UnlabeledSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record per whole image, sorted or in the order of the split file."""
         names = read_split(self.ann_file) if self.ann_file and not os.path.isdir(self.ann_file) else None
-        pairs = pair_files(self.data_prefix['img_path'], None, names, image_suffix=self.img_suffix)
-        findings = {image: image_findings(image)[1] for image, _ in pairs}
+        listed = [os.path.join(self.data_prefix['img_path'], name) for name in names or ()]
+        if names is None or not all(map(os.path.isfile, listed)):  # else a walk through the folder is saved
+            pairs = pair_files(self.data_prefix['img_path'], None, names, image_suffix=self.img_suffix)
+            listed = [image for image, _ in pairs]
+        findings = {image: image_findings(image)[1] for image in listed}
         self.broken_images = tuple(finding for found in findings.values() for finding in found)
-        whole = [image for image, _ in pairs if not findings[image]]
+        whole = [image for image in listed if not findings[image]]
         if self.broken_images:
             self._report(len(whole))
         return [{'img_path': image, 'seg_fields': []} for image in whole]
+
+    def prepare_data(self, idx: int) -> Any:
+        """An image through the pipeline; with ``broken='skip'`` the next one when its file cannot be decoded.
+
+        Raises:
+            LabelReadError: no image at all can be decoded. Other errors of the pipeline come as they are.
+        """
+        if self.broken == 'error':
+            return super().prepare_data(idx)
+        for place in ((idx + step) % len(self) for step in range(len(self))):
+            if place in self._undecodable:
+                continue
+            try:
+                return super().prepare_data(place)
+            except Exception:
+                error = self._decoding_error(place)
+                if error is None:
+                    raise
+                self._undecodable.add(place)
+                self._name_undecodable(self.get_data_info(place)['img_path'], error)
+        raise LabelReadError(
+            self.data_prefix['img_path'], 'unreadable', 'has no image that can be decoded.', 'Replace the files.'
+        )
+
+    def _decoding_error(self, place: int) -> Exception | None:
+        """What the first step of the pipeline, which loads, says to an image; ``None`` when it loads."""
+        try:
+            found = self.pipeline.transforms[0](self.get_data_info(place))
+        except Exception as error:
+            return error
+        return ValueError('the loader returned nothing') if found is None else None
+
+    def _name_undecodable(self, file: str, error: Exception) -> None:
+        """Log one image and append it to the report, from whichever worker found it."""
+        text = str(error).splitlines()
+        line = f'{file}: cannot be decoded ({type(error).__name__}: {text[0] if text else ""})'
+        print_log(
+            f'{type(self).__name__}: {line}; the next image takes its place.', logger='current', level=logging.WARNING
+        )
+        if self.broken_report:
+            path = Path(self.broken_report)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, 'a+', encoding='utf-8') as report:  # one short line: whole also beside other processes
+                report.seek(0)
+                if line not in report.read().splitlines():
+                    report.write(line + '\n')
 
     def _report(self, whole: int) -> None:
         """Name the broken images: raise, or log and write them down."""

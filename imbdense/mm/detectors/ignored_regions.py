@@ -33,7 +33,7 @@ def ignored_regions(detector: nn.Module, regions: Sequence[Tensor], iof_thr: flo
         for assigner in assigners:
             assigner.ignore_iof_thr = iof_thr
         try:
-            for head in _class_heads(detector):
+            for head in class_heads(detector):
                 if _is_point_head(head):
                     stack.enter_context(_masked_points(head, regions))
             yield
@@ -47,7 +47,7 @@ def blind_heads(detector: nn.Module) -> list[str]:
 
     A two-stage head is judged by the assigners of its stage.
     """
-    heads = [head for head in _class_heads(detector) if not _is_point_head(head)]
+    heads = [head for head in class_heads(detector) if not _is_point_head(head)]
     names = []
     for head in heads:
         owner = next((m for m in detector.modules() if getattr(m, 'bbox_head', None) is head and _own(m)), head)
@@ -103,7 +103,7 @@ def _own(module: nn.Module) -> list[Any]:
     return [item for item in values if not isinstance(item, nn.Module) and hasattr(item, 'ignore_iof_thr')]
 
 
-def _class_heads(detector: nn.Module) -> list[Any]:
+def class_heads(detector: nn.Module) -> list[Any]:
     """Modules with a class loss."""
     return [module for module in detector.modules() if hasattr(module, 'loss_cls') and hasattr(module, 'num_classes')]
 

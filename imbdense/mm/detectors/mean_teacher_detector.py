@@ -35,8 +35,8 @@ class MeanTeacherDetector(PseudoBoxDetector):
             threshold=[.9, .6], negative='half')``; its ``num_classes`` is filled in.
         min_score: in [0, 1]; teacher boxes below are neither counted by the rule nor used. Detectors that keep very low
             scores for the evaluation would otherwise drown a rule that labels a share of all boxes.
-        detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, predict_on, data_preprocessor,
-            init_cfg: see :class:`PseudoBoxDetector`.
+        detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, weigh_by_score, predict_on,
+            data_preprocessor, init_cfg: see :class:`PseudoBoxDetector`.
 
     Raises:
         ValueError: an argument is out of range, or the detector predicts masks.
@@ -56,13 +56,14 @@ class MeanTeacherDetector(PseudoBoxDetector):
         ignore_iof_thr: float = 0.5,
         min_score: float = 0.05,
         min_size: float = 1.0,
+        weigh_by_score: bool = False,
         predict_on: str = 'teacher',
         data_preprocessor: Config | None = None,
         init_cfg: Config | None = None,
     ) -> None:
         super().__init__(
-            detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, predict_on,
-            data_preprocessor, init_cfg,
+            detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, weigh_by_score,
+            predict_on, data_preprocessor, init_cfg,
         )  # fmt: skip
         self.min_score = check_number('min_score', min_score, low=0.0, high=1.0, owner='MeanTeacherDetector')
         self.pseudo_labeler = build_rule(pseudo_labeler, number_of_classes(self.student))

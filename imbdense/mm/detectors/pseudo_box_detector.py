@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_integer, check_number
 from imbdense.core.reduction import zero_with_graph
+from imbdense.mm.detectors.box_weights import weighted_boxes, weightless_heads
 from imbdense.mm.detectors.ignored_regions import ignored_regions
 
 Config = dict[str, Any]
@@ -41,6 +44,8 @@ class PseudoBoxDetector(SemiBaseDetector):
         sup_weight, unsup_weight: >= 0. burn_in, ramp_up: steps, see above.
         ignore_iof_thr: in (0, 1], share of an anchor or proposal inside an ignored box from which it is left out.
         min_size: pseudo boxes with a side below this many pixels in the student's view are dropped.
+        weigh_by_score: the loss of a pseudo box is multiplied by its score (:mod:`.box_weights`); pasted objects have
+            score 1.
         predict_on: 'teacher' or 'student', which one is validated and tested.
         data_preprocessor: ``MultiBranchDataPreprocessor`` round the detector's own.
         init_cfg: as in mmengine.
@@ -55,6 +60,7 @@ class PseudoBoxDetector(SemiBaseDetector):
         ramp_up: int,
         ignore_iof_thr: float,
         min_size: float,
+        weigh_by_score: bool,
         predict_on: str,
         data_preprocessor: Config | None,
         init_cfg: Config | None,
@@ -75,13 +81,20 @@ class PseudoBoxDetector(SemiBaseDetector):
             'ignore_iof_thr', ignore_iof_thr, low=0.0, high=1.0, low_open=True, owner=owner
         )
         self.min_size = check_number('min_size', min_size, low=0.0, owner=owner)
+        self.weigh_by_score = bool(weigh_by_score)
+        if self.weigh_by_score and weightless_heads(self.student):
+            warnings.warn(
+                f'{owner}: in {", ".join(weightless_heads(self.student))} every box counts alike; weigh_by_score works '
+                f'in heads with the assignment of AnchorHead, ATSSHead or GFLHead, and in RoI heads.',
+                stacklevel=3,
+            )
         self.register_buffer('iterations', torch.zeros((), dtype=torch.int64))
         self._done: int | None = 0  # the same number without asking the device for it every step
 
     @abstractmethod
     def label(self, inputs: dict[str, Tensor], samples: dict[str, list[Any]]) -> None:
         """Put pseudo boxes into ``samples['unsup_student']``: ``gt_instances`` and ``ignored_instances``, in the
-        geometry of that view."""
+        geometry of that view, the former with ``scores``."""
 
     def has_labels(self) -> bool:
         """Whether there are pseudo-labels at all."""
@@ -137,7 +150,11 @@ class PseudoBoxDetector(SemiBaseDetector):
     def _unsupervised(self, inputs: Tensor, samples: list[Any], weight: float) -> Losses:
         """Weighted losses of the student on pseudo boxes; zeros when there is no positive one."""
         regions = [sample.ignored_instances.bboxes for sample in samples]
-        with ignored_regions(self.student, regions, self.ignore_iof_thr):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(ignored_regions(self.student, regions, self.ignore_iof_thr))
+            if self.weigh_by_score:
+                scores = [sample.gt_instances.scores for sample in samples]
+                stack.enter_context(weighted_boxes(self.student, scores))
             losses = self.student.loss(inputs, samples)
         if not any(len(sample.gt_instances) for sample in samples):
             return zeros_of(losses)

@@ -52,13 +52,14 @@ class ReDBDetector(PseudoBoxDetector):
         ramp_up: int = 0,
         ignore_iof_thr: float = 0.5,
         min_size: float = 1.0,
+        weigh_by_score: bool = False,
         predict_on: str = 'student',
         data_preprocessor: Config | None = None,
         init_cfg: Config | None = None,
     ) -> None:
         super().__init__(
-            detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, predict_on,
-            data_preprocessor, init_cfg,
+            detector, sup_weight, unsup_weight, burn_in, ramp_up, ignore_iof_thr, min_size, weigh_by_score,
+            predict_on, data_preprocessor, init_cfg,
         )  # fmt: skip
         self._labels: Mapping[str, PseudoBoxes] | None = None
 
@@ -82,7 +83,9 @@ class ReDBDetector(PseudoBoxDetector):
             known = (self._labels or {}).get(str(path))
             if known is None:
                 height, width = sample.img_shape[:2]
-                sample.gt_instances = pasted[:0]
+                sample.gt_instances = InstanceData(
+                    bboxes=pasted.bboxes[:0], labels=pasted.labels[:0], scores=pasted.bboxes.new_zeros(0)
+                )
                 sample.ignored_instances = _instances(pasted.bboxes.new_tensor([[0, 0, width, height]]), pasted.labels)
                 continue
             self._merge(sample, known, pasted)
@@ -96,9 +99,11 @@ class ReDBDetector(PseudoBoxDetector):
         ignored = torch.as_tensor(known.ignored, device=like.device)
         labels = torch.as_tensor(known.labels, device=like.device)
         own = keep & ~ignored
+        scores = torch.as_tensor(known.scores).to(like)
         sample.gt_instances = InstanceData(
-            bboxes=torch.cat([moved[own], like]), labels=torch.cat([labels[own], pasted.labels])
-        )
+            bboxes=torch.cat([moved[own], like]), labels=torch.cat([labels[own], pasted.labels]),
+            scores=torch.cat([scores[own], like.new_ones(len(like))]),
+        )  # fmt: skip
         sample.ignored_instances = _instances(moved[keep & ignored], labels[keep & ignored])
 
 

@@ -15,6 +15,7 @@ import_members(
         'normed_det_head': (),
         'normed_seg_head': (),
         'guided_wrappers': (),
+        'pixel_weight_head': ('mmseg',),
         'sampling_free_bbox_head': ('mmdet',),
         'loce_bbox_head': ('mmdet',),
         'bacl_bbox_head': ('mmdet',),

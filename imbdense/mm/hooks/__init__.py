@@ -21,11 +21,13 @@ import_members(
         'neural_collapse_hook': (),
         'post_hoc_logit_adjust_hook': (),
         'prior_bias_init_hook': (),
+        'prior_estimate_hook': ('mmseg',),
         'progress_hook': ('mmseg',),
         'pseudo_label_round_hook': ('mmdet',),
         'rare_collapse_hook': (),
         'report_hook': (),
         'rich_progress_hook': (),
         'spectrum_hook': (),
+        'ssp_load_hook': (),
     },
 )

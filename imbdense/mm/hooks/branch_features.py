@@ -12,8 +12,19 @@ import torch
 from torch import nn
 
 from imbdense.core.inference import ImageObjects
+from imbdense.mm.views import SUPERVISED, Views, sort_into_branches
 
 UNLABELLED = ('unsup_weak', 'unsup_teacher', 'unsup')
+
+
+def branched(data_batch: Any) -> Any:
+    """The batch in branches, where it mixes labelled samples and views of unlabelled ones; else as it is."""
+    inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
+    mixed = isinstance(inputs, (list, tuple)) and any(isinstance(image, Views) for image in inputs)
+    if not mixed:
+        return data_batch
+    branches = sort_into_branches(data_batch, SUPERVISED)
+    return {key: {name: branch[key] for name, branch in branches.items()} for key in ('inputs', 'data_samples')}
 
 
 def branch_items(data_batch: Any, branch: str) -> list[tuple[Any, Any]]:
@@ -25,8 +36,8 @@ def branch_items(data_batch: Any, branch: str) -> list[tuple[Any, Any]]:
     inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
     if not isinstance(inputs, dict):
         raise ValueError(
-            'DatasetShiftHook: the batch has no branches. It needs semi-supervised data: inputs and data_samples as '
-            "dicts like {'sup': [...], 'unsup_weak': [...]}."
+            'DatasetShiftHook: the batch has no branches. It needs semi-supervised data: imbdense.SemiDataset with '
+            "imbdense.MultiViewSeg, or inputs and data_samples as dicts like {'sup': [...], 'unsup_weak': [...]}."
         )
     if branch not in inputs:
         raise ValueError(f'DatasetShiftHook: the batch has no branch {branch!r}; it has {sorted(inputs)}.')

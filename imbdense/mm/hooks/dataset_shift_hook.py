@@ -12,6 +12,7 @@ from imbdense.core.checks import check_choice, check_integer
 from imbdense.core.shift import ADVICE, PoolSample, ShiftReport, measure_shift
 from imbdense.mm.hooks.branch_features import (
     branch_items,
+    branched,
     image_key,
     only_looking,
     sample_objects,
@@ -22,10 +23,9 @@ from imbdense.mm.hooks.pool_weights import PoolWeights
 from imbdense.mm.inference.layer_tap import LayerTap, whole_pictures
 from imbdense.mm.inference.pool import Reading, seen_share
 from imbdense.mm.inference.pool_collector import PER_IMAGE, PoolCollector
+from imbdense.mm.views import WEIGHT_KEY
 from imbdense.registry import HOOKS
 from imbdense.utils.distributed import gather_objects, rank_and_world
-
-WEIGHT_KEY = 'shift_weight'
 
 
 @HOOKS.register_module()
@@ -35,8 +35,9 @@ class DatasetShiftHook(Hook):
     Every ``interval`` iterations the features of ``layer`` and the predictions on labelled and (weakly augmented)
     unlabelled images of the iterations just before are compared, see :func:`imbdense.core.shift.measure_shift`. Logged:
     ``shift/fd_inf`` (Fréchet distance without bias), ``shift/p`` and ``shift/tv_prior`` (half the absolute difference
-    of the class shares); a warning where a shift is found. For batches with branches, ``inputs = {'sup': [...],
-    'unsup_weak': [...], ...}``. An image that comes again counts as the same image.
+    of the class shares); a warning where a shift is found. For batches of ``imbdense.SemiDataset`` with
+    ``imbdense.MultiViewSeg`` and of mmdet's multi-branch pipelines (``inputs = {'sup': [...], ...}``). An image that
+    comes again counts as the same image.
 
     The images are looked at one by one in evaluation mode without gradients before the training step; with
     ``action='warn'`` training is not changed by a bit. ``action='downweight'`` also writes a weight into every
@@ -46,8 +47,9 @@ class DatasetShiftHook(Hook):
 
     z is how many standard deviations the Mahalanobis distance of the image's mean feature from the labelled ones lies
     above that of left-out labelled images (Ledoit-Wolf covariance of the last images, fitted anew every 20 iterations).
-    The segmentor decides what it multiplies; mmdet's own semi-supervised detectors ignore it. Costs a forward pass of
-    both branches in every iteration.
+    ``imbdense.SemiSegmentor`` multiplies the unsupervised terms of the image by it; the semi-supervised detectors,
+    whose heads join the objects of all images before they make a loss, ignore it. Costs a forward pass of both branches
+    in every iteration.
 
     Across ranks: for a measurement the images of all ranks are joined, every rank computes the same; weights are those
     of the rank's own images. Nothing is saved: after a resume the next measurement comes at the next multiple of
@@ -106,6 +108,7 @@ class DatasetShiftHook(Hook):
             if self._weights is None:
                 return
         model = getattr(runner.model, 'module', runner.model)
+        data_batch = branched(data_batch)
         if self.unlabelled is None:
             branch_items(data_batch, self.labelled)
             self.unlabelled = unlabelled_branch(data_batch, self.labelled)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop
 
 from imbdense.core.checks import check_choice, check_number
-from imbdense.core.pseudo_label import ProgressiveQuota
+from imbdense.core.pseudo_label import MemoryEnsemble, ProgressiveQuota
 from imbdense.core.pseudo_label.quota import round_of_epoch
 from imbdense.data.instance_bank import InstanceBank
-from imbdense.mm.dataset_wrappers import children, image_files, leaves
 from imbdense.mm.datasets.semi_dataset import SemiDataset
-from imbdense.mm.datasets.statistics import dataset_classes, records_of
+from imbdense.mm.datasets.statistics import class_counts, dataset_classes
 from imbdense.mm.freezing import unwrapped
 from imbdense.mm.prior import META_KEY
 from imbdense.mm.pseudo_label.live import LiveModel
-from imbdense.mm.pseudo_label.outputs import ImageFile
-from imbdense.mm.pseudo_label.redb_records import Host
-from imbdense.mm.pseudo_label.redb_round import REPORT, ReDBOptions, make_round, read_labels
-from imbdense.mm.transforms.bank_paste import BankPaste
+from imbdense.mm.pseudo_label.redb_data import labelled_hosts, pastes, unlabelled_images
+from imbdense.mm.pseudo_label.redb_labels import read_labels
+from imbdense.mm.pseudo_label.redb_round import REPORT, ReDBOptions, make_round
+from imbdense.mm.schedules import restart_schedules
 from imbdense.registry import HOOKS
+from imbdense.utils.stopwatch import Stopwatch
 
 PLACE = 'pseudo_round'
 
@@ -44,17 +44,24 @@ class PseudoLabelRoundHook(Hook):
     Files, in ``work_dir/pseudo_rounds/round_000``: labels (COCO), a report with the counts of each class after every
     filter, the saved predictions. **Resume**: a complete round is not made again; an interrupted one goes on. Round
     number and checksum of the bank lie in the checkpoint, and another bank is an error. **Ranks**: the images are
-    shared, every rank ends with the same labels and bank. Epoch-based loops only.
+    shared, every rank ends with the same labels and bank. Epoch-based loops only. An unlabelled image that cannot be
+    read is named and left out of the training until the next round. After training the log tells how long the rounds
+    took.
 
     Args:
         rounds: first epoch of each round, rising.
         rule: pseudo-label rule, as in :class:`~imbdense.mm.detectors.MeanTeacherDetector`; ``round_steps=None`` for
-            rules that think in rounds.
+            rules that think in rounds. Rules that need the counts of the labelled set get them.
         bank: folder of the bank; default ``work_dir/pseudo_bank``. source_bank: folder of a bank of ground truth.
         cde: ``dict(iou_thr=0.5, score_thr=0.05, rounds=[0], on_reject='pool')``, or ``None`` = no examination. 'pool':
             a rejected box only stays out of the bank, as published; 'ignore': its place is ignored in training too.
         obc: ``dict(iou_thr=0.3, topk=1024, rate={'car': 5})``, or ``None`` = no thinning.
         quota: arguments of :class:`~imbdense.core.pseudo_label.ProgressiveQuota`.
+        memory: arguments of :class:`~imbdense.core.pseudo_label.MemoryEnsemble` (``{}`` = as published in ST3D): the
+            training labels of a round are merged with those of the rounds before, so that an object that one round
+            misses stays. The bank takes what this round has found. ``None`` = every round stands alone, as in ReDB.
+        restart_schedule: begin ``param_scheduler`` anew with every round, as published; it is then written for the
+            length of one round. Weights and the optimiser's averages go on.
         min_score, min_size: least score and side (pixels) of a box. seed: of the thinning and of the bank.
 
     Raises:
@@ -76,6 +83,8 @@ class PseudoLabelRoundHook(Hook):
         cde: Mapping[str, Any] | None = None,
         obc: Mapping[str, Any] | None = None,
         quota: Mapping[str, int] | None = None,
+        memory: Mapping[str, Any] | None = None,
+        restart_schedule: bool = False,
         min_score: float = 0.05,
         min_size: float = 1.0,
         seed: int = 0,
@@ -89,19 +98,24 @@ class PseudoLabelRoundHook(Hook):
         check_choice('cde on_reject', examined['on_reject'], ('pool', 'ignore'), owner=name)
         self.examined_rounds = set() if cde is None else set(examined['rounds'])
         self.quota = ProgressiveQuota(**dict(quota or {'k0_src': 1, 'reduce': 0, 'k0_tgt': 1, 'grow': 0}))
+        if memory is not None:
+            MemoryEnsemble(**memory)  # its arguments are checked here rather than after the first round
+        self.restart_schedule = bool(restart_schedule)
         self.settings = {
             'rule': dict(rule), 'min_score': check_number('min_score', min_score, low=0.0, high=1.0, owner=name),
             'min_size': check_number('min_size', min_size, low=0.0, owner=name),
             'examine_iou': examined['iou_thr'], 'examine_score': examined['score_thr'],
             'on_reject': examined['on_reject'], 'count_iou': counted['iou_thr'], 'count_topk': counted['topk'],
-            'thin': dict(counted['rate']), 'seed': int(seed),
+            'thin': dict(counted['rate']), 'seed': int(seed), 'memory': None if memory is None else dict(memory),
         }  # fmt: skip
         self._active: int | None = None
         self._saved: dict[str, Any] | None = None
         self._checksum = ''
+        self._clock = Stopwatch()
 
     def before_train(self, runner: Any) -> None:
         """Check loop, model and data; open the bank."""
+        self._start = time.perf_counter()
         dataset, model = runner.train_dataloader.dataset, unwrapped(runner.model)
         problem = None
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -110,6 +124,8 @@ class PseudoLabelRoundHook(Hook):
             problem = f'it needs imbdense.SemiDataset, but the training data are {type(dataset).__name__}'
         elif not hasattr(model, 'set_pseudo_labels'):
             problem = f'{type(model).__name__} takes no labels in rounds; use imbdense.ReDBDetector'
+        elif self.restart_schedule and not runner.cfg.get('param_scheduler'):
+            problem = 'restart_schedule needs a param_scheduler, of the length of one round'
         unknown = set(self.settings['thin']) - set(dataset_classes(dataset)) if problem is None else set()
         if problem or unknown:
             raise ValueError(f'PseudoLabelRoundHook: {problem or f"obc rate names unknown classes {sorted(unknown)}"}.')
@@ -117,27 +133,40 @@ class PseudoLabelRoundHook(Hook):
         folder = Path(self.bank_folder or Path(runner.work_dir) / 'pseudo_bank')
         self.bank = InstanceBank.create(folder, classes, seed=self.settings['seed'])
         self.live = LiveModel(model, runner.cfg, classes)
-        files = [Path(file) for file in image_files(dataset.unlabeled)]
-        root = Path(os.path.commonpath([str(file.resolve().parent) for file in files]))
-        names = [str(file.resolve().relative_to(root)) for file in files]
-        self.images = [ImageFile(file, name, name) for file, name in zip(files, names)]
+        self.labelled = class_counts(dataset)
+        self.images = unlabelled_images(dataset)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Make or enter the round this epoch belongs to."""
         number = round_of_epoch(runner.epoch, self.rounds)
         if number < 0 or number == self._active:
             return
-        folder = Path(runner.work_dir) / 'pseudo_rounds' / f'round_{number:03d}'
+        rounds = Path(runner.work_dir) / 'pseudo_rounds'
+        folder = rounds / f'round_{number:03d}'
         if runner.epoch == self.rounds[number]:
             options = ReDBOptions(**self.settings, examine=number in self.examined_rounds)
-            hosts = list(_hosts(runner.train_dataloader.dataset)) if options.examine else []
-            make_round(self.live, self.images, hosts, folder, self.bank, number, options)
+            hosts = list(labelled_hosts(runner.train_dataloader.dataset)) if options.examine else []
+            with self._clock.measure('rounds'):
+                make_round(
+                    self.live, self.images, hosts, rounds, self.bank, number, options, self.labelled, self._clock
+                )
+            if self.restart_schedule:
+                restart_schedules(runner)
         elif not (folder / REPORT).is_file():
             raise ValueError(
                 f'PseudoLabelRoundHook: epoch {runner.epoch} belongs to round {number}, but {folder} is not complete. '
                 f'Resume from a checkpoint of epoch {self.rounds[number]} or earlier.'
             )
         self._enter(runner, number, folder)
+
+    def after_train(self, runner: Any) -> None:
+        """Tell what the rounds cost: seconds of each part on this rank, and their share of the training."""
+        spent = self._clock.seconds
+        whole = time.perf_counter() - self._start
+        MMLogger.get_current_instance().info(
+            f'PseudoLabelRoundHook: rounds {100 * spent.get("rounds", 0.0) / whole:.1f} % of {whole:.1f} s; '
+            f'{self._clock}.'
+        )
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Remember the round and the bank."""
@@ -158,7 +187,9 @@ class PseudoLabelRoundHook(Hook):
                 f'PseudoLabelRoundHook: {self.bank.folder} is not the bank this checkpoint was trained with.'
             )
         self._active, self._checksum = number, opened.checksum
-        unwrapped(runner.model).set_pseudo_labels(read_labels(folder, self.images))
+        labels = read_labels(folder, self.images)
+        unwrapped(runner.model).set_pseudo_labels(labels)
+        self._leave_out_broken(runner.train_dataloader.dataset, labels)
         for paste in pastes(runner.train_dataloader.dataset):
             if _same(paste.folder, self.bank.folder):
                 paste.set_round(number, self.quota.target(number))
@@ -171,28 +202,16 @@ class PseudoLabelRoundHook(Hook):
             f'{self.quota.source(number)} labelled and {self.quota.target(number)} pseudo-labelled ones.'
         )
 
-
-def pastes(part: Any) -> Iterator[BankPaste]:
-    """All ``BankPaste`` transforms of a data set, its wrappers and nested pipelines."""
-    if isinstance(part, BankPaste):
-        yield part
-        return
-    nested: list[Any] = list(children(part)) if hasattr(part, 'dataset') or hasattr(part, 'datasets') else []
-    for name in ('pipeline', 'transforms'):
-        value = getattr(part, name, None)
-        nested += [] if value is None else value if isinstance(value, (list, tuple)) else [value]
-    nested += list(getattr(part, 'branch_pipelines', {}).values())
-    for inner in nested:
-        yield from pastes(inner)
-
-
-def _hosts(dataset: Any) -> Iterator[Host]:
-    """The labelled images with their boxes, of those that have one."""
-    for leaf in leaves(dataset):
-        for info in records_of(leaf):
-            boxes = [item['bbox'] for item in info['instances'] if not item.get('ignore_flag')]
-            if boxes:
-                yield Host(str(info['img_path']), np.array(boxes, np.float32))
+    def _leave_out_broken(self, dataset: SemiDataset, labels: Mapping[str, Any]) -> None:
+        """Images without labels could not be read."""
+        broken = [str(image.path) for image in self.images if str(image.path) not in labels]
+        dataset.leave_out(broken)
+        if broken:
+            more = f' and {len(broken) - 3} more' if len(broken) > 3 else ''
+            MMLogger.get_current_instance().warning(
+                f'PseudoLabelRoundHook: {", ".join(broken[:3])}{more} could not be predicted (the reasons are in '
+                f'{REPORT}) and are left out of the training until the next round.'
+            )
 
 
 def _known(given: Mapping[str, Any], defaults: dict[str, Any], name: str) -> dict[str, Any]:

@@ -63,11 +63,8 @@ class PoolCollector:
         self._add_classes('by_class', image, vectors, sure, shape, rng)
         if label is not None:
             self._add_classes('truth', image, vectors, label[y, x].astype(np.int64), shape, rng)
-        flat = (predicted if label is None else label).reshape(-1).astype(np.int64)
-        chosen, weight = draw_pixels(flat, self.num_classes, self.per_class, rng)
-        known = np.full(len(chosen), -1) if label is None else flat[chosen]
-        scores = logits.reshape(self.num_classes, -1)[:, chosen].T.astype(np.float32)
-        self._parts['outputs'].append((scores, known, weight, np.full(len(chosen), image)))
+        outputs = drawn_outputs(logits, label, image, self.per_class, rng)
+        self._parts['outputs'].append((outputs.logits, outputs.label, outputs.weight, outputs.group))
 
     def add_detection(
         self, image: int, feature: torch.Tensor, seen: tuple[float, float], found: tuple[Array, Array, Array],
@@ -183,6 +180,22 @@ class PoolCollector:
         keep = slice(0, PER_IMAGE)
         picked = vectors[(y * width + x)[keep]]
         self._parts[name].append((picked, labels[keep], np.full(len(picked), image), np.ones(len(picked))))
+
+
+def drawn_outputs(
+    logits: Array, label: Array | None, image: int, per_class: int, rng: np.random.Generator
+) -> ClassOutputs:
+    """Outputs at up to ``per_class`` drawn pixels of each true (unlabelled: predicted) class of one image.
+
+    Args:
+        logits: (K, H, W). label: (H, W) with values outside [0, K) where ignored; ``None`` = unlabelled.
+    """
+    classes = len(logits)
+    flat = (logits.argmax(axis=0) if label is None else label).reshape(-1).astype(np.int64)
+    chosen, weight = draw_pixels(flat, classes, per_class, rng)
+    known = np.full(len(chosen), -1) if label is None else flat[chosen]
+    scores = logits.reshape(classes, -1)[:, chosen].T.astype(np.float32)
+    return ClassOutputs(scores, known, weight, np.full(len(chosen), image))
 
 
 def _places(cells: Array, cells_in_all: float, pixels: int) -> Array:

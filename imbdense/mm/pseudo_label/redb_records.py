@@ -17,6 +17,7 @@ from imbdense.mm.inference.detection_head import find_head, listen, to_candidate
 from imbdense.mm.inference.rescore import activated
 from imbdense.mm.pseudo_label.live import LiveModel
 from imbdense.mm.pseudo_label.outputs import ImageFile, Record, box_record, deciding_network
+from imbdense.utils.stopwatch import Stopwatch
 
 NO_OBJECTS = ImageObjects(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
 
@@ -29,21 +30,25 @@ class Host:
     boxes: NDArray[np.float32]
 
 
-def counted_record(live: LiveModel, image: ImageFile, iou_thr: float, topk: int) -> Record:
-    """The boxes of an image, each with the number of candidates before suppression that overlap it."""
+def counted_record(live: LiveModel, iou_thr: float, topk: int, clock: Stopwatch, image: ImageFile) -> Record:
+    """The boxes of an image, each with the number of candidates before suppression that overlap it.
+
+    ``clock`` gets the seconds of the counting as ``count``.
+    """
     network = deciding_network(live.model)
     with listen(network) as take:
         sample = live.sample(image.path)
         raw = take()
     record = box_record(sample)
-    facts = find_head(network)[1]
-    candidates = to_candidates(raw, NO_OBJECTS, image.name, facts.channels)
-    scores = activated(candidates, facts)
-    proposals = candidates.boxes
-    if proposals.shape[1] != 4:  # a RoI head regresses a box per class
-        best = scores.argmax(axis=1)
-        proposals = proposals.reshape(len(scores), -1, 4)[np.arange(len(scores)), best]
-    record['overlap_count'] = overlapped_box_count(record['boxes'], proposals, scores, iou_thr, topk)
+    with clock.measure('count'):
+        facts = find_head(network)[1]
+        candidates = to_candidates(raw, NO_OBJECTS, image.name, facts.channels)
+        scores = activated(candidates, facts)
+        proposals = candidates.boxes
+        if proposals.shape[1] != 4:  # a RoI head regresses a box per class
+            best = scores.argmax(axis=1)
+            proposals = proposals.reshape(len(scores), -1, 4)[np.arange(len(scores)), best]
+        record['overlap_count'] = overlapped_box_count(record['boxes'], proposals, scores, iou_thr, topk)
     return record
 
 

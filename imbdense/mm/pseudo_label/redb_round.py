@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import barrier
-from numpy.typing import NDArray
 
-from imbdense.core.pseudo_label import PseudoLabeler, inverse_density_subsample
+from imbdense.core.stats import ClassCounts
 from imbdense.data.instance_bank import BankObject, InstanceBank, cut_instances
 from imbdense.data.instance_bank.bank import finished_rounds
-from imbdense.data.outputs.store import OutputStore
-from imbdense.data.pseudo import FilterTable, PseudoBoxes, claim_folder, coco_record
-from imbdense.mm.pseudo_label.boxes import STEPS, pseudo_boxes, sort_boxes
+from imbdense.data.pseudo import claim_folder
 from imbdense.mm.pseudo_label.live import LiveModel, weights_digest
 from imbdense.mm.pseudo_label.outputs import (
     SHARD_SIZE,
@@ -27,15 +23,17 @@ from imbdense.mm.pseudo_label.outputs import (
     broken,
     deciding_network,
     images_fingerprint,
-    readable,
     save_predictions,
 )
+from imbdense.mm.pseudo_label.redb_filters import JudgedImage, judge, thin_and_count
+from imbdense.mm.pseudo_label.redb_labels import load_memory, write_labels
 from imbdense.mm.pseudo_label.redb_records import Host, counted_record, examined_record
 from imbdense.mm.pseudo_label.rules import build_rule, defined_thresholds, fit_rule
 from imbdense.utils.distributed import rank_and_world
 from imbdense.utils.files import atomic_write_json
+from imbdense.utils.stopwatch import Stopwatch
 
-LABELS, REPORT = 'pseudo_labels.json', 'pseudo_report.json'
+REPORT = 'pseudo_report.json'
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class ReDBOptions:
             no training label either.
         count_iou, count_topk: of the overlapped boxes counts (OBC). thin: class name -> rate >= 1 of the classes that
             are thinned. seed: of the thinning.
+        memory: arguments of :class:`~imbdense.core.pseudo_label.MemoryEnsemble`, which merges the training labels of
+            the rounds; ``None`` = every round stands alone. The bank takes the boxes of this round in any case.
     """
 
     rule: dict[str, Any]
@@ -62,55 +62,62 @@ class ReDBOptions:
     count_topk: int = 1024
     thin: dict[str, float] = field(default_factory=dict)
     seed: int = 0
-
-
-@dataclass
-class _Judged:
-    """An image: its record, status of its boxes, those accepted and those that go into the bank."""
-
-    image: ImageFile
-    record: Record
-    status: NDArray[np.int8]
-    accepted: NDArray[np.bool_]
-    banked: NDArray[np.bool_]
+    memory: dict[str, Any] | None = None
 
 
 def make_round(
-    live: LiveModel, images: Sequence[ImageFile], hosts: Sequence[Host], folder: Path, bank: InstanceBank, number: int,
-    options: ReDBOptions,
-) -> None:  # fmt: skip
-    """Predict, select, examine, thin, fill round ``number`` of ``bank``, write labels and report into ``folder``.
+    live: LiveModel, images: Sequence[ImageFile], hosts: Sequence[Host], rounds: Path, bank: InstanceBank, number: int,
+    options: ReDBOptions, labelled: ClassCounts, clock: Stopwatch,
+) -> Path:  # fmt: skip
+    """Predict, select, examine, thin, fill round ``number`` of ``bank``, write labels and report.
 
     Across ranks: all call it; images are shared, files are written once, the result does not depend on the number of
     ranks. A round that was stopped goes on; one that is complete (its report is written last) is left as it is.
 
+    Args:
+        rounds: folder of all rounds. labelled: counts of the labelled set, for rules that follow them.
+        clock: gets the seconds of this rank: predict, count (OBC), examine (CDE), thin, bank, labels.
+
+    Returns:
+        The folder of the round.
+
     Raises:
-        SidecarError: the folder holds a round of other weights, images or options. ValueError: no image could be read.
+        SidecarError: the folder holds a round of other weights, images or options. ValueError: no image could be read,
+            or the memory of the round before is missing.
     """
+    folder = rounds / f'round_{number:03d}'
     identity = {
         'round': number, 'weights': weights_digest(deciding_network(live.model)), 'options': asdict(options),
-        'images': images_fingerprint(images),
+        'images': images_fingerprint(images), 'labelled': labelled.of('instances').tolist(),
     }  # fmt: skip
     claim_folder(folder, identity)
     if (folder / REPORT).is_file():
-        return
+        return folder
+    memory = None
+    if options.memory is not None:
+        memory = load_memory(options.memory, number, rounds / f'round_{number - 1:03d}')
     with live.evaluating():
-        record = partial(_counted, live, options)
-        store = save_predictions(live, images, folder / 'outputs', identity, _silent, record)
-        barrier()
+        with clock.measure('predict'):
+            record = partial(counted_record, live, options.count_iou, options.count_topk, clock)
+            store = save_predictions(live, images, folder / 'outputs', identity, _silent, record)
+            barrier()
         failed = broken(store, images)
         if len(failed) == len(images):
             raise ValueError(f'none of the {len(images)} unlabelled images could be predicted; the first: '
                              f'{next(iter(failed.values()))}')
-        rule = build_rule(options.rule, len(live.classes))
+        rule = build_rule(options.rule, len(live.classes), labelled)
         fit_rule(rule, store, images, options.min_score)
-        judged, steps = _judge(store, images, rule, options)
+        judged, steps = judge(store, images, rule, options.min_score, options.min_size)
         if options.examine:
-            _examine(live, judged, hosts, folder / 'examination', identity, options)
-    table = _filter_table(live.classes, steps, judged, options)
-    _fill_bank(live, judged, bank, number, identity)
+            with clock.measure('examine'):
+                _examine(live, judged, hosts, folder / 'examination', identity, options)
+    with clock.measure('thin'):
+        table = thin_and_count(live.classes, steps, judged, options.examine, options.thin, options.seed)
+    with clock.measure('bank'):
+        _fill_bank(live, judged, bank, number, identity)
     if rank_and_world()[0] == 0:
-        atomic_write_json(folder / LABELS, coco_record(list(_training_labels(judged, options)), live.classes))
+        with clock.measure('labels'):
+            write_labels(folder, judged, live.classes, options.on_reject, memory)
         report = {
             'round': number, 'images': len(judged), 'broken': failed, 'table': table.to_dict(),
             'thresholds': defined_thresholds(rule, dict(table.steps)['minimum score']),
@@ -118,50 +125,11 @@ def make_round(
         }  # fmt: skip
         atomic_write_json(folder / REPORT, report)
     barrier()
-
-
-def read_labels(folder: Path, images: Sequence[ImageFile]) -> dict[str, PseudoBoxes]:
-    """Path of an image -> its labels of a complete round; broken images are not in it."""
-    content = json.loads((folder / LABELS).read_text(encoding='utf-8'))
-    own: dict[int, list[dict[str, Any]]] = {image['id']: [] for image in content['images']}
-    for item in content['annotations']:
-        own[item['image_id']].append(item)
-    path_of = {image.file_name: str(image.path) for image in images}
-    return {path_of[image['file_name']]: _read_boxes(image, own[image['id']]) for image in content['images']}
-
-
-def _read_boxes(image: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> PseudoBoxes:
-    """The labels of one image of a COCO file."""
-    corners = np.array([item['bbox'] for item in items], np.float32).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
-    return PseudoBoxes(
-        image['file_name'], (image['height'], image['width']), corners,
-        np.array([item['category_id'] - 1 for item in items], np.int64),
-        np.array([item['score'] for item in items], np.float32), np.array([item['iscrowd'] for item in items], bool),
-    )  # fmt: skip
-
-
-def _counted(live: LiveModel, options: ReDBOptions, image: ImageFile) -> Record:
-    """The record of one image."""
-    return counted_record(live, image, options.count_iou, options.count_topk)
-
-
-def _judge(
-    store: OutputStore, images: Sequence[ImageFile], rule: PseudoLabeler, options: ReDBOptions
-) -> tuple[list[_Judged], NDArray[np.int64]]:
-    """Every readable image sorted by the rule, and the counts (5, C) of the filters so far."""
-    classes = len(store.manifest['classes'])
-    steps, judged = np.zeros((len(STEPS), classes), np.int64), []
-    for image, record in readable(store, images):
-        status, filters = sort_boxes(record, rule, options.min_score, options.min_size)
-        for step, mask in enumerate(filters):
-            steps[step] += np.bincount(record['labels'][mask], minlength=classes)
-        judged.append(_Judged(image, record, status, status == 1, status == 1))
-    return judged, steps
+    return folder
 
 
 def _examine(
-    live: LiveModel, judged: list[_Judged], hosts: Sequence[Host], folder: Path, identity: dict[str, Any],
+    live: LiveModel, judged: list[JudgedImage], hosts: Sequence[Host], folder: Path, identity: dict[str, Any],
     options: ReDBOptions,
 ) -> None:  # fmt: skip
     """Accept the positive boxes that are found again. An image that fails here has none."""
@@ -181,42 +149,8 @@ def _examine(
         one.accepted = record.get('accepted', np.zeros(len(one.status), bool))
 
 
-def _filter_table(
-    classes: Sequence[str], steps: NDArray[np.int64], judged: list[_Judged], options: ReDBOptions
-) -> FilterTable:
-    """Thin the accepted boxes of the listed classes; the table of all filters."""
-    table = FilterTable(classes, 'boxes', steps[0])
-    for name, counts in zip(STEPS[1:], steps[1:]):
-        table.add(name, counts)
-    if options.examine:
-        table.add('examination', _per_class(judged, 'accepted', len(classes)))
-    for one in judged:
-        one.banked = one.accepted.copy()
-    for label, name in enumerate(classes):
-        if name in options.thin:
-            _thin(judged, label, options.thin[name], (options.seed, label))
-    if options.thin:
-        table.add('diversity', _per_class(judged, 'banked', len(classes)))
-    return table
-
-
-def _thin(judged: list[_Judged], label: int, rate: float, seed: tuple[int, int]) -> None:
-    """Keep floor(n / rate) boxes of a class in the bank, the unusual ones with the larger chance."""
-    places = [(one, box) for one in judged for box in np.flatnonzero(one.accepted & (one.record['labels'] == label))]
-    counts = [one.record['overlap_count'][box] for one, box in places]
-    kept = set(inverse_density_subsample(counts, rate, seed).tolist())
-    for number, (one, box) in enumerate(places):
-        one.banked[box] = number in kept
-
-
-def _per_class(judged: list[_Judged], name: str, classes: int) -> NDArray[np.int64]:
-    """(C,) boxes marked in an attribute."""
-    labels = [one.record['labels'][getattr(one, name)] for one in judged]
-    return np.bincount(np.concatenate([np.zeros(0, np.int64), *labels]), minlength=classes)
-
-
 def _fill_bank(
-    live: LiveModel, judged: list[_Judged], bank: InstanceBank, number: int, identity: dict[str, Any]
+    live: LiveModel, judged: list[JudgedImage], bank: InstanceBank, number: int, identity: dict[str, Any]
 ) -> None:
     """Cut the chosen boxes out; a finished round is left as it is."""
     done = number in finished_rounds(bank.folder)
@@ -235,20 +169,13 @@ def _fill_bank(
     barrier()
 
 
-def _objects(live: LiveModel, one: _Judged) -> Iterator[BankObject]:
+def _objects(live: LiveModel, one: JudgedImage) -> Iterator[BankObject]:
     """The bank's objects of an image."""
     if one.banked.any():
         yield from cut_instances(
             live.load(one.image.path)['img'], one.image.name, one.record['boxes'][one.banked],
             one.record['labels'][one.banked], scores=one.record['scores'][one.banked], source='pseudo',
         )  # fmt: skip
-
-
-def _training_labels(judged: list[_Judged], options: ReDBOptions) -> Iterator[PseudoBoxes]:
-    """Labels of the images: by score alone, or with rejected boxes ignored."""
-    for one in judged:
-        rejected = (one.status == 1) & ~one.accepted & (options.on_reject == 'ignore')
-        yield pseudo_boxes(one.image, one.record, np.where(rejected, np.int8(-1), one.status))
 
 
 def _silent(done: int, total: int) -> None:

@@ -17,7 +17,7 @@ from imbdense.core.inference import LogitCalibration
 from imbdense.core.pseudo_label import PseudoLabeler
 from imbdense.core.stats import ClassCounts
 from imbdense.data.outputs.store import OutputStore
-from imbdense.data.pseudo import FilterTable, claim_folder, coco_record
+from imbdense.data.pseudo import REPORT, FilterTable, claim_folder, coco_record
 from imbdense.mm.class_counts import default_unit
 from imbdense.mm.inference.finished_model import FinishedModel, file_digest
 from imbdense.mm.inference.run_prior import TrainedPrior, trained_prior
@@ -34,7 +34,7 @@ from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 REFERENCE_IMAGES = 32
 """Labelled training images on which the usual confidence of the model is measured."""
-LABELS, SPLIT, REPORT = 'pseudo_labels.json', 'images.txt', 'pseudo_report.json'
+LABELS, SPLIT = 'pseudo_labels.json', 'images.txt'
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -106,6 +106,7 @@ class PseudoLabelRound:
         device: str | None = None,
     ) -> None:
         self.config, self.out, self.store, self.options = config, out, store, options
+        self.given = list(images)
         self.labelled, self.unread = labelled_images(config)
         self.leaks = find_leaks([image.path for image in images], self.labelled)
         self.images = [image for image in images if str(image.path) not in self.leaks.dropped]
@@ -184,7 +185,7 @@ class PseudoLabelRound:
         thresholds = defined_thresholds(rule, dict(table.steps).get('minimum score', table.predicted))
         report = {
             'images': split - len(failed), 'broken': failed, 'leaks': self.leaks.to_dict(),
-            'unread_splits': self.unread,
+            'unread_splits': self.unread, 'files': self._files(failed),
             'identity': self.identity, 'rule': self.options.rule, 'thresholds': thresholds,
             'table': table.to_dict(), 'guards': guards, 'warnings': warnings,
         }  # fmt: skip
@@ -192,6 +193,14 @@ class PseudoLabelRound:
             atomic_write_json(self.out / REPORT, report)
         barrier()
         return RoundResult(table, thresholds, warnings, report)
+
+    def _files(self, failed: dict[str, str]) -> dict[str, tuple[str | None, int]]:
+        """Image -> (name of its result, its size in bytes); no name for broken images and those that are labelled."""
+        out = failed.keys() | self.leaks.dropped.keys()
+        return {
+            image.file_name: (None if str(image.path) in out else image.name, image.path.stat().st_size)
+            for image in self.given if image.path.is_file()
+        }
 
     def _trained_prior(self, checkpoint: Path) -> tuple[TrainedPrior | None, str]:
         """The prior of the model, or why it is not to be had."""

@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbdense.core.pseudo_label import PseudoLabeler, QuantileThreshold
+from imbdense.core.pseudo_label.labelled_counts import LabelledCounts
 from imbdense.core.pseudo_label.rounds import RoundThreshold
+from imbdense.core.stats import ClassCounts
 from imbdense.data.outputs.store import OutputStore
 from imbdense.mm.pseudo_label.outputs import LEVELS, ImageFile, Record, png_array, readable
 from imbdense.registry import PSEUDO_LABELERS
 from imbdense.utils.distributed import rank_and_world
 
 
-def build_rule(rule: Mapping[str, Any], num_classes: int) -> PseudoLabeler:
+def build_rule(rule: Mapping[str, Any], num_classes: int, labelled: ClassCounts | None = None) -> PseudoLabeler:
     """The rule of a config; ``num_classes`` is filled in where it is missing.
+
+    Args:
+        labelled: counts of the labelled set, for rules that need them and were not given any.
 
     Raises:
         ValueError: it is for another number of classes.
@@ -34,6 +39,10 @@ def build_rule(rule: Mapping[str, Any], num_classes: int) -> PseudoLabeler:
     built: PseudoLabeler = cls(**settings)
     if built.num_classes != num_classes:
         raise ValueError(f'{name}: num_classes is {built.num_classes}, but the model has {num_classes} classes.')
+    if labelled is not None:
+        for module in built.modules():
+            if isinstance(module, LabelledCounts):
+                module.bind(labelled)
     return built
 
 

@@ -17,7 +17,7 @@ from imbdense.core.stats import RunningClassStats
 from imbdense.mm.segmentors.consistency.base import IGNORE, Consistency, SemiBatch
 from imbdense.mm.segmentors.networks import class_logits
 from imbdense.mm.segmentors.teacher_student import TeacherStudent
-from imbdense.mm.views import STRONG, SUPERVISED, WEAK, valid_mask
+from imbdense.mm.views import STRONG, SUPERVISED, WEAK, image_weights, valid_mask
 from imbdense.registry import MODELS, PSEUDO_LABELERS
 
 Teacher = Literal['ema', 'self', 'peer']
@@ -33,7 +33,8 @@ class SemiSegmentor(TeacherStudent):
     ``L = sup_weight * L_sup + unsup_weight * ramp(t) * L_unsup``, ramp = exp(-5 (1 - t / T)^2) for t < T = ``ramp``
     iterations, then 1. L_sup are the losses of the host on labelled images; L_unsup are the terms of a consistency rule
     on unlabelled ones: FixMatch, UniMatch, CPS, U2PL. Labels pass through ``refine`` (class distribution) and
-    ``pseudo`` (what is trusted).
+    ``pseudo`` (what is trusted). An unlabelled image whose samples carry a ``shift_weight``
+    (``imbdense.DatasetShiftHook``) counts that much in L_unsup: its pixels are multiplied, what is divided by is not.
 
     Batches come from ``imbdense.SemiDataset``, ``TwoStreamSampler`` and ``MultiViewSeg``; ``imbdense.EMATeacherHook``
     must be in the config with ``teacher='ema'``. A step without the hook is an error from the third on.
@@ -56,7 +57,9 @@ class SemiSegmentor(TeacherStudent):
         pseudo: config of a rule of ``PSEUDO_LABELERS``, without ``num_classes``; ``None`` = that of the consistency
             rule.
         refine: configs of refiners, applied in order before it.
-        sup_weight, unsup_weight: >= 0; ``None`` = those of the consistency rule.
+        sup_weight, unsup_weight: >= 0; ``None`` = those of the consistency rule. With ``unsup_weight=0`` no network
+            looks at the unlabelled images (they would also move the statistics of its normalisation layers) and only
+            the ``sup.*`` terms are left: the supervised baseline of the same data, schedule and teacher.
         ramp: T, iterations until the full unsupervised weight; 0 = at once.
         predict_on: 'teacher' or 'student'; ``None`` = the EMA teacher if there is one.
         data_preprocessor: config; ``None`` = that of ``segmentor`` in ``imbdense.SemiDataPreProcessor``.
@@ -102,7 +105,8 @@ class SemiSegmentor(TeacherStudent):
         self.refine = nn.ModuleList(PSEUDO_LABELERS.build({**item, **common}) for item in refine)
         self.pseudo_counts = RunningClassStats(self.num_classes)
         self.register_buffer('threshold_cut', torch.ones(self.num_classes))
-        self.consistency.prepare(self)
+        if self.unsup_weight > 0:
+            self.consistency.prepare(self)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list[Any]]) -> dict[str, Any]:
         """All terms and statistics of a batch of branches, see :class:`imbdense.SemiDataPreProcessor`."""
@@ -113,6 +117,8 @@ class SemiSegmentor(TeacherStudent):
         for prefix, network in self._learning().items():
             terms = network.loss(batch.sup_images, batch.sup_samples)
             losses.update({f'{prefix}.{key}': _times(self.sup_weight, key, value) for key, value in terms.items()})
+        if self.unsup_weight == 0:
+            return losses
         result = self.consistency(self, batch)
         weight = self.unsup_weight * self._ramp()
         losses.update({f'unsup.{key}': weight * value for key, value in result.terms.items()})
@@ -176,7 +182,11 @@ class SemiSegmentor(TeacherStudent):
         numbers = [sample.metainfo.get('sample_idx') for sample in samples]
         indices = None if None in numbers else torch.tensor(numbers, device=weak.device)
         valid = valid_mask(samples, *weak.shape[-2:]).to(weak.device)
-        return SemiBatch(inputs[SUPERVISED], data_samples[SUPERVISED], weak, strong, valid, indices)
+        weight = image_weights(samples)
+        return SemiBatch(
+            inputs[SUPERVISED], data_samples[SUPERVISED], weak, strong, valid, indices,
+            None if weight is None else weight.to(weak.device),
+        )
 
     def _statistics(self, pseudo: PseudoLabels, valid: Tensor, weight: float) -> dict[str, Tensor]:
         """The ``stat_*`` values; counts the labels over all ranks."""

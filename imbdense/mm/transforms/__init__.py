@@ -9,8 +9,10 @@ import_members(
         'bank_paste': ('mmcv',),
         'geotiff_window': ('mmcv',),
         'multi_view_seg': ('mmcv',),
+        'pixel_weight': ('mmcv', 'mmseg'),
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),
+        'two_crop_views': ('mmcv',),
     },
 )

@@ -33,6 +33,14 @@ def test_update_by_hand(buffers: str) -> None:
     assert torch.equal(student[0].weight, new)
 
 
+def test_a_teacher_that_keeps_its_buffers() -> None:
+    teacher, student = networks()
+    old = teacher[0].weight.clone()
+    update_teacher(teacher, student, 0.5, 'keep')
+    assert torch.allclose(teacher[0].weight, (old + student[0].weight) / 2)
+    assert torch.equal(teacher[1].running_mean, torch.zeros(2)) and int(teacher[1].num_batches_tracked) == 0
+
+
 def test_momentum_zero_copies_bit_for_bit() -> None:
     teacher, student = networks()
     update_teacher(teacher, student, 0.0)

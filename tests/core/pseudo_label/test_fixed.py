@@ -58,4 +58,4 @@ def test_wrong_thresholds_are_named(given: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(given))):
         FixedThreshold(2, **given)
     with pytest.raises(ValueError, match='num_classes'):
-        FixedThreshold(1)
+        FixedThreshold(0)

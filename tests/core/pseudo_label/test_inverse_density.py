@@ -34,9 +34,26 @@ def test_agrees_with_scipy(size: int) -> None:
     assert count_density(counts) == pytest.approx(stats.gaussian_kde(counts)(counts), rel=1e-12, abs=0)
 
 
-def test_many_distinct_counts_are_taken_in_blocks() -> None:
-    counts = np.random.default_rng(0).permutation(2500)
-    assert count_density(counts) == pytest.approx(stats.gaussian_kde(counts)(counts), rel=1e-12, abs=0)
+def all_pairs(counts: np.ndarray) -> np.ndarray:
+    """One kernel for each pair of distinct counts."""
+    values, place, times = np.unique(counts, return_inverse=True, return_counts=True)
+    h2 = counts.size**-0.4 * counts.var(ddof=1)
+    kernel = np.exp((values[:, None] - values) ** 2 / (-2 * h2))
+    return (kernel @ times / (counts.size * math.sqrt(2 * math.pi * h2)))[place]
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        np.ones(2500, int), [2, 3], [10**6, *[0] * 5000, 1], [*[3333] * 300, *[0] * 600, 1, *[0] * 100, 2],
+        np.random.default_rng(0).integers(0, 5, 1025) ** 4,
+    ],
+    ids=['flat', 'two', 'far apart', 'bulk and outliers', 'rough'],
+)  # fmt: skip
+def test_transform_is_the_sum_over_all_pairs(table: list[int]) -> None:
+    """Also where the largest density is 10^6 times the smallest, which the draw depends on most."""
+    counts = np.repeat(np.arange(len(table)), table)
+    np.testing.assert_allclose(count_density(counts), all_pairs(counts), rtol=1e-12)
 
 
 def test_multiplicities_are_the_sum_over_pairs() -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from imbdense.core.shift import ClassOutputs, bbse_prior, class_separation, em_priors, estimate_prior_shift
+from imbdense.core.shift import (
+    ClassOutputs,
+    bbse_prior,
+    class_separation,
+    em_priors,
+    estimate_prior_shift,
+    usable_prior,
+)
 from imbdense.core.shift.em_prior import fit_bias_temperature, probabilities
 from imbdense.core.shift.prior_shift import confusion_shares
 from tests.core.shift.samples import PRIOR, outputs
@@ -139,3 +147,20 @@ def test_wrong_sides_are_named():
         estimate_prior_shift(a, b)
     with pytest.raises(ValueError, match='labelled places'):
         estimate_prior_shift(outputs(PRIOR, 100, 10, 0, labelled=False)[0], a)
+
+
+def test_usable_shares_keep_the_labelled_ones_where_nothing_can_be_told():
+    """A class the model has stopped predicting keeps the labelled share; one absent from the labels the predicted."""
+    labelled = outputs(PRIOR, 20_000, 200, 0)[0]
+    pool = outputs((0.6, 0.27, 0.1275, 0.0025), 30_000, 300, 1, labelled=False)[0]
+    found = estimate_prior_shift(labelled, pool, bootstraps=0)
+    assert usable_prior(found, pool) == pytest.approx(found.em, abs=1e-9)
+    unknown = replace(found, status=('ok', 'ok', 'ok', 'not identifiable'))
+    prior = usable_prior(unknown, pool)
+    assert prior.sum() == pytest.approx(1.0) and prior[3] == pytest.approx(found.labelled[3])
+    assert prior[:2] / prior[1] == pytest.approx(found.em[:2] / found.em[1])
+    predicted = np.bincount(pool.predicted, pool.weight, minlength=4) / pool.weight.sum()
+    absent = replace(found, status=('ok', 'ok', 'ok', 'absent'), em=np.array([*found.em[:3], np.nan]))
+    assert usable_prior(absent, pool)[3] == pytest.approx(predicted[3])
+    none = replace(found, status=('not identifiable',) * 4)
+    assert usable_prior(none, pool) == pytest.approx(found.labelled)

@@ -93,3 +93,21 @@ def test_labels_of_an_unlabelled_data_set_are_never_opened(tmp_path: Path) -> No
     config['unlabeled'] = {**labeled_config(tmp_path / 'more'), 'pipeline': views}
     dataset = DATASETS.build(config)
     assert len(class_table(dataset)) == 7 and dataset[4]['inputs'].views['unsup_weak'].shape == (3, 32, 32)
+
+
+def test_left_out_images_are_replaced_by_the_next(tmp_path: Path) -> None:
+    """Five unlabelled images 03 ... 07: the last ones are followed by the first; length and other indices stay."""
+    dataset = DATASETS.build(semi_config(write_semi(tmp_path)))
+    names = [dataset.get_data_info(index)['img_path'] for index in range(3, 8)]
+
+    def shown() -> list[str]:
+        return [Path(dataset[index]['data_samples'].img_path).stem for index in range(8)]
+
+    dataset.leave_out([names[1], names[2], names[4]])
+    assert shown() == ['00', '01', '02', '03', '06', '06', '06', '03'] and len(dataset) == 8
+    dataset.leave_out([names[0]])
+    assert shown() == ['00', '01', '02', '04', '04', '05', '06', '07']
+    dataset.leave_out([])
+    assert shown() == [f'{number:02d}' for number in range(8)]
+    with pytest.raises(ValueError, match='all 5 unlabelled images'):
+        dataset.leave_out(names)

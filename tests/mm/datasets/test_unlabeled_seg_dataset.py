@@ -71,3 +71,37 @@ def test_a_split_file_chooses_and_a_missing_image_is_named(tmp_path: Path) -> No
     split.write_text('05\n99\n')
     with pytest.raises(LabelReadError, match='99'):
         DATASETS.build(unlabeled_config(tmp_path, ann_file=str(split)))
+
+
+def damage_inside(root: Path) -> Path:
+    """A PNG with a whole header and end whose compressed pixels are rubbish."""
+    path = root / 'unlabeled' / '05.png'
+    content = bytearray(path.read_bytes())
+    start = content.index(b'IDAT') + 4
+    content[start : start + 60] = bytes(60)
+    path.write_bytes(bytes(content))
+    return path
+
+
+def test_an_image_that_cannot_be_decoded_is_replaced_and_named(tmp_path: Path) -> None:
+    from torch.utils.data import DataLoader
+
+    bad, report = damage_inside(write_semi(tmp_path)), tmp_path / 'broken.txt'
+    dataset = DATASETS.build(unlabeled_config(tmp_path, broken='skip', broken_report=str(report)))
+    assert len(dataset) == 5, 'header and end are whole'
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, collate_fn=lambda item: item)
+    for _ in range(2):
+        found = [Path(item['data_samples'].img_path).name for item in loader]
+        assert found == ['03.png', '04.png', '06.png', '06.png', '07.png']
+    lines = report.read_text().splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f'{bad}: cannot be decoded'), 'named once, whoever finds it'
+    with pytest.raises(Exception, match=r'05\.png|NoneType|decode|image'):
+        DATASETS.build(unlabeled_config(tmp_path))[2]
+
+
+def test_errors_of_other_transforms_are_not_swallowed(tmp_path: Path) -> None:
+    config = unlabeled_config(write_semi(tmp_path), broken='skip')
+    config['pipeline'] = [dict(type='LoadImageFromFile'), dict(type='imbdense.LoadSegMask')]
+    dataset = DATASETS.build(config)
+    with pytest.raises(KeyError):
+        dataset[0]

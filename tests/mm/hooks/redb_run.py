@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 
+from imbdense.data.instance_bank import InstanceBank
+from imbdense.mm.datasets.statistics import class_counts
+from imbdense.mm.pseudo_label import redb_round
+from imbdense.mm.pseudo_label.live import LiveModel
+from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
+from imbdense.utils.stopwatch import Stopwatch
 from tests.integration.tiny_data import write_detection
 from tests.mm.inference import detectors
 
@@ -22,9 +30,10 @@ HOOK = {
 
 
 def config(root: Path, work_dir: Path, **changes: Any) -> Config:
-    """The run; ``hook`` and ``epochs`` may be changed."""
+    """The run; ``hook``, ``epochs``, ``classes`` and more may be changed."""
+    classes = changes.get('classes', detectors.CLASSES)
     if not (root / 'images').exists():
-        write_detection(root, detectors.CLASSES, count=6)
+        write_detection(root, classes, count=6)
     load = {'type': 'LoadImageFromFile'}
     pack = {'type': 'PackDetInputs', 'meta_keys': KEYS}
     flip = {'type': 'RandomFlip', 'prob': 0.5}
@@ -36,10 +45,11 @@ def config(root: Path, work_dir: Path, **changes: Any) -> Config:
                       {'type': 'MultiBranch', 'branch_field': BRANCHES, 'unsup_student': [pack]}],
     }  # fmt: skip
     common = {'type': 'imbdense.AnyCocoDataset', 'data_root': str(root), 'ann_file': 'annotations/train.json',
-              'data_prefix': {'img': 'images/train'}, 'metainfo': {'classes': detectors.CLASSES}}
+              'data_prefix': {'img': 'images/train'}, 'metainfo': {'classes': classes}}
     parts = {name: {**common, 'pipeline': pipeline} for name, pipeline in pipelines.items()}
     parts['labeled']['indices'] = 2
     model = detectors.model('dense_softmax')
+    model['bbox_head']['num_classes'] = len(classes)
     model['train_cfg'] = {
         'assigner': {'type': 'MaxIoUAssigner', 'pos_iou_thr': 0.5, 'neg_iou_thr': 0.4, 'min_pos_iou': 0},
         'sampler': {'type': 'PseudoSampler'}, 'allowed_border': -1, 'pos_weight': -1, 'debug': False,
@@ -66,6 +76,7 @@ def config(root: Path, work_dir: Path, **changes: Any) -> Config:
                          {'type': 'imbdense.ExactResumeHook'}],
         'default_hooks': {'checkpoint': {'type': 'CheckpointHook', 'interval': 1},
                           'logger': {'type': 'LoggerHook', 'interval': 1}},
+        **({'param_scheduler': changes['schedule']} if 'schedule' in changes else {}),
         'randomness': {'seed': 0}, 'log_level': 'WARNING', 'experiment_name': work_dir.name,
         'load_from': changes.get('load_from'), 'resume': changes.get('resume', False),
     })  # fmt: skip
@@ -73,8 +84,6 @@ def config(root: Path, work_dir: Path, **changes: Any) -> Config:
 
 def runner(root: Path, work_dir: Path, **changes: Any) -> Runner:
     """A fresh runner whose class scores are spread."""
-    import torch
-
     made = Runner.from_cfg(config(root, work_dir, **changes))
     generator = torch.Generator().manual_seed(0)
     for network in (made.model.student, made.model.teacher):
@@ -84,3 +93,28 @@ def runner(root: Path, work_dir: Path, **changes: Any) -> Runner:
     head.weight.data = 0.3 * torch.randn(head.weight.shape, generator=generator)
     made.model.teacher.load_state_dict(made.model.student.state_dict())
     return made
+
+
+def one_round(data: Path, out: Path, number: int = 0, score_thr: float = 0.01, classes: Any = None, seed: int = 0,
+              **options: Any) -> str:
+    """A whole round with examination and thinning of a fixed model, without training; the checksum of its bank.
+
+    ``score_thr``: below, the detector returns nothing. ``options`` replace those of the round.
+    """
+    cfg = config(data, out, **({} if classes is None else {'classes': classes}))
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    model = MODELS.build(cfg.model).eval()
+    generator = torch.Generator().manual_seed(seed)
+    model.student.bbox_head.retina_cls.weight.data.normal_(0, 0.3, generator=generator)
+    model.student.test_cfg.score_thr = model.student.bbox_head.test_cfg.score_thr = score_thr
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    names = dataset.metainfo['classes']
+    bank = InstanceBank.create(out / 'bank', names)
+    settings = {'rule': HOOK['rule'], 'examine': True, 'examine_iou': 0.3, 'thin': {names[0]: 2.0}, 'memory': {},
+                **options}
+    redb_round.make_round(
+        LiveModel(model, cfg, names), unlabelled_images(dataset), list(labelled_hosts(dataset)), out, bank, number,
+        redb_round.ReDBOptions(**settings), class_counts(dataset), Stopwatch(),
+    )  # fmt: skip
+    return InstanceBank.open(out / 'bank').checksum

@@ -14,9 +14,10 @@ import torch
 pytest.importorskip('mmdet')
 
 from imbdense.data.instance_bank import InstanceBank
-from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook, pastes
+from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook
 from imbdense.mm.pseudo_label import redb_round
-from tests.mm.hooks.redb_run import HOOK, config, runner
+from imbdense.mm.pseudo_label.redb_data import pastes
+from tests.mm.hooks.redb_run import HOOK, config, one_round, runner
 
 
 def read(path: Path) -> Any:
@@ -80,6 +81,8 @@ def test_resume_inside_a_round_makes_nothing_again(whole: tuple[Path, Any], monk
     assert calls == []  # round 1 is complete as well, and of the same weights: it is entered, not made
     for name, value in made.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
+    (before_paste,), (paste,) = pastes(made.train_dataloader.dataset), pastes(resumed.train_dataloader.dataset)
+    assert (paste.quota, paste.last_round) == (before_paste.quota, before_paste.last_round) == (2, 1)
 
 
 @pytest.mark.slow
@@ -148,35 +151,12 @@ def test_errors(tmp_path: Path) -> None:
         Runner.from_cfg(cfg).train()
 
 
-def one_round(data: Path, out: Path) -> str:
-    """A whole round with examination and thinning of a fixed model; the checksum of its bank."""
-    from mmengine.registry import DATASETS, MODELS, init_default_scope
-
-    from imbdense.mm.hooks.pseudo_label_round_hook import _hosts
-    from imbdense.mm.pseudo_label.live import LiveModel
-    from imbdense.mm.pseudo_label.outputs import ImageFile
-
-    cfg = config(data, out)
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model).eval()
-    generator = torch.Generator().manual_seed(0)
-    model.student.bbox_head.retina_cls.weight.data.normal_(0, 0.3, generator=generator)
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    images = [ImageFile(path, path.name, path.stem) for path in sorted((data / 'images' / 'train').glob('*.png'))]
-    bank = InstanceBank.create(out / 'bank', dataset.metainfo['classes'])
-    options = redb_round.ReDBOptions(HOOK['rule'], examine=True, examine_iou=0.3, thin={'car': 2.0})
-    redb_round.make_round(LiveModel(model, cfg, dataset.metainfo['classes']), images, list(_hosts(dataset)),
-                          out / 'round', bank, 0, options)
-    return InstanceBank.open(out / 'bank').checksum
-
-
 @pytest.mark.slow
 def test_two_ranks_make_the_same_round(whole: tuple[Path, Any], tmp_path: Path) -> None:
     from tests.helpers.two_ranks import run_two_ranks
 
     checksum = one_round(whole[0] / 'data', tmp_path / 'one')
     assert run_two_ranks(one_round, whole[0] / 'data', tmp_path / 'two') == [checksum] * 2
-    one, two = tmp_path / 'one' / 'round', tmp_path / 'two' / 'round'
-    for name in ('pseudo_labels.json', 'pseudo_report.json', 'pseudo_sidecar.json'):
+    one, two = tmp_path / 'one' / 'round_000', tmp_path / 'two' / 'round_000'
+    for name in ('pseudo_labels.json', 'pseudo_report.json', 'pseudo_sidecar.json', 'memory.pt'):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name

@@ -26,6 +26,7 @@ class SemiBatch:
         weak: (U, C, h, w) weak views; ``strong``: the strong views, each like ``weak``.
         valid: (U, h, w) bool, False where a view is padding.
         indices: (U,) which images of the unlabelled set these are; ``None`` = unknown.
+        weight: (U,) float32 >= 0, how much each unlabelled image counts; ``None`` = all alike.
     """
 
     sup_images: Tensor
@@ -34,6 +35,17 @@ class SemiBatch:
     strong: tuple[Tensor, ...]
     valid: Tensor
     indices: Tensor | None = None
+    weight: Tensor | None = None
+
+    def weighed(self, pseudo: PseudoLabels) -> PseudoLabels:
+        """Pseudo-labels of the unlabelled images with the pixels of each times the weight of the image."""
+        if self.weight is None:
+            return pseudo
+        return pseudo._replace(weight=pseudo.weight * self.weight.view(-1, 1, 1))
+
+    def counted(self) -> Tensor:
+        """(U, h, w) bool: the valid pixels of the images with a weight above 0."""
+        return self.valid if self.weight is None else self.valid & (self.weight > 0).view(-1, 1, 1)
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,13 @@ class CrossPseudoConsistency(Consistency):
         mask = self.draw_masks(batch.weak)
         if mask is None:
             logits = [model.logits(network, batch.weak) for network in (model.student, model.peer)]
-            labels = [self._label(model, item, batch.valid) for item in logits]
+            labels = [batch.weighed(self._label(model, item, batch.valid)) for item in logits]
         else:
             with torch.no_grad():
                 before = [model.logits(network, batch.weak) for network in (model.student, model.peer)]
-            labels = [mixed_labels(self._label(model, item, batch.valid), mask) for item in before]
+            labels = [
+                mixed_labels(batch.weighed(self._label(model, item, batch.valid)), mask) for item in before
+            ]
             image = mixed(batch.weak, mask)
             logits = [model.logits(network, image) for network in (model.student, model.peer)]
         valid = mixed(batch.valid, mask)

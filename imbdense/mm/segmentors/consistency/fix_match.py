@@ -28,5 +28,5 @@ class FixMatchConsistency(Consistency):
 
     def forward(self, model: Any, batch: SemiBatch) -> ConsistencyResult:
         """``loss_strong``."""
-        pseudo = model.label(*model.teacher_view(batch.weak), batch.valid, batch.indices)
+        pseudo = batch.weighed(model.label(*model.teacher_view(batch.weak), batch.valid, batch.indices))
         return ConsistencyResult(self.strong_terms(model, batch, pseudo), pseudo)

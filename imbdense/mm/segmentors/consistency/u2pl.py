@@ -99,14 +99,16 @@ class U2PLConsistency(Consistency):
     def forward(self, model: Any, batch: SemiBatch) -> ConsistencyResult:
         """``loss_strong`` and ``loss_contrast``."""
         supervised = self._seen.get(model.student)  # of the labelled images, just seen by the supervised loss
-        pseudo = model.label(*model.teacher_view(batch.weak), batch.valid, batch.indices)
+        pseudo = batch.weighed(model.label(*model.teacher_view(batch.weak), batch.valid, batch.indices))
         image = batch.strong[0] if batch.strong else batch.weak
         mask = self.draw_masks(image)
         image, target, valid = mixed(image, mask), mixed_labels(pseudo, mask), mixed(batch.valid, mask)
         logits = model.logits(model.student, image)
         terms = {'loss_strong': self.cross_entropy(logits, target, valid)}
         if self.contrast > 0:
-            terms['loss_contrast'] = self.contrast * self._contrast(model, batch, supervised, image, target, valid)
+            terms['loss_contrast'] = self.contrast * self._contrast(
+                model, batch, supervised, image, target, mixed(batch.counted(), mask)
+            )
         self._seen.clear()
         return ConsistencyResult(terms, pseudo)
 
@@ -119,7 +121,7 @@ class U2PLConsistency(Consistency):
         target: PseudoLabels,
         valid: Tensor,
     ) -> Tensor:
-        """The contrast over labelled and mixed images."""
+        """The contrast over labelled and mixed images; pixels that are not ``valid`` are no part of it."""
         if supervised is None:
             raise RuntimeError('U2PLConsistency: the head makes no use of its conv_seg in training; set contrast=0.')
         unlabeled = self._seen[model.student]

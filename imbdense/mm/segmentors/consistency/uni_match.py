@@ -46,7 +46,7 @@ class UniMatchConsistency(Consistency):
                 seen = model.logits(model.student, batch.weak, features).softmax(1), features
         else:
             seen = model.teacher_view(batch.weak)
-        pseudo = model.label(*seen, batch.valid, batch.indices)
+        pseudo = batch.weighed(model.label(*seen, batch.valid, batch.indices))
         terms = self.strong_terms(model, batch, pseudo)
         terms['loss_strong'] = 0.5 * terms['loss_strong']
         perturbed = model.logits(model.student, batch.weak, self._dropped(features))
