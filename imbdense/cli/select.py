@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 
+from imbdense.cli.main import UserError
+
 PARTS = {
     'pool': 'imbdense.cli.select_pool',
     'run': 'imbdense.cli.select_run',
@@ -32,5 +34,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Never reached: the parser ends without a part, and a part has a module of its own."""
-    return 2
+    """A part has a module of its own, so only a part that does not come first ends here."""
+    raise UserError(f'write the part first: imbdense select {args.part} ...')

@@ -45,7 +45,8 @@ def test_segmentation_config(scenes: tuple[Path, dict[str, Any]], tmp_path: Path
     """Regions of all classes that the labels hold; groups by scene; features of a backbone nobody trained."""
     root, record = scenes
     roots = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val', 'test')]
-    pool = make(tmp_path / 'pool', 'segmentation/unet_scenes_ce.py', '--group', '(scene_[0-9]+)', '--cfg-options', *roots)
+    config = 'segmentation/unet_scenes_ce.py'
+    pool = make(tmp_path / 'pool', config, '--group', '(scene_[0-9]+)', '--cfg-options', *roots)
     assert list(pool.image_ids) == record['splits']['train']['images'] and list(pool.classes) == record['classes']
     counts = record['class_counts']['train']
     for index, name in enumerate(pool.classes):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from imbdense.data.object_pool.records import Header, PoolImage
 from imbdense.data.object_pool.shard import Shard
 from imbdense.utils.files import FileWriteError, atomic_write_text
 
+PCA_ROWS = 1024
 Axes = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -142,12 +143,20 @@ def _dims(headers: Mapping[int, Header], kept: Sequence[int], image_ids: Sequenc
     return next(iter(dims), (0, 0))
 
 
-def _axes(stream: Any, dims: Sequence[int], components: int | None) -> list[Axes | None]:
+def _axes(stream: Callable[[], Iterator[PoolImage]], dims: Sequence[int], components: int | None) -> list[Axes | None]:
     """Principal axes of the features of objects and of images; ``None`` where they stay as they are."""
     if components is None:
         return [None, None]
-    moments = [StreamingPCA(dim) for dim in dims]
-    for content in stream():
-        moments[0].add(content.feat)
-        moments[1].add(content.img_feat[None])
-    return [one.axes(components) if one.dim else None for one in moments]
+    found: list[Axes | None] = []
+    for dim, name in zip(dims, ('feat', 'img_feat')):
+        pca, waiting, rows = StreamingPCA(dim), [], 0
+        for content in stream() if dim else ():
+            waiting.append(np.atleast_2d(getattr(content, name)))
+            rows += len(waiting[-1])
+            if rows >= PCA_ROWS:  # a covariance per image would cost more than all the rest
+                pca.add(np.concatenate(waiting))
+                waiting, rows = [], 0
+        if waiting:
+            pca.add(np.concatenate(waiting))
+        found.append(pca.axes(components) if dim else None)
+    return found

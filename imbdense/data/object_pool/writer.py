@@ -76,7 +76,8 @@ class PoolWriter:
         self.image_ids, self.rank, self.world = list(image_ids), rank, world
         twice = [name for name, count in Counter(self.image_ids).items() if count > 1]
         if twice:
-            raise ValueError(f'PoolWriter: the image ids {twice[:3]} come more than once.')
+            raise ValueError(f'PoolWriter: the image ids {twice[:3]} come more than once. Give each image its own '
+                             f'name, for example its path inside the image folder (data_prefix).')
         self.meta = {
             'classes': list(classes), 'source': source, 'created_by_config_hash': config_hash,
             'made_from': dict(identity or {}), 'dtype': dtype, 'pca_dim': pca_dim, 'normalized': normalize,
