@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbdense.core.checks import check_integer
+from imbdense.core.checks import check_integer, check_number
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.selection import Choice, Selection
 
@@ -24,6 +25,7 @@ class Task:
         selected: (M,) bool, images that are labelled already.
         rng: the selector's own generator.
         seed: the seed behind it.
+        minutes: what the new images may cost together; infinite where the budget counts images.
         notes, report: the selector adds to them.
     """
 
@@ -32,6 +34,7 @@ class Task:
     selected: NDArray[np.bool_]
     rng: np.random.Generator
     seed: int
+    minutes: float = math.inf
     notes: list[str] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -43,8 +46,9 @@ class Selector(abc.ABC):
 
     * is equal for equal arguments (its own generator, never the global one);
     * holds no image twice and none of ``selected``;
-    * has exactly ``min(budget, images not yet selected)`` images; where a method runs out of objects, random images
-      follow (rule 'fill', told in ``notes``), also for a pool without any object;
+    * has exactly ``min(budget, images not yet selected)`` images (with :attr:`counts_minutes`: what the minutes pay
+      for); where a method runs out of objects, random images follow (rule 'fill', told in ``notes``), also for a pool
+      without any object;
     * breaks ties by the lowest pool index;
     * takes what is labelled already into account.
 
@@ -54,17 +58,16 @@ class Selector(abc.ABC):
         ValueError: a negative budget; ``selected`` names an image that the pool does not have.
     """
 
-    prefix: ClassVar[bool] = False
-    """Whether a larger budget only appends to the choice of a smaller one."""
+    counts_minutes: ClassVar[bool] = False
+    """Whether the budget is in minutes of ``img_cost`` and not a number of images."""
 
     def __call__(
-        self, pool: ObjectPool, budget: int, selected: ArrayLike | None = None, seed: int = 0
+        self, pool: ObjectPool, budget: float, selected: ArrayLike | None = None, seed: int = 0
     ) -> Selection:
         """Choose up to ``budget`` images; ``selected`` holds pool indices of labelled images."""
         name = type(self).__name__
-        check_integer('budget', budget, low=0, owner=name)
         taken = _taken(pool, selected, name)
-        task = Task(pool, min(budget, int((~taken).sum())), taken, np.random.default_rng(seed), seed)
+        task = self._task(pool, budget, taken, seed)
         choices: list[Choice] = []
         if task.budget:
             if pool.usable_rows.size or not self.needs_objects:
@@ -76,6 +79,19 @@ class Selector(abc.ABC):
         return Selection(
             choices, [pool.image_ids[i] for i in images], cost, seed, {'type': name, **self.options()},
             pool.fingerprint, task.report, task.notes)
+
+    def _task(self, pool: ObjectPool, budget: float, taken: NDArray[np.bool_], seed: int) -> Task:
+        """Check the budget and say what is asked for."""
+        free, rng, owner = int((~taken).sum()), np.random.default_rng(seed), type(self).__name__
+        if self.counts_minutes:
+            minutes = check_number('budget', budget, low=0.0, owner=owner)
+            return Task(pool, free if minutes > 0 else 0, taken, rng, seed, minutes)
+        return Task(pool, min(check_integer('budget', budget, low=0, owner=owner), free), taken, rng, seed)
+
+    @property
+    def prefix(self) -> bool:
+        """Whether a larger budget only appends to the choice of a smaller one."""
+        return False
 
     @property
     def needs_objects(self) -> bool:
@@ -104,21 +120,41 @@ def _taken(pool: ObjectPool, selected: ArrayLike | None, owner: str) -> NDArray[
     return taken
 
 
+def _costs(pool: ObjectPool) -> NDArray[np.float64]:
+    """(M,) minutes of each image."""
+    return np.ones(pool.num_images) if pool.img_cost is None else pool.img_cost.astype(np.float64)
+
+
 def _check(choices: Sequence[Choice], task: Task, owner: str) -> None:
     """A selector that breaks the contract is a bug; say so instead of handing on a wrong list."""
     images = [choice.image for choice in choices]
     if len(images) > task.budget or len(set(images)) != len(images) or task.selected[images].any():
         raise RuntimeError(f'{owner} chose too many images, an image twice, or a labelled one; please report this.')
+    if _costs(task.pool)[images].sum() > task.minutes * (1 + 1e-9):
+        raise RuntimeError(f'{owner} chose images beyond the budget of {task.minutes} minutes; please report this.')
 
 
 def _fill(choices: Sequence[Choice], task: Task) -> list[Choice]:
-    """Random images up to the budget."""
-    missing = task.budget - len(choices)
-    if not missing:
-        return []
+    """Random images up to the budget; a larger budget appends to the same order."""
+    images = [choice.image for choice in choices]
+    cost = _costs(task.pool)
     free = ~task.selected
-    free[[choice.image for choice in choices]] = False
-    task.notes.append(
-        f'{missing} of {task.budget} images are random: the pool has no further objects to choose by.')
-    drawn = task.rng.choice(np.flatnonzero(free), missing, replace=False)
-    return [Choice(int(image), rule='fill') for image in drawn]
+    free[images] = False
+    order = task.rng.permutation(np.flatnonzero(free))[: task.budget - len(choices)]
+    if math.isfinite(task.minutes):
+        order = _affordable(order, cost, task.minutes - float(cost[images].sum()))
+    if len(order):
+        task.notes.append(
+            f'{len(order)} of {len(order) + len(choices)} images are random: the pool has no further objects to '
+            f'choose by.')
+    return [Choice(int(image), rule='fill') for image in order]
+
+
+def _affordable(order: NDArray[np.int64], cost: NDArray[np.float64], minutes: float) -> NDArray[np.int64]:
+    """The images of ``order`` that can be paid for one after the other, skipping those that cannot."""
+    kept = []
+    for image in order:
+        if cost[image] <= minutes:
+            kept.append(image)
+            minutes -= cost[image]
+    return np.array(kept, dtype=np.int64)

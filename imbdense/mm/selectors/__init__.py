@@ -1,1 +1,5 @@
-"""The selectors of the core, registered under their own names: they need nothing of the hosts."""
+"""Registered selectors: which images to label."""
+
+from imbdense.mm.optional import import_members
+
+import_members(__name__, {'cost_aware': (), 'from_core': ()})
