@@ -15,9 +15,12 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, VISUALIZERS, init_default_scope
 
 from imbdense.utils.paths import configs_dir
+from tests.helpers.selection_pools import random_pool
 from tests.integration.tiny_data import write_detection, write_segmentation
 
-CONFIGS = sorted(path for path in configs_dir().rglob('*.py') if '_base_' not in path.parts)
+EXPERIMENTS = sorted(path for path in configs_dir().rglob('*.py') if '_base_' not in path.parts)
+SELECTIONS = [path for path in EXPERIMENTS if re.search('^selector = ', path.read_text(encoding='utf-8'), re.MULTILINE)]
+CONFIGS = [path for path in EXPERIMENTS if path not in SELECTIONS]
 BASES = sorted(path for path in configs_dir().rglob('*.py') if '_base_' in path.parts)
 
 
@@ -26,7 +29,7 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(configs_dir()).with_suffix(''))
 
 
-@pytest.mark.parametrize('path', CONFIGS + BASES, ids=name_of)
+@pytest.mark.parametrize('path', EXPERIMENTS + BASES, ids=name_of)
 def test_shape(path: Path) -> None:
     """At most 80 lines, a first comment, two levels, no ``_delete_``, nothing of ours without its prefix."""
     text = path.read_text(encoding='utf-8')
@@ -119,6 +122,17 @@ def write_scenes(root: Path) -> None:
     record = {'classes': mapping.classes, 'palette': mapping.palette, 'ignore_index': 255,
               'splits': {split: {'images': 4} for split in ('train', 'val')}}
     (root / 'dataset.json').write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize('path', SELECTIONS, ids=name_of)
+def test_selects(path: Path) -> None:
+    """The selector of a config chooses from a pool, with a record of what it was built from."""
+    from imbdense.registry import SELECTORS
+
+    config = Config.fromfile(str(path)).selector
+    result = SELECTORS.build(config)(random_pool(images=20), 5, selected=[2])
+    assert len(result) == 5 and f'imbdense.{result.selector["type"]}' == config.type
+    assert set(config) <= set(result.selector)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
