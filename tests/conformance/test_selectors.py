@@ -1,4 +1,4 @@
-"""Every registered selector keeps the contract: budget, no image twice, deterministic, incremental, order of the pool."""
+"""Every registered selector keeps the contract: budget, no image twice, same seed same choice, order of the pool."""
 
 from __future__ import annotations
 

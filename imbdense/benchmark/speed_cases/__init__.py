@@ -20,6 +20,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'scene': ('scene',),
     'pseudo_label': ('obc-kde', 'obc-kde-distinct'),
     'optim': ('muon-step',),
+    'selection': ('k-centre', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
 

@@ -43,10 +43,10 @@ def distances_to_origin(rows: FeatureRows, origin: Tensor, chunk_rows: int) -> T
     """(N,) float32 squared distances to one point, term by term."""
     found = torch.empty(len(rows), device=rows.device)
     for place, block in rows.chunks(chunk_rows):
-        found[place] = (block - origin).square().sum(1)
+        found[place] = pair_distances(block, origin)
     return found
 
 
 def pair_distances(first: Tensor, second: Tensor) -> Tensor:
     """(n,) float32 squared distances of paired rows (n, D), term by term: zero for equal rows."""
-    return (first - second).square().sum(-1)
+    return (first - second).square_().sum(-1)

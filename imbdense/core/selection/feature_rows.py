@@ -12,7 +12,7 @@ from torch import Tensor
 
 KEPT_BYTES = 512 * 2**20
 """Tables up to this size are kept as float32 instead of being read (and normalised) in every pass."""
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 4 * 2**20
 """A chunk and what is computed from it should stay in the cache of a processor."""
 
 
@@ -80,7 +80,7 @@ class FeatureRows:
 
     def chunk_rows(self, columns: int = 0) -> int:
         """How many rows make a chunk when ``columns`` numbers are computed for each."""
-        return int(np.clip(CHUNK_BYTES // (4 * max(self.dim, columns, 1)), 256, 65536))
+        return int(np.clip(CHUNK_BYTES // (4 * max(self.dim, columns, 1)), 256, 16384))
 
     def _in_place(self) -> bool:
         """Whether the table can be used as it is."""

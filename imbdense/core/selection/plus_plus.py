@@ -11,6 +11,8 @@ from imbdense.core.selection.distances import CentreTable, distances_to_origin, 
 from imbdense.core.selection.feature_rows import FeatureRows
 
 BATCH = 1024
+GROWTH = 4
+"""The number of drawn rows may grow by this factor between two passes."""
 
 
 def plus_plus_rows(rows: FeatureRows, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -57,13 +59,14 @@ def _approach(rows: FeatureRows, nearest: Tensor, from_origin: Tensor, centres: 
 def _draw_more(
     rows: FeatureRows, weight: NDArray[np.float32], known: int, wanted: int, rng: np.random.Generator
 ) -> list[int]:
-    """At most as many new rows as are known, so that the weights do not get too old; [] if all weights are zero."""
+    """At most four times as many new rows as are known: weights must not get too old; [] if all weights are zero."""
+    wanted = min(wanted, GROWTH * known)
     edges = np.cumsum(weight, dtype=np.float64)
     if not edges[-1] > 0:
         return []
     accepted: list[int] = []
     while not accepted:  # the first candidate is always accepted, unless its weight was rounded to zero
-        size = min(BATCH, 2 * known + 4, 2 * wanted + 4)
+        size = min(BATCH, 2 * wanted + 4)
         candidates = np.searchsorted(edges, rng.random(size) * edges[-1], side='right').clip(0, len(rows) - 1)
         chance = rng.random(size)
         block = rows[candidates]
@@ -74,7 +77,7 @@ def _draw_more(
             if row in accepted or not chance[i] * then[i] < float(now[i]):
                 continue
             accepted.append(row)
-            if len(accepted) == min(wanted, known):
+            if len(accepted) == wanted:
                 break
             now = torch.minimum(now, (squared + squared[i] - 2 * block @ block[i]).clamp_min_(0))
     return accepted

@@ -26,9 +26,9 @@ class ProbCover(FeatureSelector):
 
     Labelled rows cover their balls at the start. ``delta=None``: the largest radius with which at least 95 % of the
     balls are pure, that is hold one pseudo-label of k-means with as many clusters as the pool has classes (at least 2);
-    it is exact for up to 2000 rows, else estimated from 2000 random ones, and stands in the report. With more than
-    2e8 pairs within the radius only a random part of the rows can be taken; a note says so. Rows that cover nothing
-    new follow in the order of their numbers.
+    it is exact for up to 2000 rows, else estimated from 2000 random ones, and stands in the report (``deltas``). With
+    more than 2e8 pairs within the radius only a random part of the rows can be taken; a note says so. Rows that cover
+    nothing new follow in the order of their numbers.
 
     Args:
         level, normalize: see :class:`FeatureSelector`.
@@ -55,7 +55,7 @@ class ProbCover(FeatureSelector):
         delta = self.delta
         if delta is None:
             delta = pure_radius(table.features, max(2, table.num_classes), table.task.seed)
-            table.task.report['delta'] = delta
+            table.task.report.setdefault('deltas', []).append(delta)
         graph = BallGraph(table.features, delta, self._sources(table, delta))
         cover = BallCover(graph, len(table))
         for row in table.seeds.tolist():

@@ -64,7 +64,7 @@ def test_radius_is_the_largest_with_pure_balls() -> None:
 
     assert purity(radius * 0.9999) >= 0.95 > purity(radius * 1.0001) - 1e-9
     result = ProbCover(normalize=False)(pool_of(x), 3)
-    assert np.isclose(result.report['delta'], radius)
+    assert np.allclose(result.report['deltas'], [radius])
 
 
 def test_radius_of_equal_rows() -> None:
