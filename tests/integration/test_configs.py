@@ -146,17 +146,6 @@ def test_selects(path: Path) -> None:
     assert set(config) <= set(result.selector)
 
 
-@pytest.mark.parametrize('path', SELECTIONS, ids=name_of)
-def test_selects(path: Path) -> None:
-    """The selector of a config chooses from a pool, with a record of what it was built from."""
-    from imbdense.registry import SELECTORS
-
-    config = Config.fromfile(str(path)).selector
-    result = SELECTORS.build(config)(random_pool(images=20), 5, selected=[2])
-    assert len(result) == 5 and f'imbdense.{result.selector["type"]}' == config.type
-    assert set(config) <= set(result.selector)
-
-
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_builds(path: Path, tmp_path: Path) -> None:
     """Model, hooks, metrics, visualiser, and the first sample of each loader through its real pipeline."""
