@@ -71,13 +71,15 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', host.OPTIM_
 VISUALIZERS = _child('visualizer', host.VISUALIZERS)
 SELECTORS = _child('selector', None, 'mm.selectors')
 SCORERS = _child('scorer', None)
+SELECTION_FILTERS = _child('selection_filter', None, 'mm.selectors')
 PSEUDO_LABELERS = _child('pseudo_labeler', None, 'mm.pseudo_labelers')
 
 REGISTRIES: dict[str, SuggestingRegistry] = {
     registry.name: registry
     for registry in (
         MODELS, DATASETS, DATA_SAMPLERS, TRANSFORMS, METRICS, HOOKS, TASK_UTILS, OPTIMIZERS, OPTIM_WRAPPERS,
-        OPTIM_WRAPPER_CONSTRUCTORS, VISUALIZERS, SELECTORS, SCORERS, PSEUDO_LABELERS,
+        OPTIM_WRAPPER_CONSTRUCTORS, VISUALIZERS, SELECTORS, SCORERS, SELECTION_FILTERS,
+        PSEUDO_LABELERS,
     )
 }
 """Every registry by its name, as ``imbdense list KIND`` spells it."""

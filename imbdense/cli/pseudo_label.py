@@ -10,8 +10,9 @@ rules: fixed           a threshold, or one per class
        auto            as many of each class as the labels would make of the unlabelled set
 
 Detectors give pseudo_labels.json (COCO; boxes between the two thresholds are crowd boxes, which mmdet ignores),
-segmentors labels/NAME.png (255 = rejected) and confidence/NAME.png (floor(255 p)). pseudo_report.json holds the counts
-of each class before and after every filter. A stopped run goes on with the same command; nothing else is overwritten.
+segmentors labels/NAME.png (255 = rejected), confidence/NAME.png (floor(255 p)) and images.txt (split file).
+pseudo_report.json holds the counts of each class before and after every filter. A stopped run goes on with the same
+command; nothing else is overwritten.
 """
 
 from __future__ import annotations

@@ -24,6 +24,32 @@ def box_iou(first: ArrayLike, second: ArrayLike, crowd: ArrayLike | None = None)
     return np.divide(inter, base, out=np.zeros_like(inter), where=base > 0)
 
 
+def best_of_overlapping(boxes: ArrayLike, scores: ArrayLike, groups: ArrayLike, threshold: float) -> NDArray[np.bool_]:
+    """Greedy suppression inside groups: which boxes no better one of their group overlaps by more than ``threshold``.
+
+    Args:
+        boxes: (n, 4) x1, y1, x2, y2. scores: (n,); ties go to the lower index. groups: (n,) integers, for example one
+            per image and class.
+        threshold: IoU.
+
+    Returns:
+        (n,) bool.
+    """
+    corners, group = np.asarray(boxes).reshape(-1, 4), np.asarray(groups)
+    order = np.lexsort((np.arange(len(group)), -np.asarray(scores, dtype=np.float64), group))
+    starts = np.flatnonzero(np.diff(group[order])) + 1
+    keep = np.ones(len(group), dtype=bool)
+    for start, stop in zip(np.r_[0, starts], np.r_[starts, len(group)]):
+        if stop - start < 2:
+            continue
+        own = order[start:stop]
+        over = box_iou(corners[own], corners[own]) > threshold
+        for place in np.flatnonzero(np.triu(over, 1).any(axis=1)):
+            if keep[own[place]]:
+                keep[own[place + 1 :][over[place, place + 1 :]]] = False
+    return keep
+
+
 def region_iou(first: ArrayLike, second: ArrayLike) -> Floats:
     """IoU of the regions of two maps of equal shape, in one pass over the pixels.
 

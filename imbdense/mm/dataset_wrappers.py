@@ -1,4 +1,4 @@
-"""See through the wrappers round a data set."""
+"""See through the wrappers round a data set; some images of one."""
 
 from __future__ import annotations
 
@@ -55,3 +55,31 @@ def is_uncounted_part(wrapper: Any, child: Any) -> bool:
     """Whether the labels of ``child`` count nothing: those of an unlabelled part, unless ``wrapper`` has labels for it
     and wants them counted (``imbdense.SemiLongTailDataset``, ``counts='merged'``)."""
     return is_unlabeled_part(wrapper, child) and not getattr(wrapper, 'counts_unlabeled', False)
+
+
+class ImageSubset:
+    """Some images of a data set, by index."""
+
+    def __init__(self, dataset: Any, indices: list[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """That of the whole."""
+        return dict(self.dataset.metainfo)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The record of an image."""
+        return self.dataset.get_data_info(self.indices[idx])  # type: ignore[no-any-return]
+
+    def __getitem__(self, idx: int) -> Any:
+        return self.dataset[self.indices[idx]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def image_files(dataset: Any) -> list[str]:
+    """The image file of every record, '' where it names none."""
+    return [str(dataset.get_data_info(index).get('img_path', '')) for index in range(len(dataset))]

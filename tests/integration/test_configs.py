@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,11 @@ def write_bank(folder: Path, config: Config) -> str:
 
 
 def parts(dataset: Config) -> list[Config]:
-    """The configs with files: the labelled and the unlabelled part, or the data set itself."""
-    return [dataset.labeled, dataset.unlabeled] if 'unlabeled' in dataset else [dataset]
+    """The configs with files: the parts of a wrapper, or the data set itself."""
+    for names in (('labeled', 'unlabeled'), ('human', 'autolabels')):
+        if names[1] in dataset:
+            return [dataset[name] for name in names]
+    return [dataset]
 
 
 def without_labels(config: Config) -> bool:
@@ -126,6 +130,9 @@ def write_scenes(root: Path) -> None:
     record = {'classes': mapping.classes, 'palette': mapping.palette, 'ignore_index': 255,
               'splits': {split: {'images': 4} for split in ('train', 'val')}}
     (root / 'dataset.json').write_text(json.dumps(record))
+    (root / 'selected.txt').write_text('000\n002\n')
+    shutil.copytree(root / 'labels' / 'train', root / 'autolabels' / 'labels')
+    (root / 'autolabels' / 'images.txt').write_text('001\n002\n003\n')
 
 
 @pytest.mark.parametrize('path', SELECTIONS, ids=name_of)

@@ -53,6 +53,7 @@ from imbdense.core.pseudo_label.inverse_density import count_density, inverse_de
 from imbdense.core.pseudo_label.labeler import PseudoLabeler, PseudoLabels
 from imbdense.core.pseudo_label.memory import MemoryEnsemble, RememberedBoxes
 from imbdense.core.pseudo_label.overlap_count import overlapped_box_count, overlapped_region_count
+from imbdense.core.pseudo_label.paste_masks import paste_masks
 from imbdense.core.pseudo_label.quantile import QuantileThreshold, class_adaptive_portions, labelled_frequency_ranks
 from imbdense.core.pseudo_label.quota import EqualDraw, ProgressiveQuota, round_of_epoch
 from imbdense.core.pseudo_label.rank_threshold import portion_ranks, rank_thresholds, with_fallback
@@ -109,6 +110,7 @@ __all__ = [
     'masked_percentile',
     'overlapped_box_count',
     'overlapped_region_count',
+    'paste_masks',
     'paste_regions_for_examination',
     'pool_regions',
     'portion_ranks',

@@ -7,7 +7,8 @@
 Selectors: :class:`RandomSelector`, :class:`StratifiedSelector` (classes only); :class:`KMeansSelector`,
 :class:`TypiClust`, :class:`ProbCover`, :class:`FacilityLocation` (what is typical); :class:`KCenterGreedy`,
 :class:`FreeSel` (what is missing); :class:`BinnedClusterSelector` (clusters and distance bins); :class:`ZCore`
-(scores); :class:`CostAware` (minutes).
+(scores); :class:`CostAware` (minutes); :class:`OFDS` (objects, rarest class first, after :class:`KNNVerifier` asked
+their neighbours).
 
 Tools, for tables that need not fit in memory: :class:`FeatureRows`, :func:`kmeans`, :func:`nearest_neighbours`,
 :class:`StreamingPCA`. Naming: :func:`cluster_and_bin`, :class:`ClusterLabeler`.
@@ -25,7 +26,9 @@ from imbdense.core.selection.k_center_greedy import KCenterGreedy
 from imbdense.core.selection.kmeans import KMeansResult, kmeans
 from imbdense.core.selection.kmeans_selector import KMeansSelector
 from imbdense.core.selection.knn import nearest_neighbours
+from imbdense.core.selection.knn_verifier import KNNVerifier
 from imbdense.core.selection.object_pool import UNKNOWN_CLASS, ObjectPool
+from imbdense.core.selection.ofds import OFDS
 from imbdense.core.selection.prob_cover import ProbCover
 from imbdense.core.selection.random_selector import RandomSelector
 from imbdense.core.selection.selection import Choice, Selection
@@ -36,6 +39,7 @@ from imbdense.core.selection.typiclust import TypiClust
 from imbdense.core.selection.zcore import ZCore
 
 __all__ = [
+    'OFDS',
     'UNKNOWN_CLASS',
     'BinnedClusterSelector',
     'Choice',
@@ -49,6 +53,7 @@ __all__ = [
     'KCenterGreedy',
     'KMeansResult',
     'KMeansSelector',
+    'KNNVerifier',
     'ObjectPool',
     'ProbCover',
     'RandomSelector',

@@ -59,7 +59,7 @@ class Selector(abc.ABC):
     """
 
     counts_minutes: ClassVar[bool] = False
-    """Whether the budget is in minutes of ``img_cost`` and not a number of images."""
+    """Whether the budget is in minutes (:meth:`image_costs`) and not a number of images."""
 
     def __call__(
         self, pool: ObjectPool, budget: float, selected: ArrayLike | None = None, seed: int = 0
@@ -72,10 +72,11 @@ class Selector(abc.ABC):
         if task.budget:
             if pool.usable_rows.size or not self.needs_objects:
                 choices = list(self.choose(task))
-            _check(choices, task, name)
-            choices += _fill(choices, task)
+            costs = self.image_costs(pool)
+            _check(choices, task, costs, name)
+            choices += _fill(choices, task, costs)
         images = [choice.image for choice in choices]
-        cost = float(len(images)) if pool.img_cost is None else float(pool.img_cost[images].sum())
+        cost = float(self.image_costs(pool)[images].sum())
         return Selection(
             choices, [pool.image_ids[i] for i in images], cost, seed, {'type': name, **self.options()},
             pool.fingerprint, task.report, task.notes)
@@ -87,6 +88,10 @@ class Selector(abc.ABC):
             minutes = check_number('budget', budget, low=0.0, owner=owner)
             return Task(pool, free if minutes > 0 else 0, taken, rng, seed, minutes)
         return Task(pool, min(check_integer('budget', budget, low=0, owner=owner), free), taken, rng, seed)
+
+    def image_costs(self, pool: ObjectPool) -> NDArray[np.float64]:
+        """(M,) minutes of each image, 1 where the pool does not say."""
+        return np.ones(pool.num_images) if pool.img_cost is None else pool.img_cost.astype(np.float64)
 
     @property
     def prefix(self) -> bool:
@@ -123,29 +128,23 @@ def _taken(pool: ObjectPool, selected: ArrayLike | None, owner: str) -> NDArray[
     return taken
 
 
-def _costs(pool: ObjectPool) -> NDArray[np.float64]:
-    """(M,) minutes of each image."""
-    return np.ones(pool.num_images) if pool.img_cost is None else pool.img_cost.astype(np.float64)
-
-
-def _check(choices: Sequence[Choice], task: Task, owner: str) -> None:
+def _check(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64], owner: str) -> None:
     """A selector that breaks the contract is a bug; say so instead of handing on a wrong list."""
     images = [choice.image for choice in choices]
     if len(images) > task.budget or len(set(images)) != len(images) or task.selected[images].any():
         raise RuntimeError(f'{owner} chose too many images, an image twice, or a labelled one; please report this.')
-    if _costs(task.pool)[images].sum() > task.minutes * (1 + 1e-9):
+    if costs[images].sum() > task.minutes * (1 + 1e-9):
         raise RuntimeError(f'{owner} chose images beyond the budget of {task.minutes} minutes; please report this.')
 
 
-def _fill(choices: Sequence[Choice], task: Task) -> list[Choice]:
+def _fill(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64]) -> list[Choice]:
     """Random images up to the budget; a larger budget appends to the same order."""
     images = [choice.image for choice in choices]
-    cost = _costs(task.pool)
     free = ~task.selected
     free[images] = False
     order = task.rng.permutation(np.flatnonzero(free))[: task.budget - len(choices)]
     if math.isfinite(task.minutes):
-        order = _affordable(order, cost, task.minutes - float(cost[images].sum()))
+        order = _affordable(order, costs, task.minutes - float(costs[images].sum()))
     if len(order):
         task.notes.append(
             f'{len(order)} of {len(order) + len(choices)} images are random: the pool has no further objects to '

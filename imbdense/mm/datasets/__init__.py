@@ -5,6 +5,7 @@ from imbdense.mm.optional import import_members
 import_members(
     __name__,
     {
+        'autolabel_dataset': (),
         'any_coco_dataset': ('mmdet',),
         'any_voc_dataset': ('mmdet',),
         'imbalanced_subset_dataset': (),

@@ -23,6 +23,8 @@ class SceneDataset(SegFolderDataset):
     Args:
         data_root: the folder that was given as ``--out``.
         split: ``train`` or ``val``.
+        ann_file: split file below ``data_root`` with the images to use, one name per line; '' = all of the split.
+        label_dir: folder of the labels below ``data_root``; ``None`` = ``labels/<split>``.
         pipeline, indices, test_mode, serialize_data, lazy_init, max_refetch: as in :class:`SegFolderDataset`.
 
     Raises:
@@ -33,6 +35,8 @@ class SceneDataset(SegFolderDataset):
         self,
         data_root: str,
         split: str = 'train',
+        ann_file: str = '',
+        label_dir: str | None = None,
         pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (),
         indices: int | Sequence[int] | None = None,
         test_mode: bool = False,
@@ -51,7 +55,8 @@ class SceneDataset(SegFolderDataset):
         super().__init__(
             metainfo={'classes': tuple(record['classes']), 'palette': [list(colour) for colour in record['palette']]},
             data_root=data_root,
-            data_prefix={'img_path': f'images/{split}', 'seg_map_path': f'labels/{split}'},
+            data_prefix={'img_path': f'images/{split}', 'seg_map_path': label_dir or f'labels/{split}'},
+            ann_file=ann_file,
             pipeline=pipeline,
             ignore_index=int(record.get('ignore_index', 255)),
             indices=indices,

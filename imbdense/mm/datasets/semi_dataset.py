@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS as HOST_DATASETS
 
 from imbdense.core.checks import check_choice
 from imbdense.data.overlap import Overlap, find_overlap
+from imbdense.mm.dataset_wrappers import ImageSubset, image_files
 from imbdense.registry import DATASETS
 
 OnOverlap = Literal['drop', 'warn', 'error']
@@ -158,32 +159,6 @@ class SemiDataset:
         kept = [index for index in range(len(self.unlabeled)) if index not in dropped]
         if not kept:
             raise ValueError(f'{message}No unlabelled image is left.')
-        self.unlabeled = _Part(self.unlabeled, kept)
+        self.unlabeled = ImageSubset(self.unlabeled, kept)
         self.datasets = [self.labeled, self.unlabeled]
         print_log(f"{message}They are dropped (overlap='drop').", logger='current', level=logging.WARNING)
-
-
-class _Part:
-    """Some images of a data set, by index."""
-
-    def __init__(self, dataset: Any, indices: list[int]) -> None:
-        self.dataset = dataset
-        self.indices = indices
-
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        return dict(self.dataset.metainfo)
-
-    def get_data_info(self, idx: int) -> dict[str, Any]:
-        return self.dataset.get_data_info(self.indices[idx])
-
-    def __getitem__(self, idx: int) -> Any:
-        return self.dataset[self.indices[idx]]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-
-def image_files(dataset: Any) -> list[str]:
-    """The image file of every record, '' where it names none."""
-    return [str(dataset.get_data_info(index).get('img_path', '')) for index in range(len(dataset))]

@@ -30,11 +30,11 @@ from imbdense.mm.pseudo_label.labelled import find_leaks, labelled_images
 from imbdense.mm.pseudo_label.outputs import ImageFile
 from imbdense.mm.pseudo_label.rules import build_rule, defined_thresholds, fit_rule
 from imbdense.utils.distributed import rank_and_world
-from imbdense.utils.files import atomic_write_json
+from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 REFERENCE_IMAGES = 32
 """Labelled training images on which the usual confidence of the model is measured."""
-LABELS = 'pseudo_labels.json'
+LABELS, SPLIT = 'pseudo_labels.json', 'images.txt'
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -156,6 +156,9 @@ class PseudoLabelRound:
         if self.segments:
             accepted = pixels.accepted_levels(rule, len(self.classes))
             pixels.write_label_maps(store, self.images, accepted, self.out)
+            if rank_and_world()[0] == 0:
+                names = [image.name for image, _ in outputs.readable(store, self.images)]
+                atomic_write_text(self.out / SPLIT, '\n'.join(names) + '\n')
             table = pixels.pixel_filters(pixels.confidence_table(store, self.images), accepted, self.classes)
         else:
             found, table = boxes.select_boxes(

@@ -2,4 +2,4 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {'cost_aware': (), 'from_core': ()})
+import_members(__name__, {'cost_aware': (), 'from_core': (), 'ofds': ()})
