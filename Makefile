@@ -18,8 +18,8 @@ setup: ## the environment in .venv: system libraries, torch, mmcv, the rest (fir
 train: setup ## generate the embedded scenes, train plain and rebalanced, evaluate, write the report
 	@$(PY) -m imbdense benchmark demo --work-dir work_dirs/demo
 
-test: setup ## the test suite
-	@$(PY) -m pytest
+test: setup ## the test suite, one process per core
+	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slow: setup ## the long runs that `make test` leaves out
 	@$(PY) -m pytest -m slow
