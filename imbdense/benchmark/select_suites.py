@@ -26,7 +26,7 @@ SELECTORS: dict[str, tuple[Mapping[str, Any], str]] = {
 """Row of the tables -> (selector, why)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PoolSource:
     """One data set as a pool.
 
