@@ -16,7 +16,7 @@ def training_table(config: str, place: str, lines: Mapping[str, Any]) -> ImageCl
         config: relative to ``configs/``. place: for example 'train_dataloader.dataset'. lines: changes of the config.
     """
     from mmengine.config import Config
-    from mmengine.registry import DATASETS, DefaultScope
+    from mmengine.registry import DATASETS, init_default_scope
 
     import imbdense.mm  # noqa: F401
     from imbdense.benchmark.runs import replace_line
@@ -26,7 +26,7 @@ def training_table(config: str, place: str, lines: Mapping[str, Any]) -> ImageCl
     settings: Any = Config.fromfile(str(configs_dir() / config))
     for path, value in {**lines, f'{place}.indices': None, f'{place}.pipeline': []}.items():
         replace_line(settings, path, value)
-    DefaultScope.overwrite_default_scope(settings.default_scope)
+    init_default_scope(settings.default_scope)
     for part in place.split('.'):
         settings = settings[part]
     return dataset_table(DATASETS.build(settings))

@@ -133,9 +133,9 @@ def test_pixels_decide(root: Path, extra: dict[str, Any], reason: str) -> None:
 
 def test_mosaics_are_drawn_for_real(root: Path) -> None:
     from mmdet.registry import DATASETS
-    from mmengine.registry import DefaultScope
+    from mmengine.registry import init_default_scope
 
-    DefaultScope.overwrite_default_scope('mmdet')
+    init_default_scope('mmdet')
     inner = cases.dataset_config(root)
     inner['pipeline'] = inner['pipeline'][:2]
     wrapped = DATASETS.build({
