@@ -12,7 +12,7 @@ from imbdense.benchmark.suites import Method, Suite
 LABELED = 'train_dataloader.dataset.labeled'
 SHARE = 0.1
 ITERATIONS = 300
-LONG = 800
+BALANCED = dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)
 SEGMENTATION_METHODS = (
     Method('supervised', {'model.unsup_weight': 0.0}, 'the labelled images alone'),
     Method(
@@ -20,9 +20,13 @@ SEGMENTATION_METHODS = (
         'FixMatch: pixels are learned from the teacher where it is sure, by one threshold for all classes'),
     Method(
         'class_balanced',
-        {'model.pseudo': dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)},
+        {'model.pseudo': BALANCED},
         'of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
 )
+UNIMATCH = Method(
+    'unimatch_class_balanced',
+    {'model.pseudo': BALANCED, 'model.consistency': dict(type='imbdense.UniMatchConsistency'), 'model.teacher': 'ema'},
+    'the same thresholds in UniMatch: two strong views and one whose features are dropped')
 DETECTION_METHODS = (
     Method('supervised', {'model.burn_in': ITERATIONS}, 'the labelled images alone'),
     Method(
@@ -58,40 +62,36 @@ def _labelled(config: str) -> Callable[[str, int], Mapping[str, Any]]:
 
 
 def _suite(
-    name: str, data: str, config: str, rare: tuple[str, ...], note: str, methods: tuple[Method, ...],
-    iterations: int = ITERATIONS,
-) -> Suite:  # fmt: skip
+    name: str, config: str, rare: tuple[str, ...], note: str, methods: tuple[Method, ...]
+) -> Suite:
     """A suite of either task; half of each batch of 8 is labelled."""
     detection = methods is DETECTION_METHODS
     prefix = 'coco/bbox_' if detection else ''
     keys = tuple(f'{prefix}AP/{label}' if detection else f'IoU/{label}' for label in rare)
     mean = f'{prefix}mAP' if detection else 'mIoU'
     groups = [f'{mean}_{group}' for group in ('head', 'medium', 'tail')]
-    lines = short_schedule(iterations)
+    lines = short_schedule(ITERATIONS)
     lines.update({'train_dataloader.batch_size': 8, 'train_dataloader.sampler.batch_size': 8})
     return Suite(
         name, config, methods, mean, keys, tuple(groups), note=note, lines=lines, run_lines=_labelled(config),
-        data_root=f'data/{data}', prepare=('prepare', data, '{sources}/' + data, '--out', f'data/{data}'))
+        data_root=f'data/{name}', prepare=('prepare', name, '{sources}/' + name, '--out', f'data/{name}'))
 
 
-_CROPS = '4 labelled and 4 unlabelled crops of 128 px.'
 _PYRAMID = ('MobileNetV2 (ImageNet) with a feature pyramid to stride 2, half-adjusted cross-entropy and Dice, '
-            f'{ITERATIONS} iterations of {_CROPS}')
+            f'{ITERATIONS} iterations of 4 labelled and 4 unlabelled crops of 128 px.')
 _ATSS = f'ATSS, MobileNetV2 (ImageNet, first four stages fixed), focal loss, {ITERATIONS} iterations of 4 + 4'
-_DUBAI = ('dubai_aerial', 'semi_supervised/fpn_mobilenetv2_dubai_semi.py', ('vegetation', 'water', 'road'))
 _ALL = (
-    _suite('dsb2018_nuclei', 'dsb2018_nuclei', 'semi_supervised/fpn_mobilenetv2_nuclei_semi.py',
+    _suite('dsb2018_nuclei', 'semi_supervised/fpn_mobilenetv2_nuclei_semi.py',
            ('touching_border', 'nucleus'),
            f'11 of 114 images of nuclei are labelled; the touching border is 0.58 % of the pixels. {_PYRAMID}',
            SEGMENTATION_METHODS),
-    _suite('dubai_aerial', *_DUBAI,
+    _suite('dubai_aerial', 'semi_supervised/fpn_mobilenetv2_dubai_semi.py', ('vegetation', 'water', 'road'),
            '4 of 36 aerial images are labelled; water is 4.6 % of the training and 48.5 % of the validation pixels. '
-           f'{_PYRAMID}', SEGMENTATION_METHODS),
-    _suite('dubai_aerial_long', *_DUBAI, f'The same with {LONG} iterations.', SEGMENTATION_METHODS, LONG),
-    _suite('bccd', 'bccd', 'semi_supervised/atss_mobilenetv2_bccd_semi.py', ('Platelets', 'WBC'),
+           f'{_PYRAMID}', (*SEGMENTATION_METHODS, UNIMATCH)),
+    _suite('bccd', 'semi_supervised/atss_mobilenetv2_bccd_semi.py', ('Platelets', 'WBC'),
            f'20 of 205 images of blood cells are labelled; every class is in nearly every image. {_ATSS} images of '
            '320×240.', DETECTION_METHODS),
-    _suite('hit_uav', 'hit_uav', 'semi_supervised/atss_mobilenetv2_hit_uav_semi.py', ('Bicycle', 'OtherVehicle'),
+    _suite('hit_uav', 'semi_supervised/atss_mobilenetv2_hit_uav_semi.py', ('Bicycle', 'OtherVehicle'),
            f'17 of 170 thermal images from a drone are labelled; bicycles are in 27 of the 170. {_ATSS} windows of '
            '320×256.', DETECTION_METHODS),
 )
