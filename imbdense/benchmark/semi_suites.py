@@ -13,20 +13,22 @@ LABELED = 'train_dataloader.dataset.labeled'
 SHARE = 0.1
 ITERATIONS = 300
 BALANCED = dict(type='imbdense.ClassBalancedThreshold', start=0.5, end=0.8, step=0.1, round_steps=75)
+ONE_THRESHOLD = dict(type='imbdense.FixedThreshold', threshold=0.95)
+UNIMATCH = {'model.consistency': dict(type='imbdense.UniMatchConsistency'), 'model.teacher': 'ema'}
 SEGMENTATION_METHODS = (
     Method('supervised', {'model.unsup_weight': 0.0}, 'the labelled images alone'),
     Method(
-        'one_threshold', {'model.pseudo': dict(type='imbdense.FixedThreshold', threshold=0.95)},
+        'one_threshold', {'model.pseudo': ONE_THRESHOLD},
         'FixMatch: pixels are learned from the teacher where it is sure, by one threshold for all classes'),
     Method(
-        'class_balanced',
-        {'model.pseudo': BALANCED},
-        'of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
+        'class_balanced', {'model.pseudo': BALANCED},
+        'FixMatch, of every class the same share of the predicted pixels is learned, rising from 50 to 80 %'),
+    Method(
+        'unimatch_one_threshold', {'model.pseudo': ONE_THRESHOLD, **UNIMATCH},
+        'UniMatch with a mean teacher: two strong views and one whose features are dropped, one threshold'),
+    Method(
+        'unimatch_class_balanced', {'model.pseudo': BALANCED, **UNIMATCH}, 'UniMatch with the thresholds per class'),
 )
-UNIMATCH = Method(
-    'unimatch_class_balanced',
-    {'model.pseudo': BALANCED, 'model.consistency': dict(type='imbdense.UniMatchConsistency'), 'model.teacher': 'ema'},
-    'the same thresholds in UniMatch: two strong views and one whose features are dropped')
 DETECTION_METHODS = (
     Method('supervised', {'model.burn_in': ITERATIONS}, 'the labelled images alone'),
     Method(
@@ -87,7 +89,7 @@ _ALL = (
            SEGMENTATION_METHODS),
     _suite('dubai_aerial', 'semi_supervised/fpn_mobilenetv2_dubai_semi.py', ('vegetation', 'water', 'road'),
            '4 of 36 aerial images are labelled; water is 4.6 % of the training and 48.5 % of the validation pixels. '
-           f'{_PYRAMID}', (*SEGMENTATION_METHODS, UNIMATCH)),
+           f'{_PYRAMID}', SEGMENTATION_METHODS),
     _suite('bccd', 'semi_supervised/atss_mobilenetv2_bccd_semi.py', ('Platelets', 'WBC'),
            f'20 of 205 images of blood cells are labelled; every class is in nearly every image. {_ATSS} images of '
            '320×240.', DETECTION_METHODS),
