@@ -19,7 +19,7 @@ train: setup ## generate the embedded scenes, train plain and rebalanced, evalua
 	@$(PY) -m imbdense benchmark demo --work-dir work_dirs/demo
 
 test: setup ## the test suite, one process per core
-	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test-slow: setup ## the long runs that `make test` leaves out
 	@$(PY) -m pytest -m slow
