@@ -15,10 +15,7 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-
-SUBCOMMANDS: dict[str, str] = {
+PARTS = {
     'speed': 'imbdense.benchmark.speed',
     'demo': 'imbdense.benchmark.demo',
     'proof': 'imbdense.benchmark.proof',
@@ -29,22 +26,3 @@ SUBCOMMANDS: dict[str, str] = {
     'prior-shift': 'imbdense.benchmark.prior_shift',
     'adaptation': 'imbdense.benchmark.adaptation',
 }
-"""Sub-command -> module with ``add_arguments(parser)`` and ``run(args) -> int``, imported when it is called."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The name of the sub-command; the rest is parsed by its module."""
-    parser.add_argument('name', choices=list(SUBCOMMANDS), help='what to run')
-    parser.add_argument('options', nargs=argparse.REMAINDER, help='options of the sub-command')
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run one sub-command and return its exit code."""
-    module = importlib.import_module(SUBCOMMANDS[args.name])
-    parser = argparse.ArgumentParser(
-        prog=f'imbdense benchmark {args.name}',
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.add_arguments(parser)
-    return int(module.run(parser.parse_args(args.options)))

@@ -10,16 +10,4 @@
 
 from __future__ import annotations
 
-import argparse
-
 PARTS = {'tau-norm': 'imbdense.cli.convert_tau_norm', 'network': 'imbdense.cli.convert_network'}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The name of the conversion; its options are parsed by its own module."""
-    parser.add_argument('name', choices=list(PARTS), help='what to make')
-
-
-def run(args: argparse.Namespace) -> int:
-    """A conversion is always a part of its own; the parser has refused every other name."""
-    raise AssertionError(args.name)

@@ -2,8 +2,8 @@
 
 A verb is a module ``imbdense/cli/<verb>.py`` (dashes become underscores) with ``add_arguments(parser)`` and
 ``run(args) -> int``. A verb may name parts of its own, ``PARTS = {'pool': 'imbdense.cli.check_pool'}``: modules of the
-same form, for ``imbdense check pool``. Nothing but the chosen module is imported, so that ``imbdense --help`` answers
-at once.
+same form, for ``imbdense check pool``; a verb that is nothing but its parts has only ``PARTS`` and a docstring. Nothing
+but the chosen module is imported, so that ``imbdense --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in parts:
         module = importlib.import_module(parts[arguments[0]])
         verb, arguments = f'{verb} {arguments[0]}', arguments[1:]
+    elif not hasattr(module, 'run'):
+        return _explain_parts(verb, module.__doc__ or '', list(parts), arguments)
     parser = argparse.ArgumentParser(
         prog=f'imbdense {verb}', description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,6 +86,18 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough; without this line Python complains at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _explain_parts(verb: str, text: str, parts: Sequence[str], arguments: Sequence[str]) -> int:
+    """Help of a verb that is nothing but its parts, or why what was written is none of them."""
+    if arguments and arguments[0] in ('-h', '--help'):
+        print(text.rstrip())
+        return 0
+    near = difflib.get_close_matches(arguments[0], parts, n=3) if arguments else []
+    hint = f'Did you mean {" or ".join(near)}?' if near else f'Write one of these first: {", ".join(parts)}.'
+    said = f'there is no {arguments[0]!r}. ' if arguments else ''
+    print(f'imbdense {verb}: {said}{hint} imbdense {verb} --help tells more.', file=sys.stderr)
+    return 2
 
 
 def _usage() -> str:

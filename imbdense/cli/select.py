@@ -13,10 +13,6 @@ Each part has its own --help.
 
 from __future__ import annotations
 
-import argparse
-
-from imbdense.cli.main import UserError
-
 PARTS = {
     'pool': 'imbdense.cli.select_pool',
     'run': 'imbdense.cli.select_run',
@@ -26,13 +22,3 @@ PARTS = {
     'autolabel': 'imbdense.cli.select_autolabel',
     'stages': 'imbdense.cli.select_stages',
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The parts; their modules parse the rest."""
-    parser.add_argument('part', choices=list(PARTS), metavar='PART', help=', '.join(PARTS))
-
-
-def run(args: argparse.Namespace) -> int:
-    """A part has a module of its own, so only a part that does not come first ends here."""
-    raise UserError(f'write the part first: imbdense select {args.part} ...')

@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import torch
-from mmengine.logging import MessageHub
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from imbdense.core.checks import check_number
 from imbdense.mm.detectors.ignored_regions import blind_heads
 from imbdense.mm.detectors.pseudo_box_detector import Config, PseudoBoxDetector, homography, into_view
 from imbdense.mm.pseudo_label.rules import build_rule, observe
+from imbdense.mm.run_position import share_of_run
 from imbdense.registry import MODELS
 
 
@@ -72,7 +72,7 @@ class MeanTeacherDetector(PseudoBoxDetector):
     @torch.no_grad()
     def label(self, inputs: dict[str, Tensor], samples: dict[str, list[Any]]) -> None:
         """The teacher's boxes on ``unsup_teacher``, moved into ``unsup_student``."""
-        self.pseudo_labeler.set_progress(_progress(self.iteration))
+        self.pseudo_labeler.set_progress(share_of_run(self.iteration))
         weak_samples = samples['unsup_teacher']
         results = self.teacher.predict(inputs['unsup_teacher'], weak_samples, rescale=False)
         found = [result.pred_instances[result.pred_instances.scores >= self.min_score] for result in results]
@@ -116,9 +116,3 @@ def number_of_classes(detector: Any) -> int:
 def _instances(found: InstanceData, boxes: Tensor, keep: Tensor) -> InstanceData:
     """The kept boxes of a teacher's result."""
     return InstanceData(bboxes=boxes[keep], labels=found.labels[keep], scores=found.scores[keep])
-
-
-def _progress(step: int) -> float:
-    """How much of the training is over, 0 where nobody knows its length."""
-    length = MessageHub.get_current_instance().runtime_info.get('max_iters')
-    return step / length if length else 0.0

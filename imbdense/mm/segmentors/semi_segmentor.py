@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
-from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
 from imbdense.core.pseudo_label import PseudoLabels
 from imbdense.core.reduction import count_values
 from imbdense.core.stats import RunningClassStats
+from imbdense.mm.run_position import run_position, share_of_run
 from imbdense.mm.segmentors.consistency.base import IGNORE, Consistency, SemiBatch
 from imbdense.mm.segmentors.networks import class_logits
 from imbdense.mm.segmentors.teacher_student import TeacherStudent
@@ -162,8 +162,7 @@ class SemiSegmentor(TeacherStudent):
     @property
     def progress(self) -> float:
         """Share of the training that is over, in [0, 1]; 0 outside of a run."""
-        iteration, total = _position()
-        return min(iteration / total, 1.0) if total else 0.0
+        return share_of_run(run_position()[0])
 
     def _learning(self) -> dict[str, nn.Module]:
         """The networks with a supervised loss, by the prefix of their terms."""
@@ -201,7 +200,7 @@ class SemiSegmentor(TeacherStudent):
 
     def _ramp(self) -> float:
         """exp(-5 (1 - t / T)^2) until iteration T."""
-        iteration, _ = _position()
+        iteration, _ = run_position()
         return math.exp(-5.0 * (1.0 - iteration / self.ramp) ** 2) if iteration < self.ramp else 1.0
 
     def _tell_progress(self) -> None:
@@ -216,12 +215,6 @@ def _build_consistency(config: str | Mapping[str, Any]) -> Consistency:
         check_choice('consistency', config, SHORT, owner='SemiSegmentor')
         config = {'type': f'imbdense.{SHORT[config]}Consistency'}
     return MODELS.build(dict(config))
-
-
-def _position() -> tuple[int, int]:
-    """(iteration, number of iterations) of the run; (0, 0) outside of one."""
-    hub = MessageHub.get_current_instance()
-    return int(hub.get_info('iter', 0) or 0), int(hub.get_info('max_iters', 0) or 0)
 
 
 def _times(weight: float, key: str, value: Any) -> Any:
