@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/runtime/detection.py'
 ]
 epochs, steps = 4, 56
-pseudo_bank, source_bank = 'work_dirs/atss_shapes_redb/pseudo_bank', 'data/shapes/source_bank'
+pseudo_bank, source_bank = 'work_dirs/atss_shapes_redb/pseudo_bank', 'data/domain_shapes/source_bank'
 branches = ['sup', 'unsup_student']
 labeled_pipeline = [
     dict(type='LoadImageFromFile'),

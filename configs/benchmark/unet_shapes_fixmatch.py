@@ -1,6 +1,6 @@
 # Shows FixMatch on small generated pictures of four shapes with a tiny U-Net, 20 of 400 labelled. It takes seconds, so
 # that `imbdense benchmark ssl-curve` can train it some dozen times; the pictures come from `python -m
-# imbdense.benchmark.shapes_data`.
+# imbdense.benchmark.segmentation_shapes`.
 _base_ = ['../_base_/datasets/shapes_semi.py', '../_base_/schedules/adamw_200.py', '../_base_/runtime/segmentation.py']
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(

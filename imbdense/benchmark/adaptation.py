@@ -1,6 +1,6 @@
 """imbdense benchmark adaptation: does self-training across a domain shift help the rare class, and whose does?
 
-Drawn shapes, three classes 100 : 10 : 1 (imbdense/benchmark/shapes.py). A detector learns the source domain; from its
+Drawn shapes, three classes 100 : 10 : 1 (``domain_shapes.py`` beside this file). A detector learns the source; from its
 checkpoint a mean teacher with one threshold for all classes and ReDB adapt to the unlabelled target with equally many
 steps. AP50 per class on the target, where every class has as many objects. Goes on where it was stopped.
 """
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from imbdense.benchmark.domain_shapes import CLASSES, write_shapes
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run
-from imbdense.benchmark.shapes import CLASSES, write_shapes
 from imbdense.benchmark.suites import Method, Suite
 
 MEAN_TEACHER, REDB = 'benchmark/atss_shapes_mean_teacher.py', 'benchmark/atss_shapes_redb.py'

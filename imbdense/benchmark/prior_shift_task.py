@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbdense.benchmark.shapes_data import CLASSES, SHARES, draw_pictures
+from imbdense.benchmark.segmentation_shapes import CLASSES, SHARES, draw_pictures
 from imbdense.core.losses.pseudo_cross_entropy import pseudo_cross_entropy
 from imbdense.core.metrics.confusion import confusion_table
 from imbdense.core.metrics.confusion_scores import confusion_scores

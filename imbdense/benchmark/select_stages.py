@@ -96,6 +96,10 @@ class Stages:
             from imbdense.registry import SELECTORS as REGISTRY
 
             pool = open_pool(self.pool_run(seed).pool)
+            images = len(self.labels(self.source))
+            if pool.num_images != images:  # then places in the pool would name other images of the data set
+                raise ValueError(f'{self.pool_run(seed).pool} holds {pool.num_images} of {images} training images; '
+                                 f'mend the images its log names, remove it and start again.')
             budget = round(share / 100 * pool.num_images) - len(before)
             selection = REGISTRY.build(dict(SELECTORS[method][0]))(pool, budget, before, seed)
             record = selection_record(

@@ -77,9 +77,9 @@ def _images(args: argparse.Namespace, config: Any) -> PoolImages:
 
     if args.images is None:
         return split_images(config, args.split)
-    from imbdense.cli.pseudo_label import image_files
+    from imbdense.cli.pseudo_label import listed_images
 
-    files = image_files(args.images, args.out)
+    files = listed_images(args.images, args.out)
     return PoolImages([file.file_name for file in files], [str(file.path) for file in files])
 
 

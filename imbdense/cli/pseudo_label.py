@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Label; 0 when all images worked, 1 when some are broken (they are named)."""
     options = round_options(args)
-    images = image_files(args.images, args.out)
+    images = listed_images(args.images, args.out)
     config = load_config(args)
     with explained(args.config, args.traceback):
         from mmengine.dist import init_dist, is_distributed, is_main_process
@@ -114,7 +114,7 @@ def round_options(args: argparse.Namespace) -> RoundOptions:
                         args.min_size, args.class_counts)
 
 
-def image_files(paths: list[Path], out: Path) -> list[ImageFile]:
+def listed_images(paths: list[Path], out: Path) -> list[ImageFile]:
     """The images of folders, files and lists, with the names of their results.
 
     Raises:

@@ -27,7 +27,7 @@ from imbdense.cli._explain import explained
 from imbdense.cli._runner import add_config_arguments, load_config, set_work_dir
 from imbdense.cli._self_training import Plan, Rounds, round_table
 from imbdense.cli.main import UserError
-from imbdense.cli.pseudo_label import RULES, image_files
+from imbdense.cli.pseudo_label import RULES, listed_images
 
 PASSED = ('threshold', 'alpha_min', 'logit_adjust_tau', 'device')
 """Arguments that `imbdense pseudo-label` has as well."""
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args)
     folder = set_work_dir(config, args)
     config.pop('work_dir')  # each round has its own, and the folder may be moved
-    images = image_files(args.unlabeled, folder)
+    images = listed_images(args.unlabeled, folder)
     with explained(args.config, args.traceback):
         from imbdense.data.pseudo import claim_folder
         from imbdense.data.scene.partial import exclusive

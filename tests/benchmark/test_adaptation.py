@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from imbdense.benchmark import adaptation
+from imbdense.benchmark.domain_shapes import CLASSES, SIZE, SOURCE, TARGET, draw_scene, write_shapes
 from imbdense.benchmark.runs import Run
-from imbdense.benchmark.shapes import CLASSES, SIZE, SOURCE, TARGET, draw_scene, write_shapes
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.core.overlaps import box_iou
 

@@ -8,7 +8,7 @@ import pytest
 from imbdense.benchmark.prior_shift import SHARES as POOL_SHARES
 from imbdense.benchmark.prior_shift import cells, prior_shift_page
 from imbdense.benchmark.prior_shift_task import ESTIMATED, METHODS, Task, class_ious
-from imbdense.benchmark.shapes_data import SHARES, draw_pictures
+from imbdense.benchmark.segmentation_shapes import SHARES, draw_pictures
 
 
 def test_shares_of_the_pictures():

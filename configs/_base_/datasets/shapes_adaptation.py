@@ -1,6 +1,6 @@
 # Drawn shapes, three classes 100 : 10 : 1: labelled images of a source domain, unlabelled ones of a shifted target, and
 # validation on the target. Half of each batch is labelled. imbdense benchmark adaptation makes the data.
-data_root = 'data/shapes'
+data_root = 'data/domain_shapes'
 metainfo = dict(classes=('disc', 'ring', 'cross'))
 batch_size = 8
 branches = ['sup', 'unsup_teacher', 'unsup_student']

@@ -1,6 +1,6 @@
 # Small generated pictures of four shapes, 40 x 40, the last class rare: 20 of 400 training images are labelled, the
-# others are not. Write them with `python -m imbdense.benchmark.shapes_data`.
-data_root = 'data/shapes'
+# others are not. Write them with `python -m imbdense.benchmark.segmentation_shapes`.
+data_root = 'data/segmentation_shapes'
 metainfo = dict(classes=('ground', 'pond', 'house', 'silo'))
 crop_size = (32, 32)
 batch_size = 16

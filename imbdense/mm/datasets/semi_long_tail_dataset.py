@@ -10,7 +10,8 @@ from mmengine.logging import print_log
 
 from imbdense.core.checks import check_choice, check_number
 from imbdense.data.pseudo import PseudoLabelFolder, read_label_folder
-from imbdense.mm.datasets.semi_dataset import OnOverlap, SemiDataset, image_files
+from imbdense.mm.dataset_wrappers import image_files
+from imbdense.mm.datasets.semi_dataset import OnOverlap, SemiDataset
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.registry import DATASETS
 

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from imbdense.core.checks import check_integer
 from imbdense.core.pseudo_label import TargetPrior
 from imbdense.core.shift import ClassOutputs, PriorShift, estimate_prior_shift, usable_prior
-from imbdense.mm.datasets.semi_dataset import image_files
+from imbdense.mm.dataset_wrappers import image_files
 from imbdense.mm.freezing import unwrapped
 from imbdense.mm.hooks.held_out import HeldOut, HeldOutImages, check_held_out
 from imbdense.mm.inference.pool_collector import drawn_outputs

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.mm.dataset_wrappers import children, leaves
-from imbdense.mm.datasets.semi_dataset import SemiDataset, image_files
+from imbdense.mm.dataset_wrappers import children, image_files, leaves
+from imbdense.mm.datasets.semi_dataset import SemiDataset
 from imbdense.mm.datasets.statistics import records_of
 from imbdense.mm.pseudo_label.outputs import ImageFile
 from imbdense.mm.pseudo_label.redb_records import Host

@@ -114,4 +114,4 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
 
 if __name__ == '__main__':
-    write_shapes(Path(sys.argv[1] if len(sys.argv) > 1 else 'data/shapes'))
+    write_shapes(Path(sys.argv[1] if len(sys.argv) > 1 else 'data/segmentation_shapes'))
