@@ -56,8 +56,8 @@ def _child(name: str, parent: Registry | None, *rooms: str) -> SuggestingRegistr
 
 
 MODELS = _child(
-    'model', host.MODELS, 'mm.losses', 'mm.heads', 'mm.segmentors', 'mm.detectors', 'mm.data_preprocessors',
-    'mm.pretrainers', 'mm.autoencoders',
+    'model', host.MODELS, 'mm.losses', 'mm.backbones', 'mm.necks', 'mm.heads', 'mm.segmentors', 'mm.detectors',
+    'mm.data_preprocessors', 'mm.pretrainers', 'mm.autoencoders',
 )
 DATASETS = _child('dataset', host.DATASETS, 'mm.datasets')
 DATA_SAMPLERS = _child('sampler', host.DATA_SAMPLERS, 'mm.samplers')

@@ -1,0 +1,1 @@
+"""Recurrences over long sequences, exact and in linear memory."""

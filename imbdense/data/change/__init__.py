@@ -1,0 +1,1 @@
+"""Pairs of images and labels on disk: label tables, layouts, splits by place."""

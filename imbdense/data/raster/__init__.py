@@ -1,0 +1,1 @@
+"""Rasters of any size: reference grids, windows in one global lattice, georeferenced output."""

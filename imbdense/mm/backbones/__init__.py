@@ -1,0 +1,5 @@
+"""Registered backbones."""
+
+from imbdense.mm.optional import import_members
+
+import_members(__name__, {})

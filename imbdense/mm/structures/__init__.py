@@ -1,0 +1,1 @@
+"""Data samples: what travels with an image through model and metric."""

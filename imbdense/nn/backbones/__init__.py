@@ -1,0 +1,1 @@
+"""Backbones on torch alone."""

@@ -1,0 +1,1 @@
+"""Necks on torch alone."""
