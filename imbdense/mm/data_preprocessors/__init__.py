@@ -2,4 +2,7 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {'dense_data_pre_processor': (), 'semi_data_pre_processor': (), 'views_data_pre_processor': ()})
+import_members(
+    __name__,
+    {'dense_data_pre_processor': (), 'semi_data_pre_processor': (), 'views_data_pre_processor': ()},
+)

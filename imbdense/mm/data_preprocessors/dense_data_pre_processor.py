@@ -98,7 +98,7 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
             image = image[order]
         if self.mean is None or self.std is None:
             return image
-        mean, std = (self._per_channel(key, values, channels) for key, values in (('mean', self.mean), ('std', self.std)))
+        mean, std = self._per_channel('mean', self.mean, channels), self._per_channel('std', self.std, channels)
         return (image - mean.to(image)) / std.to(image)
 
     def _per_channel(self, key: str, values: tuple[float, ...], channels: int) -> Tensor:
@@ -130,7 +130,7 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         """Pad the label maps in training, and say what was padded; models crop their predictions by it."""
         padding = (0, target[1] - shape[1], 0, target[0] - shape[0])
         if training:
-            for key in [key for key in sample.keys() if key.startswith('gt_') and _is_map(sample.get(key))]:
+            for key in [key for key, value in sample.items() if key.startswith('gt_') and _is_map(value)]:
                 sample.set_data({key: PixelData(data=F.pad(sample.get(key).data, padding, value=self.seg_pad_val))})
             sample.set_metainfo({'img_shape': tuple(shape), 'padding_size': padding})
         else:
