@@ -1,4 +1,4 @@
-"""Two classifications of one scene with a known transition prior: long-tailed classes, few changes, exact posteriors."""
+"""Two classifications of a scene with a known transition prior: long-tailed classes, few changes, exact posteriors."""
 
 from __future__ import annotations
 

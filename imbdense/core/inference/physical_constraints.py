@@ -115,8 +115,8 @@ class PhysicalConstraints:
             banned = _among(first, rule.from_) & rule.places(layers)
             for klass in rule.to:
                 left[klass, banned] = -torch.inf
-        best, klass = left.max(0)
-        return torch.where(best > -torch.inf, klass, first).to(first.dtype)
+        best, winner = left.max(0)
+        return torch.where(best > -torch.inf, winner, first).to(first.dtype)
 
     def _check(self, first: Tensor, second: Tensor, scores: Tensor | None, layers: Mapping[str, Tensor]) -> None:
         """Raise unless everything lies on one grid."""

@@ -42,7 +42,7 @@ def compare_classifications(
     *,
     prior: Tensor | None = None,
     transition: Tensor | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     chunk: int = CHUNK,
 ) -> ChangeMaps:
     """Compare the class probabilities of two dates, pixel by pixel.
@@ -53,11 +53,12 @@ def compare_classifications(
         prob     p_change = 1 - sum_k p_1(k) p_2(k)   changed where p_change > threshold; then the most likely pair
                                                       of different classes, else the most likely common class
         bayes    J(i, j) = L_1(i) T(i, j) L_2(j) / sum,  L = p / prior
-                 (k_1, k_2) = argmax J,  p_change = 1 - sum_k J(k, k)
+                 (k_1, k_2) = argmax J,  p_change = 1 - sum_k J(k, k); with a threshold as in prob
 
     Two maps that are right at 87 % of the pixels each, independently, disagree at a quarter of them: false change
     buries the true one. ``bayes`` asks how likely a transition is at all before it believes two different labels.
-    Ties go to the lower class. In mode ``argmax`` p_change is that of ``prob``.
+    Its most likely pair makes the fewest errors and so, where the classifier is weak, finds few changes; a threshold
+    of 0.2 or 0.3 finds more. Ties go to the lower class. In mode ``argmax`` p_change is that of ``prob``.
 
     The scene goes through in chunks of ``chunk`` pixels, and the pair is searched one class of date 1 at a time: K x K
     values per pixel never exist. Work is O(K^2) per pixel.
@@ -67,14 +68,15 @@ def compare_classifications(
         prior: (K,) class shares the softmax of the model encodes; 'bayes' only.
         transition: (K, K) share of each transition, sum 1, 0 = forbidden; 'bayes' only. See
             :func:`imbdense.core.inference.estimate_transitions`.
-        threshold: of p_change in [0, 1]; 'prob' only.
+        threshold: of p_change in [0, 1]; ``None`` = 0.5 in mode 'prob', the most likely pair in mode 'bayes'.
 
     Raises:
         ValueError: shapes that do not fit, 'bayes' without ``prior`` or ``transition``.
     """
     owner = 'compare_classifications'
     check_choice('mode', mode, MODES, owner=owner)
-    check_number('threshold', threshold, low=0.0, high=1.0, owner=owner)
+    if threshold is not None:
+        check_number('threshold', threshold, low=0.0, high=1.0, owner=owner)
     check_integer('chunk', chunk, low=1, owner=owner)
     classes = check_pair(first, second, prior, owner)
     if mode == 'bayes':
@@ -88,9 +90,9 @@ def compare_classifications(
         part = slice(start, start + chunk)
         p, q = one[:, part].float(), two[:, part].float()
         if mode == 'bayes' and prior is not None and transition is not None:
-            found = _bayes(class_likelihoods(p, prior), class_likelihoods(q, prior), transition.to(p))
+            found = _bayes(class_likelihoods(p, prior), class_likelihoods(q, prior), transition.to(p), threshold)
         elif mode == 'prob':
-            found = _independent(p, q, threshold)
+            found = _independent(p, q, 0.5 if threshold is None else threshold)
         else:
             found = p.argmax(0), q.argmax(0), _differ(p, q)
         labels[0, part], labels[1, part], p_change[part] = found
@@ -118,18 +120,29 @@ def _independent(first: Tensor, second: Tensor, threshold: float) -> tuple[Tenso
     return torch.where(changed, one, common), torch.where(changed, two, common), p_change
 
 
-def _bayes(first: Tensor, second: Tensor, transition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _bayes(
+    first: Tensor, second: Tensor, transition: Tensor, threshold: float | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """(k_1, k_2, p_change) of mode 'bayes' from likelihoods (K, P)."""
+    stays = transition.diagonal()[:, None] * first * second
+    evidence = ((transition.T @ first) * second).sum(0)
+    p_change = (1.0 - stays.sum(0) / evidence).clamp(0.0, 1.0)
+    if threshold is None:
+        return *_best_pair(first, second, transition), p_change
+    one, two = _best_pair(first, second, transition - transition.diagonal().diag())
+    changed, common = p_change > threshold, stays.argmax(0)
+    return torch.where(changed, one, common), torch.where(changed, two, common), p_change
+
+
+def _best_pair(first: Tensor, second: Tensor, transition: Tensor) -> tuple[Tensor, Tensor]:
+    """argmax over (i, j) of L_1(i) T(i, j) L_2(j), one i at a time."""
     best = first.new_full(first.shape[1:], -1.0)
     one = torch.zeros(first.shape[1:], dtype=torch.int64, device=first.device)
     for klass in range(first.shape[0]):
         score = first[klass] * (transition[klass, :, None] * second).amax(0)
         better = score > best
         best, one = torch.where(better, score, best), torch.where(better, klass, one)
-    two = (transition[one].T * second).argmax(0)
-    evidence = ((transition.T @ first) * second).sum(0)
-    unchanged = (transition.diagonal()[:, None] * first * second).sum(0)
-    return one, two, (1.0 - unchanged / evidence).clamp(0.0, 1.0)
+    return one, (transition[one].T * second).argmax(0)
 
 
 def _checked_priors(prior: Tensor, transition: Tensor, classes: int, owner: str) -> tuple[Tensor, Tensor]:

@@ -61,6 +61,16 @@ def test_bayes_equals_all_pairs_at_once_for_any_chunk_and_shape() -> None:
     assert image.first.shape == (20, 30) and torch.equal(image.first.flatten(), whole.first[:600])
 
 
+def test_threshold_decides_where_the_pair_differs() -> None:
+    data = two_dates(400, 1.5, seed=3)
+    joint = slow_bayes(data.first, data.second, data.prior, data.matrix)
+    maps = compare_classifications(data.first, data.second, prior=data.prior, transition=data.matrix, threshold=0.2)
+    assert torch.equal(maps.changed, maps.p_change > 0.2) and maps.changed.any()
+    same = torch.eye(8, dtype=torch.bool)
+    joint[torch.where(maps.changed[:, None, None], same, ~same)] = -1
+    assert torch.equal(8 * maps.first + maps.second, joint.flatten(1).argmax(1))
+
+
 def test_no_table_of_pairs_per_pixel_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest tensor made for one chunk of P pixels has K P elements, not K^2 P."""
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -68,7 +78,7 @@ def test_no_table_of_pairs_per_pixel_exists(monkeypatch: pytest.MonkeyPatch) -> 
     class Largest(TorchDispatchMode):
         size = 0
 
-        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):  # noqa: ANN001, ANN204
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
             result = function(*arguments, **(keywords or {}))
             if isinstance(result, torch.Tensor):
                 self.size = max(self.size, result.numel())
