@@ -2,4 +2,10 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(
+    __name__,
+    {
+        'fc_siam_encoder': (),
+        'change_vit_backbone': (),
+    },
+)
