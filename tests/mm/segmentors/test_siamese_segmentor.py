@@ -181,14 +181,10 @@ def two_step(classes: int = 4) -> Any:
 
 def test_binary_then_multiclass_decides_in_two_steps() -> None:
     torch.manual_seed(0)
-    model = two_step().eval()
-    for head in (model.decode_head.change_head, model.decode_head.type_head):
-        torch.nn.init.normal_(head.conv_seg.weight, std=1.0)
-    images = torch.randn(2, 6, 64, 64)
+    head, features = two_step().eval().decode_head, [torch.randn(2, 64, 8, 8)] * 4
+    torch.nn.init.normal_(head.change_head.conv_seg.weight, std=1.0)
     with torch.no_grad():
-        features = model.extract_feat(images)
-        change, kind = model.decode_head.change_head(features), model.decode_head.type_head(features)
-        logits = model.decode_head(features)
+        change, kind, logits = head.change_head(features), head.type_head(features), head(features)
     changed = change.argmax(1) == 1
     assert changed.any() and not changed.all()
     assert torch.equal(logits.argmax(1), torch.where(changed, kind.argmax(1) + 1, 0))
