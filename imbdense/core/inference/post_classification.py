@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_counts, check_integer, check_number
+from imbdense.core.inference.planes import argmax_planes
 from imbdense.core.inference.transition_prior import check_pair, class_likelihoods
 
 Mode = Literal['argmax', 'prob', 'bayes']
@@ -83,7 +84,7 @@ def compare_classifications(
         if prior is None or transition is None:
             raise ValueError(f"{owner}: mode='bayes' needs the class prior of the model and a transition prior.")
         prior, transition = _checked_priors(prior, transition, classes, owner)
-    scene, one, two = first.shape[1:], first.flatten(1), second.flatten(1)
+    scene, one, two = first.shape[1:], first.detach().flatten(1), second.detach().flatten(1)
     labels = torch.empty(2, one.shape[1], dtype=torch.int64, device=first.device)
     p_change = torch.empty(one.shape[1], dtype=torch.float32, device=first.device)
     for start in range(0, one.shape[1], chunk):
@@ -94,9 +95,14 @@ def compare_classifications(
         elif mode == 'prob':
             found = _independent(p, q, 0.5 if threshold is None else threshold)
         else:
-            found = p.argmax(0), q.argmax(0), _differ(p, q)
+            found = _argmax(p), _argmax(q), _differ(p, q)
         labels[0, part], labels[1, part], p_change[part] = found
     return ChangeMaps(labels[0].view(scene), labels[1].view(scene), p_change.view(scene))
+
+
+def _argmax(values: Tensor) -> Tensor:
+    """The class with the largest of (K, P), (P,) int64."""
+    return argmax_planes(values[:, None].contiguous())[0].long()
 
 
 def _differ(first: Tensor, second: Tensor) -> Tensor:
@@ -107,7 +113,7 @@ def _differ(first: Tensor, second: Tensor) -> Tensor:
 def _independent(first: Tensor, second: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """(k_1, k_2, p_change) of mode 'prob'."""
     p_change = _differ(first, second)
-    common = (first * second).argmax(0)
+    common = _argmax(first * second)
     if first.shape[0] == 1:
         return common, common, p_change
     (p, i), (q, j) = first.topk(2, dim=0), second.topk(2, dim=0)
@@ -142,7 +148,7 @@ def _best_pair(first: Tensor, second: Tensor, transition: Tensor) -> tuple[Tenso
         score = first[klass] * (transition[klass, :, None] * second).amax(0)
         better = score > best
         best, one = torch.where(better, score, best), torch.where(better, klass, one)
-    return one, (transition[one].T * second).argmax(0)
+    return one, _argmax(transition[one].T * second)
 
 
 def _checked_priors(prior: Tensor, transition: Tensor, classes: int, owner: str) -> tuple[Tensor, Tensor]:

@@ -8,5 +8,6 @@ import_members(
         'consistency': ('mmseg',),
         'semi_segmentor': ('mmseg',),
         'siamese_segmentor': ('mmseg',),
+        'post_classification_change': ('mmseg',),
     },
 )

@@ -11,6 +11,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer
+from imbdense.core.inference.slide_mean import slide_mean
 from imbdense.mm.segmentors.both_orders import in_both_orders
 from imbdense.mm.segmentors.date_exchange import attach_exchange
 from imbdense.nn.necks.fusion import FUSIONS, fuse
@@ -106,6 +107,15 @@ class SiameseSegmentor(EncoderDecoder):
         if not self.symmetric:
             return self._fused(first, second)
         return [torch.cat(pair) for pair in zip(self._fused(first, second), self._fused(second, first))]
+
+    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
+        """Mean logits of all windows; each is added into its place, so that work grows with the area alone."""
+
+        def window(images: Tensor) -> Tensor:
+            metas = [{**meta, 'img_shape': images.shape[2:]} for meta in batch_img_metas]
+            return self.encode_decode(images, metas)
+
+        return slide_mean(window, inputs, self.test_cfg['crop_size'], self.test_cfg['stride'])
 
     def _joined(self, first: Tensor, second: Tensor) -> Tensor:
         """Both dates on the channels, in both orders where asked."""

@@ -155,13 +155,16 @@ def test_any_imbalance_loss_works_on_the_change_map() -> None:
     assert torch.isfinite(total) and sum('loss' in name for name in terms) == 2
 
 
-def test_sliding_windows_equal_the_whole_where_one_window_covers_it() -> None:
-    model = fc_siam('diff').eval()
-    whole = model.test_step(pairs(1, size=(48, 64)))[0].seg_logits.data
-    model.test_cfg = ConfigDict(mode='slide', crop_size=(48, 64), stride=(32, 32))
-    torch.testing.assert_close(model.test_step(pairs(1, size=(48, 64)))[0].seg_logits.data, whole)
-    model.test_cfg = ConfigDict(mode='slide', crop_size=(32, 32), stride=(16, 24))
-    assert model.test_step(pairs(1, size=(48, 64)))[0].seg_logits.data.shape == whole.shape
+def test_sliding_windows_equal_those_of_the_host() -> None:
+    from mmseg.models.segmentors import EncoderDecoder
+
+    model, images = fc_siam('diff').eval(), torch.randn(2, 6, 48, 64)
+    metas = [dict(ori_shape=(48, 64), img_shape=(48, 64), pad_shape=(48, 64)) for _ in range(2)]
+    model.test_cfg = ConfigDict(mode='slide', crop_size=(32, 40), stride=(16, 24))
+    with torch.no_grad():
+        own = model.inference(images, metas)
+        theirs = EncoderDecoder.slide_inference(model, images, metas)
+    torch.testing.assert_close(own, theirs)
 
 
 def test_messages() -> None:
