@@ -118,7 +118,7 @@ class PostClassificationHook(Hook):
         if not bool(counts.diagonal().any()):
             raise ValueError(
                 'PostClassificationHook: the land cover of the labelled pairs is known inside changes only, so nothing '
-                "tells how often a class stays. Leave labels out: then the transitions are estimated (transitions='em')."
+                'tells how often a class stays. Leave labels out: then the transitions are estimated.'
             )
         return transition_shares(counts, model.allowed)
 

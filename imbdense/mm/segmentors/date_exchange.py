@@ -17,8 +17,8 @@ def attach_exchange(backbone: nn.Module, kinds: Sequence[str | None], p: int) ->
 
     The backbone then expects both dates in one batch, date 1 in the first half. Nothing is added to its state.
 
-    Knows ResNet and its kin (``res_layers``), MobileNetV2 and MiT (``layers``) and every backbone whose ``stages`` are modules that
-    each give one map.
+    Knows ResNet and its kin (``res_layers``), MobileNetV2 and MiT (``layers``) and every backbone whose ``stages`` are
+    modules that each give one map.
 
     Args:
         kinds: one per stage: 'channel', 'spatial' or ``None``.

@@ -1,4 +1,4 @@
-"""Post-classification comparison: by hand, against all pairs at once, chunks, forbidden transitions, and what it buys."""
+"""Post-classification comparison: by hand, against all pairs at once, chunks, forbidden transitions, what it buys."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_bayes_equals_all_pairs_at_once_for_any_chunk_and_shape() -> None:
         part = compare_classifications(data.first, data.second, **options, chunk=chunk)
         assert torch.equal(part.first, whole.first) and torch.equal(part.second, whole.second)
         torch.testing.assert_close(part.p_change, whole.p_change)
-    image = compare_classifications(data.first[:, :600].view(8, 20, 30), data.second[:, :600].view(8, 20, 30), **options)
+    scene = [values[:, :600].view(8, 20, 30) for values in (data.first, data.second)]
+    image = compare_classifications(*scene, **options)
     assert image.first.shape == (20, 30) and torch.equal(image.first.flatten(), whole.first[:600])
 
 

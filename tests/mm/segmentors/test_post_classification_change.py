@@ -134,7 +134,7 @@ def test_hook_takes_the_ledger_of_the_checkpoint(tmp_path: Path) -> None:
     content = torch.load(checkpoint(tmp_path / 'one.pth'), weights_only=True)
     PostClassificationHook().after_load_checkpoint(SimpleNamespace(model=model), content)
     torch.testing.assert_close(model.prior, torch.tensor(PRIOR, dtype=torch.float64))
-    with pytest.raises(ValueError, match='belongs to imbdense.PostClassificationChange'):
+    with pytest.raises(ValueError, match=r'belongs to imbdense\.PostClassificationChange'):
         PostClassificationHook().after_load_checkpoint(SimpleNamespace(model=model.segmentor), content)
     with pytest.raises(ValueError, match='needs the class prior'):
         run_hook(build(), tmp_path)
