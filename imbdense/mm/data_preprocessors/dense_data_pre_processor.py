@@ -135,8 +135,9 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         """Pad the label maps in training, and say what was padded; models crop their predictions by it."""
         padding = (0, target[1] - shape[1], 0, target[0] - shape[0])
         if training:
-            for key in [key for key, value in sample.items() if key.startswith('gt_') and _is_map(value)]:
-                sample.set_data({key: PixelData(data=F.pad(sample.get(key).data, padding, value=self.seg_pad_val))})
+            maps = {key: value.data for key, value in sample.items() if key.startswith('gt_') and _is_map(value)}
+            for key, label in maps.items():  # two names may stand for one map: each is padded from what it was
+                sample.set_data({key: PixelData(data=F.pad(label, padding, value=self.seg_pad_val))})
             sample.set_metainfo({'img_shape': tuple(shape), 'padding_size': padding})
         else:
             sample.set_metainfo({'img_padding_size': padding})
