@@ -94,8 +94,8 @@ def _changes(split: ChangeSplit, args: argparse.Namespace) -> ChangeSummary:
 def _print_changes(console: Console, summary: ChangeSummary) -> None:
     """The two statistics that need different cures, and the transitions, most frequent first."""
     console.print(
-        f'changed: {100 * summary.changed_pixels:.3g} % of the known pixels; {100 * summary.pairs_with_change:.3g} % of '
-        f'the pairs hold any change'
+        f'changed: {100 * summary.changed_pixels:.3g} % of the known pixels; '
+        f'{100 * summary.pairs_with_change:.3g} % of the pairs hold any change'
     )
     for text in summary.advice():
         console.print(f'  [yellow]{text}[/yellow]')

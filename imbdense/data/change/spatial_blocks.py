@@ -130,8 +130,9 @@ class SpatialBlocks:
     def windows(self, name: str, tile: int, overlap: int = 0) -> Iterator[Window]:
         """Yield the tiles of a split: windows of ``tile`` px, ``overlap`` px shared with the next, inside its blocks.
 
-        Tiles start at the upper left of each block, so that ``tile`` = ``block`` gives the blocks themselves; those at
-        the edge of the raster are cut off. Tiles that reach into another split are left out.
+        Tiles cover each block from its upper left corner; the last of a row or column is moved back to end with the
+        block. A block at the edge that is smaller than a tile is one tile. Tiles larger than a block that reach into
+        another split are left out.
         """
         check_integer('tile', tile, low=1, owner='SpatialBlocks')
         check_integer('overlap', overlap, low=0, high=tile - 1, owner='SpatialBlocks')
@@ -143,10 +144,12 @@ class SpatialBlocks:
 
 
 def _starts(size: int, block: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles start along one axis: in steps from the beginning of every block."""
-    step = tile - overlap
-    return sorted({start + offset for start in range(0, size, block) for offset in range(0, block, step)
-                   if start + offset < size})  # fmt: skip
+    """Where tiles start along one axis: in steps from the beginning of every block, the last ends with the block."""
+    found = []
+    for start in range(0, size, block):
+        last = min(start + block, size) - tile
+        found += [start] if last <= start else [*range(start, last, tile - overlap), last]
+    return found
 
 
 def _draw(blocks: int, wanted: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -67,6 +67,5 @@ def change_summary(table: ImageClassTable, transitions: TransitionCounts | None)
         totals, pairs = counts.totals.tolist(), counts.image_counts.tolist()
         named = {name: (totals[place], pairs[place]) for place, name in enumerate(transitions.names) if place}
         possible = len(transitions.land_cover) * (len(transitions.land_cover) - 1)
-    return ChangeSummary(
-        int(table.totals[1:].sum()) / known if known else float('nan'), with_change / max(len(table), 1), named, possible
-    )
+    share = int(table.totals[1:].sum()) / known if known else float('nan')
+    return ChangeSummary(share, with_change / max(len(table), 1), named, possible)

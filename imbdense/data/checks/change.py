@@ -79,7 +79,7 @@ def _change_map_findings(split: ChangeSplit, result: ScanResult) -> list[Finding
         return [
             Finding(
                 'note', 'few_pairs_with_change', '', f'{with_change} of {images} pairs hold any change.',
-                "Draw them more often: sampler=dict(type='imbdense.BalancedClassSampler') gives them half of the draws.",
+                "Draw them more often: sampler=dict(type='imbdense.BalancedClassSampler') gives them half the draws.",
             )
         ]
     return []

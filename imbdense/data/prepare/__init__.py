@@ -17,6 +17,9 @@ RECIPE_MODULES: dict[str, str] = {
     'vaihingen': 'isprs:VAIHINGEN', 'isaid': 'isaid:RECIPE', 'dota': 'dota:RECIPE', 'lvis': 'lvis:RECIPE',
     'hsdb_instrument': 'hsdb_instrument:RECIPE',
     'dubai_scd_semisynthetic': 'dubai_scd_semisynthetic:RECIPE', 'landsat_taizhou_cd': 'landsat_taizhou_cd:RECIPE',
+    'second': 'second:RECIPE', 'landsat_scd': 'landsat_scd:RECIPE', 'levir_cd': 'levir_cd:RECIPE',
+    'whu_cd': 'whu_cd:RECIPE', 's2looking': 's2looking:RECIPE', 'xbd': 'xbd:RECIPE', 'hrscd': 'hrscd:RECIPE',
+    'dynamic_earthnet': 'dynamic_earthnet:RECIPE', 'habitalp': 'habitalp:RECIPE',
 }
 """Name of a data set -> module and attribute of its recipe."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.data.change.layout import CHANGE_FOLDER, RECORD
+from imbdense.data.change.layout import CHANGE_FOLDER, RECORD, change_label_map
+from imbdense.data.geotiff import open_raster, read_window
 from imbdense.data.prepare.job import IGNORE, Job, PrepareError
+from imbdense.data.prepare.tiles import write_window
 from imbdense.data.readers.errors import LabelReadError
+from imbdense.data.readers.labels import LabelFormat, read_label
 from imbdense.data.readers.masks import mask_size
 from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 CHANGE_CLASSES = ('unchanged', 'changed')
 CHANGE_PALETTE = ((0, 0, 0), (255, 255, 255))
+FAULTS = '.prepare/faults'
 Label = NDArray[np.uint8]
+Window = tuple[int, int, int, int]
+"""(row, column, height, width) in pixels."""
 
 
 @dataclass
@@ -88,6 +94,20 @@ class PairOutput:
             palette = self.palette if is_change else self.land_cover_palette
             self.job.write_label(f'{folder}/{name}.png', label, palette)
 
+    def note_fault(self, name: str, pixels: int) -> None:
+        """Remember that ``pixels`` of a pair are unclear; kept on disk, so that a run that goes on knows it too."""
+        if pixels:
+            atomic_write_text(self.job.out / f'{FAULTS}/{name}.txt', f'{pixels}\n')
+
+    def report_faults(self, what: str) -> None:
+        """Note all that :meth:`note_fault` remembers: number of pairs and pixels, and the first names."""
+        folder = self.job.out / FAULTS
+        found = {path.relative_to(folder).with_suffix('').as_posix(): int(path.read_text())
+                 for path in sorted(folder.rglob('*.txt'))}  # fmt: skip
+        if found:
+            shown = ', '.join(f'{name} ({pixels} px)' for name, pixels in list(found.items())[:5])
+            self.job.note(f'{what} in {len(found)} pairs, {sum(found.values())} pixels: {shown}')
+
     def finish(self) -> None:
         """Write the split files and ``dataset.json``; note the numbers of pairs."""
         out = self.job.out
@@ -104,3 +124,61 @@ class PairOutput:
             record['land_cover'] = list(self.land_cover)
             record['land_cover_palette'] = [list(colour) for colour in self.land_cover_palette]
         atomic_write_json(out / RECORD, record)
+
+
+def read_change_mask(path: Path) -> Label:
+    """A change mask of 0 and 255 (or 0 and 1) as 0 and 1.
+
+    Raises:
+        PrepareError: other values, or a broken file; the message names it.
+    """
+    try:
+        return read_label(path, LabelFormat.of(CHANGE_CLASSES, label_map=change_label_map('to_binary')))
+    except LabelReadError as error:
+        raise PrepareError(str(error)) from error
+
+
+def cut_pair(
+    output: PairOutput,
+    split: str,
+    prefix: str,
+    images: Sequence[Path],
+    windows: Iterable[Window],
+    labels: Callable[[Window], tuple[Label, Sequence[Label]]],
+) -> None:
+    """Cut rasters of two dates into GeoTIFF tiles ``<prefix>_<row>_<column>``, which keep type and place.
+
+    ``labels`` gives change map and land covers of a window; tiles whose change map is ignored everywhere are left out.
+    Only tiles are in memory. Finished tiles are skipped.
+
+    Raises:
+        PrepareError: rasters of different size.
+    """
+    with open_raster(images[0]) as raster:
+        shape = (raster.height, raster.width)
+    for row, column, height, width in output.job.each(list(windows), f'{prefix} {split}'):
+        change, covers = labels((row, column, height, width))
+        if np.all(change == IGNORE):
+            continue
+        name = f'{prefix}_{row}_{column}'
+        output.add(split, name)
+        if not output.done(name):
+            for date, image in enumerate(images, 1):
+                box = (row, column, row + height, column + width)
+                write_window(image, output.job.out / f't{date}/{name}.tif', box, shape)
+            output.write_labels(name, change, covers, (height, width))
+
+
+def read_band(path: Path, window: Window) -> NDArray[Any]:
+    """A window (h, w) of a raster of one band; nodata is as it is stored.
+
+    Raises:
+        PrepareError: more bands, no raster, or a window outside; the message names the file.
+    """
+    try:
+        with open_raster(path) as source:
+            if source.count != 1:
+                raise PrepareError(f'{path} has {source.count} bands; a label of one band was expected.')
+            return read_window(source, window)[0][..., 0]
+    except (OSError, ValueError) as error:
+        raise error if isinstance(error, PrepareError) else PrepareError(str(error)) from error

@@ -54,7 +54,18 @@ def test_tiles_lie_in_their_split_and_cover_it():
             seen[row : row + height, column : column + width] = True
             assert blocks.split_of((row, column, height, width)) == name
         assert np.array_equal(seen, whole(division(0), name))
-    assert all(blocks.split_of(window) for window in blocks.windows('train', 15, 5))
+    assert all(blocks.split_of(window) for window in blocks.windows('train', 30, 5))
+
+
+@pytest.mark.parametrize(('tile', 'overlap'), [(20, 0), (7, 0), (7, 3), (3, 1)])
+def test_tiles_that_do_not_divide_a_block_cover_it_too(tile, overlap):
+    seen = np.zeros(SHAPE, bool)
+    blocks = division()
+    for name in blocks.names:
+        for row, column, height, width in blocks.windows(name, tile, overlap):
+            assert max(height, width) <= tile
+            seen[row : row + height, column : column + width] = True
+    assert seen.all()
 
 
 def test_reaching_into_two_splits():
