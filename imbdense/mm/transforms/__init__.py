@@ -7,6 +7,7 @@ import_members(
     {
         'albumentations_adapter': ('mmcv',),
         'bank_paste': ('mmcv',),
+        'change_kinds': ('mmcv',),
         'geotiff_window': ('mmcv',),
         'load_change_pair': ('mmcv',),
         'multi_view_seg': ('mmcv',),
