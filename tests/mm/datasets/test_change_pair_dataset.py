@@ -201,7 +201,7 @@ def test_kinds_of_dataset_json_and_how_else_they_can_be_read(root):
     for number in (0, 1):
         assert np.array_equal(dataset[number]['data_samples'].gt_cd.data[0], land_covers(number)[2])
     assert class_counts(dataset).pixels[1] == sum((land_covers(number)[2] == 1).sum() for number in range(6))
-    with pytest.raises(ValueError, match="3 classes .*mode='direct'"):
+    with pytest.raises(ValueError, match=r"3 classes .*mode='direct'"):
         build(root, mode='binary', metainfo={'classes': ('a', 'b', 'c')})
 
 
