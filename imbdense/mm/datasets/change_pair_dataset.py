@@ -6,15 +6,21 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from imbdense.core.checks import check_choice
-from imbdense.data.change.layout import FormatSegMap, change_label_map, read_pair_record
-from imbdense.data.change.pairs import PairFolders, list_pairs
+from imbdense.core.stats import ImageClassTable
+from imbdense.data.change.layout import GREY_MASK, FormatSegMap, change_label_map, read_pair_record
+from imbdense.data.change.pairs import PairFiles, PairFolders, list_pairs
+from imbdense.data.change.transitions import TransitionCounts, count_transitions
 from imbdense.data.readers.labels import LabelFormat
 from imbdense.data.readers.palettes import colour_table
 from imbdense.mm.datasets.seg_folder_dataset import SegFolderDataset
 from imbdense.registry import DATASETS
 
 Mode = Literal['binary', 'semantic', 'direct']
+SampleBy = Literal['change', 'transition']
 Prefix = Mapping[str, str | Sequence[str] | None]
 
 
@@ -30,10 +36,12 @@ class ChangePairDataset(SegFolderDataset):
 
     * ``'binary'``: the change map alone, classes unchanged and changed.
     * ``'semantic'``: the same, and the land cover at every date (``metainfo['land_cover']`` names its S classes).
-    * ``'direct'``: the change map holds kinds of change, ``metainfo['classes']`` with 0 = unchanged.
+    * ``'direct'``: the change map holds kinds of change, ``metainfo['classes']`` with 0 = unchanged. The other modes
+      read such a map of the standard layout as changed wherever it is not 0.
 
     Statistics, samplers and ``imbdense.ClassCountHook`` see the classes of the change map, counted through the scan
-    cache; ``imbdense stats`` counts the transitions between land covers as well.
+    cache; ``imbdense stats`` counts the transitions between land covers as well, and with ``sample_by='transition'``
+    the samplers balance those.
 
     Args:
         data_root: joined in front of ``ann_file`` and ``data_prefix``.
@@ -41,7 +49,10 @@ class ChangePairDataset(SegFolderDataset):
         data_prefix: folders, see above; ``None`` = the standard layout.
         metainfo: ``classes``, ``palette``, ``land_cover``, ``land_cover_palette``; what is missing comes from
             ``dataset.json``.
-        mode: see above; ``None`` = 'semantic' where land cover is known, else 'binary'.
+        mode: see above; ``None`` = 'direct' where there are more than two classes, 'semantic' where land cover is
+            known, else 'binary'.
+        sample_by: what image samplers balance: the classes of the change map, or the transitions between land covers
+            (and "unchanged").
         format_seg_map: how the change map's numbers become classes. ``None``: as they are, 255 = ignored;
             ``'to_binary'``: 0 unchanged, 1 or 255 changed, anything else is an error; ``'threshold'``: above 127 is
             changed (masks saved with loss).
@@ -53,7 +64,8 @@ class ChangePairDataset(SegFolderDataset):
 
     Raises:
         LabelReadError: a folder, split file, image or label is missing; the message names it.
-        ValueError: 'semantic' without land cover or its folders, 'direct' without classes.
+        ValueError: 'semantic' without land cover or its folders, 'direct' without classes, more than two classes in
+            another mode.
     """
 
     card = 'change_data'
@@ -66,6 +78,7 @@ class ChangePairDataset(SegFolderDataset):
         data_prefix: Prefix | None = None,
         metainfo: Mapping[str, Any] | None = None,
         mode: Mode | None = None,
+        sample_by: SampleBy = 'change',
         format_seg_map: FormatSegMap | None = None,
         reduce_semantic_zero_label: bool = False,
         land_cover_colors: Sequence[Sequence[int]] | None = None,
@@ -81,15 +94,25 @@ class ChangePairDataset(SegFolderDataset):
     ) -> None:
         meta = _merged_meta(read_pair_record(data_root), dict(metainfo or {}))
         self.mode = self._checked_mode(mode, meta)
-        if 'classes' not in meta:
+        kinds = len(meta.get('classes') or ())
+        if self.mode != 'direct' and kinds != 2:
+            if kinds and 'classes' in dict(metainfo or {}):
+                raise ValueError(f"{type(self).__name__}: {kinds} classes of the change map need mode='direct'.")
             meta.update(classes=('unchanged', 'changed'), palette=[[0, 0, 0], [255, 255, 255]])
+        self.sample_by = check_choice('sample_by', sample_by, get_args(SampleBy), owner=type(self).__name__)
+        if self.sample_by == 'transition' and self.mode != 'semantic':
+            raise ValueError(f"{type(self).__name__}: sample_by='transition' needs land cover (mode='semantic').")
         folders = _folders(data_prefix, self.mode)
         self.num_dates = sum(key.startswith('img_path') for key in folders)
+        self._transition_pixels: NDArray[np.int64] | None = None
         self.change_map = change_label_map(format_seg_map)
+        if self.mode != 'direct' and kinds > 2 and self.change_map is None:
+            self.change_map = dict.fromkeys(range(1, kinds), 1)
         self.land_cover_format = self._land_cover_format(
             meta, reduce_semantic_zero_label, land_cover_colors, unlabeled_colors
         )
-        self.change_format = LabelFormat.of(meta.get('classes') or (), label_map=self.change_map)
+        palette = GREY_MASK if format_seg_map == 'to_binary' else ()
+        self.change_format = LabelFormat.of(meta.get('classes') or (), label_map=self.change_map, palette=palette)
         super().__init__(
             metainfo=meta,
             data_root=data_root,
@@ -125,12 +148,44 @@ class ChangePairDataset(SegFolderDataset):
             for files in list_pairs(self.pair_folders, split)
         ]  # fmt: skip
 
+    def full_init(self) -> None:
+        """Load the list; count the transitions when the pipeline wants them."""
+        known = self._fully_initialized
+        super().full_init()
+        names = [type(transform).__name__ for transform in self.pipeline.transforms]
+        if not known and not self.test_mode and self.mode == 'semantic' and 'ChangeAwareCrop' in names:
+            self._transition_pixels = self.transitions().matrix.ravel()
+
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """The record of a pair, with the formats of its label maps."""
+        """The record of a pair, with the formats of its label maps, and ``transition_pixels`` (S * S,) of the data set
+        where the pipeline wants them."""
         record = super().get_data_info(idx)
         record['change_format'], record['land_cover_format'] = self.change_format, self.land_cover_format
         record['change_mode'] = self.mode
+        if self._transition_pixels is not None:
+            record['transition_pixels'] = self._transition_pixels
         return record
+
+    def transitions(self) -> TransitionCounts:
+        """Pixels of every transition between land covers in every pair; row i is pair i (cached beside the labels).
+
+        Raises:
+            ValueError: no land cover. LabelReadError: a broken label map.
+        """
+        if self.land_cover_format is None:
+            raise ValueError(f'{type(self).__name__}: transitions need land cover, but the mode is {self.mode!r}.')
+        infos = [super(ChangePairDataset, self).get_data_info(index) for index in range(len(self))]
+        pairs = [PairFiles(tuple(i['img_paths']), i['seg_map_path'], tuple(i['land_cover_paths'])) for i in infos]
+        return count_transitions(
+            pairs, self.change_format, self.land_cover_format, root=self.data_prefix.get('seg_map_path')
+        )
+
+    def sampling_table(self) -> tuple[ImageClassTable, list[str]] | None:
+        """What image samplers balance, and its names; ``None`` = the classes of the change map."""
+        if self.sample_by == 'change':
+            return None
+        found = self.transitions()
+        return found.table(), found.names
 
     @property
     def pair_folders(self) -> PairFolders:
@@ -148,6 +203,8 @@ class ChangePairDataset(SegFolderDataset):
         """The mode, and whether the classes fit it."""
         name = type(self).__name__
         if mode is None:
+            if len(meta.get('classes') or ()) > 2:
+                return 'direct'
             return 'semantic' if meta.get('land_cover') else 'binary'
         check_choice('mode', mode, get_args(Mode), owner=name)
         if mode == 'semantic' and not meta.get('land_cover'):

@@ -7,7 +7,9 @@ import_members(
     {
         'albumentations_adapter': ('mmcv',),
         'bank_paste': ('mmcv',),
+        'change_aware_crop': ('mmcv',),
         'change_kinds': ('mmcv',),
+        'copy_paste_change': ('mmcv',),
         'geotiff_window': ('mmcv',),
         'load_change_pair': ('mmcv',),
         'multi_view_seg': ('mmcv',),
@@ -17,6 +19,7 @@ import_members(
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),
+        'swap_dates': ('mmcv',),
         'two_crop_views': ('mmcv',),
     },
 )

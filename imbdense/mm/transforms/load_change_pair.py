@@ -28,6 +28,9 @@ class LoadChangeLabels(BaseTransform):
 
     Sets ``gt_seg_map`` (H, W) uint8 and ``gt_seg_map_t1``, ..., and adds them to ``seg_fields``. Ignored = 255.
 
+    Args:
+        land_cover: load the land cover as well.
+
     Raises:
         LabelReadError: a file is missing, cut off, of another size than the image, or holds a value that is no class.
         ValueError: the sample does not come from a data set of pairs.
@@ -35,6 +38,9 @@ class LoadChangeLabels(BaseTransform):
 
     card = 'change_data'
     tasks = ('change_detection',)
+
+    def __init__(self, land_cover: bool = True) -> None:
+        self.land_cover = bool(land_cover)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Load the label maps of one sample."""
@@ -46,7 +52,7 @@ class LoadChangeLabels(BaseTransform):
         maps = {}
         if results.get('seg_map_path'):
             maps[CHANGE] = (results['seg_map_path'], results['change_format'])
-        if results.get('land_cover_format') is not None:
+        if self.land_cover and results.get('land_cover_format') is not None:
             for date, path in enumerate(results.get('land_cover_paths', ())):
                 maps[date_key(date)] = (path, results['land_cover_format'])
         fields = results.setdefault('seg_fields', [])

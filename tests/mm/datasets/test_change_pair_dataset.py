@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -184,3 +186,42 @@ def test_images_without_labels(root):
     prefix = {'img_path_from': 't1', 'img_path_to': 't2'}
     item = build(root, mode='binary', data_prefix=prefix, pipeline=LOAD, test_mode=True)[0]
     assert item['inputs'].shape == (6, 24, 32) and 'gt_sem_seg' not in item['data_samples']
+
+
+def test_kinds_of_dataset_json_and_how_else_they_can_be_read(root):
+    record = json.loads((root / 'dataset.json').read_text())
+    record.update(classes=['unchanged', 'new', 'gone'], palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    (root / 'dataset.json').write_text(json.dumps(record))
+    for number in range(6):
+        change = land_covers(number)[2]
+        write_array(root / f'label_change/{number:03d}.png', np.where(change == 1, 1 + number % 2, change))
+    assert build(root).mode == 'direct'
+    dataset = build(root, mode='semantic', pipeline=LOAD)
+    assert list(dataset.metainfo['classes']) == ['unchanged', 'changed']
+    for number in (0, 1):
+        assert np.array_equal(dataset[number]['data_samples'].gt_cd.data[0], land_covers(number)[2])
+    assert class_counts(dataset).pixels[1] == sum((land_covers(number)[2] == 1).sum() for number in range(6))
+    with pytest.raises(ValueError, match=r"3 classes .*mode='direct'"):
+        build(root, mode='binary', metainfo={'classes': ('a', 'b', 'c')})
+
+
+def test_samplers_can_balance_transitions(root):
+    """One pair holds the only building -> road change: it is drawn most often."""
+    quiet = np.ones((24, 32), np.uint8)
+    for number in range(6):
+        before, after = quiet.copy(), quiet.copy()
+        before[:6] = 3
+        if number == 4:
+            before[20:, 20:], after[20:, 20:] = 0, 2
+        for name, label in (('t1', before), ('t2', after), ('change', (before != after).astype(np.uint8))):
+            write_array(root / f'label_{name}/{number:03d}.png', label)
+    dataset = build(root, sample_by='transition')
+    table, names = dataset.sampling_table()
+    assert names == ['unchanged', 'building -> road', 'water -> soil'] and table.image_counts.tolist() == [6, 1, 6]
+    sampler = DATA_SAMPLERS.build({'type': 'imbdense.BalancedClassSampler', 'dataset': dataset, 'seed': 0})
+    rates = sampler.draw_rates()
+    assert rates.argmax() == 4 and rates[4] > 1.9
+    by_change = DATA_SAMPLERS.build({'type': 'imbdense.BalancedClassSampler', 'dataset': build(root), 'seed': 0})
+    assert np.allclose(by_change.draw_rates(), 1)
+    with pytest.raises(ValueError, match='sample_by'):
+        build(root, mode='binary', sample_by='transition')
