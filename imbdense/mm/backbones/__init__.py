@@ -7,5 +7,7 @@ import_members(
     {
         'fc_siam_encoder': (),
         'change_vit_backbone': (),
+        'clay_vit': (),
+        'prithvi_vit': (),
     },
 )
