@@ -69,10 +69,13 @@ def mamba_fcs(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in _renamed({_numbered(k): v for k, v in rest.items()}, PARTS).items():
         if name.startswith('neck.') and name.endswith('spatial_gate.conv.weight'):
             value = value.flip(1)  # there [max, mean], here [mean, max]
-        if not value.numel() or name.endswith('classifier.channel_gate.narrow.bias'):
-            continue  # their classifiers have a hidden width of 0 ...
-        name = re.sub(r'classifier\.channel_gate\.wide\.bias$', 'classifier.channel_gate.constant', name)  # ... so this
-        found[name] = _of_paths(name, value)  # bias is all there is
+        found[name] = _of_paths(name, value)
+    empty = [name for name, value in found.items() if name.endswith('.narrow.weight') and not value.numel()]
+    for gate in (name.removesuffix('narrow.weight') for name in empty):
+        # A classifier of few classes has a hidden width of 0 there: all that is left of its gate is the last bias.
+        found[f'{gate}constant'] = found.pop(f'{gate}wide.bias')
+        for part in ('narrow.weight', 'narrow.bias', 'wide.weight'):
+            del found[f'{gate}{part}']
     return found
 
 
