@@ -85,8 +85,8 @@ def soft_sek_from_table(table: Tensor, mode: str = 'linear') -> Tensor:
         'log':     -log((1 + kappa) / 2 + 1e-6) + 1 - IoU1
 
     Edge cases: no label is "changed": kappa is 0 whatever is predicted, so the loss is the mean of pc (the mass of
-    false alarms). Only one class occurs and is predicted (1 - pe < 1e-6): kappa := po. An empty table: 0 with a graph.
-    Divisors are at least 1e-6; never NaN.
+    false alarms). All pixels have one land cover and are changed: kappa is 0 again, and kappa := po, as also where
+    1 - pe < 1e-6. An empty table: 0 with a graph. Divisors are at least 1e-6; never NaN.
 
     Args:
         table: (S + 1, S + 1), rows predicted, columns true.
@@ -114,9 +114,10 @@ def _kappa_and_iou(table: Tensor) -> tuple[Tensor, Tensor]:
     counts = table * (1 - corner)
     total = counts.sum().clamp_min(TINY)
     observed = counts.diagonal().sum() / total
-    expected = (counts.sum(0) @ counts.sum(1)) / total**2
+    expected = (counts.sum(0) * counts.sum(1)).sum() / total**2
     rest = 1 - expected
-    kappa = torch.where(rest < TINY, observed, (observed - expected) / rest.clamp_min(TINY))
+    alone = (table.sum(0) > 0).sum() == 1
+    kappa = torch.where(alone | (rest < TINY), observed, (observed - expected) / rest.clamp_min(TINY))
     return kappa, counts[1:, 1:].sum() / total
 
 

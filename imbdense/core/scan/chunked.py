@@ -34,7 +34,9 @@ def pad_steps(tensor: Tensor, steps: int) -> Tensor:
 
 def as_steps(tensor: Tensor, steps: int) -> list[Tensor]:
     """Views (..., chunks, D) of (..., L, D): the first elements of all chunks, the second ones, ..."""
-    return list(tensor.unflatten(-2, (-1, steps)).unbind(-2))
+    chunks = tensor.unflatten(-2, (-1, steps))
+    # Not unbind: autograd, under which an exported graph may run, forbids to write into its views.
+    return [chunks.select(-2, step) for step in range(steps)]
 
 
 def scan_steps(
