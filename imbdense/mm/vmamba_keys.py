@@ -59,7 +59,7 @@ def vmamba0229(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def mamba_fcs(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A whole Mamba-FCS -> :class:`SemanticChangeDetector` with ``classifier='pf_official'``, ``unchanged_channel=True``.
+    """A whole Mamba-FCS -> ``SemanticChangeDetector``, ``classifier='pf_official'`` and ``unchanged_channel=True``.
 
     The cross-attention that the released code builds and never calls is left out.
     """

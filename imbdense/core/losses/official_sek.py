@@ -30,8 +30,8 @@ def official_sek_loss(
     kappa exp(1.5 wIoU) sqrt(wIoU) = 1 on it is an exact 0 without a gradient, so a decent model learns nothing from it.
     False alarms and misses of the change map are not in it. Use :func:`imbdense.core.losses.soft_sek_loss`.
 
-    Different from the release: eps is 1e-6 in the first call too (there 1e-7, once); changed pixels without a land-cover
-    label are left out (there a crash); without a changed pixel the 0 keeps a graph.
+    Different from the release: eps is 1e-6 in the first call too (there 1e-7, once); changed pixels without a
+    land-cover label are left out (there a crash); without a changed pixel the 0 keeps a graph.
 
     Args:
         land_logits: one (N, S + 1, H, W) per date; channel 0 is "unchanged".

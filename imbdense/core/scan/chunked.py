@@ -1,4 +1,4 @@
-"""A first-order linear recurrence in two levels: exact, about two square roots of L steps deep, no division, no logs."""
+"""A first-order linear recurrence in two levels: exact, two square roots of L steps deep, no division, no logs."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class VSSM(vssm.VSSM, BaseModule):
     maps it returns.
 
     ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='', key_map='vmamba0229')`` reads released weights
-    (``prefix='encoder.'`` for whole change-detection models), logs which tensors matched, were missing or unexpected, and
-    raises when fewer than 90 % of the backbone's tensors match. Checkpoints of imbdense need no ``key_map``.
+    (``prefix='encoder.'`` for whole change-detection models), logs which tensors matched, were missing or unexpected,
+    and raises when fewer than 90 % of the backbone's tensors match. Checkpoints of imbdense need no ``key_map``.
 
     Args:
         band_init: how RGB weights of the first convolution fill a stem of other bands: 'mean' = every band gets their

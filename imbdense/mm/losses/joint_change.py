@@ -63,7 +63,7 @@ class JointChangeLoss(nn.Module, ABC):
         owner = type(self).__name__
         self.loss_weight = check_number('loss_weight', loss_weight, low=0.0, owner=owner)
         if 'loss' not in loss_name:
-            raise ValueError(f"{owner}: loss_name must contain 'loss', or mmengine does not train it; got {loss_name!r}.")
+            raise ValueError(f"{owner}: loss_name must contain 'loss', or mmengine does not train it: {loss_name!r}.")
         self.loss_name = loss_name
         self.start_iter = check_integer('start_iter', start_iter, low=0, owner=owner)
         self.ignore_index = check_integer('ignore_index', ignore_index, owner=owner)

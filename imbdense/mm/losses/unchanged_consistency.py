@@ -16,8 +16,8 @@ class UnchangedConsistencyLoss(JointChangeLoss):
     """Land cover of the two dates should agree where nothing changed.
 
     'mse' (Mamba-FCS), 'mse_both' (ChangeMask in torchange) or 'cosine' (Bi-SRNet), see
-    :func:`imbdense.core.losses.unchanged_consistency_loss`. A channel for "unchanged" takes part in the first two and is
-    left out of the third, after the softmax being taken over the others. Stateless; each rank uses its own batch.
+    :func:`imbdense.core.losses.unchanged_consistency_loss`. A channel for "unchanged" takes part in the softmax of the
+    first two; the third leaves it out. Stateless; each rank uses its own batch.
 
     Args:
         kind: see above.

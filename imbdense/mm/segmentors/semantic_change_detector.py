@@ -31,14 +31,14 @@ class SemanticChangeDetector(BaseSegmentor):
     its own maps to ``semantic_head``, which decodes land cover at each date. Input: (N, 2 B, H, W), date by date
     (``imbdense.DenseDataPreProcessor(dates=2)``); samples: :class:`SCDDataSample`.
 
-    Training sums ``change.*``, ``t1.*``, ``t2.*`` and the terms of ``losses_joint``. Prediction writes ``pred_sem_seg``
-    (0 / 1), ``seg_logits`` (of the change map; logarithms of blended probabilities in 'slide' mode), ``pred_sem_t1`` and
-    ``pred_sem_t2`` (0 ... S - 1, or 255 where a head with a channel for it says "unchanged"), at the original size,
-    without padding. With ``symmetric`` in the neck and ``share_decoder`` in the head, exchanging the dates exchanges
-    the maps and does nothing else.
+    Training sums ``change.*``, ``t1.*``, ``t2.*`` and the terms of ``losses_joint``. Prediction writes
+    ``pred_sem_seg`` (0 / 1), ``seg_logits`` (of the change map; logarithms of blended probabilities in 'slide' mode),
+    ``pred_sem_t1`` and ``pred_sem_t2`` (0 ... S - 1, or 255 where a head with a channel for it says "unchanged"), at
+    the original size, without padding. With ``symmetric`` in the neck and ``share_decoder`` in the head, exchanging
+    the dates exchanges the maps and does nothing else.
 
-    State: ``train_tile`` (int64 buffer, in checkpoints), the size of the last training batch. A neck that depends on the
-    tile size (frequencies) warns once when it predicts on another one.
+    State: ``train_tile`` (int64 buffer, in checkpoints), the size of the last training batch. With a neck that depends
+    on the tile size (frequencies) it warns once when it predicts on another one.
 
     Args:
         backbone, neck, change_head, semantic_head: configs; ``in_channels`` of the latter three is filled in from the
@@ -182,7 +182,8 @@ class SemanticChangeDetector(BaseSegmentor):
     def _check_test_cfg(self) -> None:
         """Raise ``ValueError`` for a mode that is unknown or lacks its sizes."""
         owner = 'SemanticChangeDetector'
-        if check_choice('test_cfg.mode', self.test_cfg.get('mode', 'whole'), ('whole', 'slide'), owner=owner) == 'slide':
+        mode = check_choice('test_cfg.mode', self.test_cfg.get('mode', 'whole'), ('whole', 'slide'), owner=owner)
+        if mode == 'slide':
             check_choice('test_cfg.blend', self.test_cfg.get('blend', 'hann'), BLENDS, owner=owner)
             missing = [key for key in ('crop_size', 'stride') if key not in self.test_cfg]
             if missing:

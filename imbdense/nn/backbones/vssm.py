@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice, check_integer, check_number
@@ -35,8 +34,8 @@ ARCHS = {
 class VSSM(nn.Module):
     """Stem of two strided convolutions, then stages of :class:`VSSBlock` with strided convolutions between them.
 
-    Maps of strides 4, 8, 16, 32 with ``width * 2**i`` channels, each through a LayerNorm of its own ("outnorm"). Odd and
-    non-square images are allowed: every halving rounds up.
+    Maps of strides 4, 8, 16, 32 with ``width * 2**i`` channels, each through a LayerNorm of its own ("outnorm"). Odd
+    and non-square images are allowed: every halving rounds up.
 
     Init: Linear truncated normal 0.02 and zero bias, LayerNorm 1 and 0, convolutions and the scan as torch and
     :class:`imbdense.nn.ss2d.SS2D` start them.
@@ -77,7 +76,8 @@ class VSSM(nn.Module):
         check_integer('in_channels', in_channels, low=1, owner=OWNER)
         self.out_indices = tuple(check_integer('out_indices', i, low=0, high=len(depths) - 1) for i in out_indices)
         rate = sizes.drop_path if drop_path_rate is None else drop_path_rate
-        rates = iter(torch.linspace(0, check_number('drop_path_rate', rate, low=0.0, owner=OWNER), sum(depths)).tolist())
+        check_number('drop_path_rate', rate, low=0.0, owner=OWNER)
+        rates = iter([rate * number / max(sum(depths) - 1, 1) for number in range(sum(depths))])
         options = {
             'd_state': d_state, 'gated': sizes.gated if gated is None else gated, 'init': init, 'scan': scan,
             'mlp_ratio': sizes.mlp_ratio if mlp_ratio is None else mlp_ratio,

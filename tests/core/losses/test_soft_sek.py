@@ -140,7 +140,7 @@ def test_twice_the_same_batch_and_exchanged_dates_change_nothing() -> None:
         [torch.cat([y] * 2) for y in lands],
     )  # fmt: skip
     swapped = soft_sek_loss(change_logits, land_logits[::-1], change, lands[::-1])
-    assert twice.item() == pytest.approx(loss.item(), rel=1e-5) and swapped.item() == pytest.approx(loss.item(), rel=1e-5)
+    assert [twice.item(), swapped.item()] == pytest.approx([loss.item()] * 2, rel=1e-5)
 
 
 def test_bf16_autocast() -> None:

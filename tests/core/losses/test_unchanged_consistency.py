@@ -27,7 +27,8 @@ def test_cosine_is_the_cosine_embedding_loss() -> None:
     _, (first, second), change, _ = change_example(ignored=0.0)
     rows = [z.softmax(1).movedim(1, -1).flatten(0, -2) for z in (first, second)]
     expected = F.cosine_embedding_loss(*rows, 1 - 2 * change.flatten().float())
-    assert unchanged_consistency_loss(first, second, change, kind='cosine').item() == pytest.approx(expected.item(), rel=1e-5)
+    loss = unchanged_consistency_loss(first, second, change, kind='cosine')
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_mse_is_that_of_the_masked_probabilities() -> None:

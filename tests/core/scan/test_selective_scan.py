@@ -57,7 +57,8 @@ def test_large_steps_and_long_sequences_neither_overflow_nor_vanish() -> None:
 def test_no_decay_is_a_cumulative_sum() -> None:
     u = torch.arange(1.0, 9.0).view(1, 1, 8, 1)
     ones = torch.ones_like(u)
-    assert selective_scan(u, ones, torch.zeros(1, 1, 1), ones, ones).flatten().tolist() == u.flatten().cumsum(0).tolist()
+    y = selective_scan(u, ones, torch.zeros(1, 1, 1), ones, ones)
+    assert y.flatten().tolist() == u.flatten().cumsum(0).tolist()
 
 
 def test_half_precision_is_computed_in_float32() -> None:
