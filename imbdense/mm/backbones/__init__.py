@@ -2,4 +2,4 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {})
+import_members(__name__, {'vssm': ()})

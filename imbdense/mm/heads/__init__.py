@@ -21,5 +21,7 @@ import_members(
         'bacl_bbox_head': ('mmdet',),
         'sampling_free_dense': ('mmdet',),
         'sampling_free_yolov3_head': ('mmdet',),
+        'vss_change_head': ('mmseg',),
+        'cga_semantic_head': ('mmseg',),
     },
 )
