@@ -7,12 +7,18 @@ import_members(
     {
         'albumentations_adapter': ('mmcv',),
         'bank_paste': ('mmcv',),
+        'change_aware_crop': ('mmcv',),
+        'copy_paste_change': ('mmcv',),
         'geotiff_window': ('mmcv',),
+        'load_change_pair': ('mmcv',),
         'multi_view_seg': ('mmcv',),
+        'pack_change_inputs': ('mmcv', 'mmseg'),
+        'per_date': ('mmcv',),
         'pixel_weight': ('mmcv', 'mmseg'),
         'rare_box_crop': ('mmcv', 'mmdet'),
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),
+        'swap_dates': ('mmcv',),
         'two_crop_views': ('mmcv',),
     },
 )
