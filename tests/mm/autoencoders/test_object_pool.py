@@ -17,7 +17,7 @@ pytest.importorskip('mmseg')
 
 from imbdense.core.selection import BinnedClusterSelector
 from imbdense.data.object_pool import PoolWriter, open_pool
-from imbdense.mm.object_pool.build import ImageFacts, build_pool
+from imbdense.mm.object_pool.build import ImageFacts, ObjectExtractor, build_pool
 from imbdense.mm.object_pool.images import PoolImages
 from imbdense.mm.object_pool.objects import FoundObject
 from imbdense.mm.predictor import Predictor
@@ -47,8 +47,9 @@ def test_features_of_tiles(tmp_path: Path) -> None:
     predictor = Predictor(config, None, 'cpu')
     names = [file.name for file in files]
     writer = PoolWriter(tmp_path / 'pool', names, ['tile'], source='tiles', dtype='float32', normalize=False)
-    build_pool(writer, PoolImages(names, [str(file) for file in files]), predictor, whole_tile, classes={0: 0},
-               facts=ImageFacts([1.0] * TILES, [0] * TILES))
+    extract = ObjectExtractor(PoolImages(names, [str(file) for file in files]), predictor, whole_tile, classes={0: 0},
+                              facts=ImageFacts([1.0] * TILES, [0] * TILES))
+    build_pool(writer, extract)
     pool = open_pool(writer.finish())
     images = np.stack([np.asarray(Image.open(file)) for file in files]).transpose(0, 3, 1, 2) / 255
     with torch.no_grad():
