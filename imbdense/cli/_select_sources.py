@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli.main import UserError
+from imbdense.core.selection import UNKNOWN_CLASS
 from imbdense.data.object_pool import PoolWriter
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def precomputed(args: argparse.Namespace, progress: Progress) -> PoolWriter:
 
 
 def from_model(args: argparse.Namespace, config: Any, progress: Progress) -> PoolWriter:
-    """Objects of one of the three sources, with features of the model; each rank adds its share."""
+    """Objects of one of the four sources, with features of the model; each rank adds its share."""
     from imbdense.mm.object_pool.build import ImageFacts, build_pool
     from imbdense.mm.predictor import Predictor
     from imbdense.mm.pseudo_label.live import weights_digest
@@ -89,6 +90,8 @@ def _source(
     """(source, its class names, what decides its objects)."""
     from imbdense.mm.object_pool import objects
 
+    if args.source == 'image':
+        return objects.whole_image, [], {}
     if args.source == 'coco-json':
         from imbdense.data.readers.coco import read_coco
 
@@ -109,11 +112,12 @@ def _source(
 
 
 def _class_index(wanted: Sequence[str] | None, names: Sequence[str]) -> Mapping[int, int]:
-    """Class index of the source -> class index of the pool."""
+    """Class index of the source -> class index of the pool; an unknown class stays unknown."""
     unknown = [name for name in wanted or () if name not in names]
     if unknown:
         raise UserError(f'--classes: there is no class {unknown}; there are {list(names)}.')
-    return {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    known = {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    return known if names else {UNKNOWN_CLASS: UNKNOWN_CLASS}
 
 
 def image_groups(pattern: str | None, ids: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,12 @@ class FeatureSelector(Selector):
         return self.level != 'image'
 
     @property
+    def basis(self) -> str:
+        """Of the level."""
+        return {'image': 'a finite feature', 'object': 'a usable object',
+                'class_object': 'a usable object of a known class'}[self.level]
+
+    @property
     def prefix(self) -> bool:
         """Shares per class depend on the budget; otherwise it is for the method to say."""
         return self.greedy and self.level != 'class_object'
@@ -119,11 +125,7 @@ class FeatureSelector(Selector):
         """Rows of ``obj_feat`` or ``img_feat`` that can be compared."""
         if self.level != 'image':
             return pool.usable_rows
-        if pool.img_feat is None:
-            raise ValueError(
-                f"{type(self).__name__}: level='image' needs img_feat, which this pool does not have. Build the pool "
-                f"with image features, or use level='object'.")
-        rows = FeatureRows(pool.img_feat)
+        rows = FeatureRows(image_features(pool, type(self).__name__))
         finite = np.ones(len(rows), dtype=bool)
         for place, block in rows.chunks(rows.chunk_rows()):
             finite[place] = block.isfinite().all(1).cpu().numpy()
@@ -182,3 +184,16 @@ class FeatureSelector(Selector):
                 choices += new
                 found |= bool(new)
         return choices
+
+
+def image_features(pool: ObjectPool, owner: str) -> NDArray[Any]:
+    """(M, D') features of the images.
+
+    Raises:
+        ValueError: the pool has none; ``owner`` is named.
+    """
+    if pool.img_feat is None:
+        raise ValueError(
+            f"{owner}: level='image' needs img_feat, which this pool does not have. Build the pool with image features, "
+            f"or use level='object'.")
+    return pool.img_feat
