@@ -47,6 +47,7 @@ def pools() -> dict[str, ObjectPool]:
         'unknown classes': pool_of(rng.normal(size=(24, 4)), np.repeat(np.arange(12), 2), np.full(24, -1), **same),
         'few objects': random_pool(3, images=30, objects=6),
         'rows that are not usable': random_pool(4, usable=~unusable),
+        'features that are not finite': with_nan(random_pool(7)),
         'half precision': with_half(random_pool(5)),
         'image features that are not finite': random_pool(6, img_feat=np.where(
             np.arange(40)[:, None] % 3, rng.normal(size=(40, 7)), np.nan).astype(np.float32)),
@@ -55,6 +56,12 @@ def pools() -> dict[str, ObjectPool]:
 
 def with_half(pool: ObjectPool) -> ObjectPool:
     object.__setattr__(pool, 'obj_feat', pool.obj_feat.astype(np.float16))
+    return pool
+
+
+def with_nan(pool: ObjectPool) -> ObjectPool:
+    """Every fifth feature holds a NaN or an infinity, and the pool does not say so."""
+    pool.obj_feat[::5, 2], pool.obj_feat[10::20, 2] = np.nan, np.inf
     return pool
 
 
@@ -77,6 +84,7 @@ def test_contract(name: str, level: str | None, kind: str) -> None:
             for choice in result.choices:
                 assert choice.row < 0 or pool.obj_image[choice.row] == choice.image
                 assert choice.row < 0 or pool.usable is None or pool.usable[choice.row]
+                assert choice.row < 0 or np.isfinite(pool.obj_feat[choice.row]).all()
             filled = [choice.image for choice in result.choices if choice.rule == 'fill']
             assert bool(filled) == any('images are random' in note for note in result.notes)
             for image in filled:
@@ -90,6 +98,7 @@ def lacking(pool: ObjectPool, image: int, notes: Sequence[str]) -> list[str]:
     (note,) = (note for note in notes if 'images are random' in note)
     own = np.arange(*pool.starts[image : image + 2])
     usable = own if pool.usable is None else own[pool.usable[own]]
+    usable = usable[np.isfinite(pool.obj_feat[usable]).all(axis=1)]
     holds = {
         'no object.': pool.num_objects > 0,
         'usable feature (finite, not all zero).': pool.usable_rows.size > 0,

@@ -96,7 +96,7 @@ def trained_iou(images: Tensor, labels: Tensor, seed: int, steps: int = 300) -> 
     torch.manual_seed(seed)
     model = network()
     learn(model, images, labels, steps, 1e-2)
-    return test_iou(model)
+    return measured_iou(model)
 
 
 def network() -> nn.Sequential:
@@ -123,7 +123,7 @@ def learn(model: nn.Module, images: Tensor, labels: Tensor, steps: int, rate: fl
         schedule.step()
 
 
-def test_iou(model: nn.Module) -> NDArray[np.float64]:
+def measured_iou(model: nn.Module) -> NDArray[np.float64]:
     """IoU of ground and classes on 150 pictures that hold all classes alike."""
     test = draw(150, np.ones(CLASSES), 10**6)
     model.eval()
