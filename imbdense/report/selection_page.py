@@ -141,8 +141,10 @@ def _shot(entry: Mapping[str, Any], pool: ObjectPool, colours: Sequence[Colour],
 
 
 def around(box: Sequence[float], size: Sequence[int]) -> tuple[int, int, int, int] | None:
-    """(left, top, right, bottom) of the square round a box, inside the image of ``size`` (height, width); ``None`` where
-    it would be the whole image."""
+    """(left, top, right, bottom) of the square round a box, inside the image of ``size`` (height, width, ...).
+
+    ``None`` where it would be as large as the image.
+    """
     side = round(max(CONTEXT * max(box[2] - box[0], box[3] - box[1]), LEAST_VIEW))
     if side >= min(size[:2]):
         return None

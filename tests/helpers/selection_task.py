@@ -52,7 +52,7 @@ def draw(count: int, odds: NDArray[np.float64], seed: int) -> Pictures:
     y, x = np.mgrid[:SIZE, :SIZE]
     images = rng.normal(0, 0.3, (count, 3, 1, 1)) + rng.normal(0, 0.5, (count, 3, SIZE, SIZE))
     labels = np.zeros((count, SIZE, SIZE), np.int64)
-    owner, klass, box, parts = [], [], [], []
+    found: list[tuple[int, int, list[float], NDArray[np.bool_]]] = []
     for index in range(count):
         for own in rng.choice(CLASSES, 1 + rng.poisson(2), p=odds / odds.sum()):
             mode = rng.choice(MODES, p=np.array([6, 3, 2]) / 11)
@@ -64,18 +64,19 @@ def draw(count: int, odds: NDArray[np.float64], seed: int) -> Pictures:
                 continue
             images[index][:, inside] += (colours[own, mode] + rng.normal(0, 0.25, 3))[:, None]
             labels[index][inside] = own + 1
-            owner.append(index), klass.append(own), parts.append(inside)
-            box.append([left, top, left + side, top + side])
-    return Pictures(torch.from_numpy(images).float(), torch.from_numpy(labels), np.array(owner), np.array(klass),
-                    np.array(box, np.float32), np.stack(parts))
+            found.append((index, own, [left, top, left + side, top + side], inside))
+    owner, klass, box, parts = (np.array(items) for items in zip(*found))
+    return Pictures(torch.from_numpy(images).float(), torch.from_numpy(labels), owner, klass, box.astype(np.float32),
+                    parts)
 
 
 def pool_of_proposals(pictures: Pictures, seed: int) -> ObjectPool:
     """What a proposer that errs says about the pictures."""
     rng = np.random.default_rng([seed, 1])
-    kept = np.flatnonzero(rng.random(len(pictures.klass)) >= MISSED)
-    named = (pictures.klass + np.where(rng.random(len(pictures.klass)) < WRONG, rng.integers(
-        1, CLASSES, len(pictures.klass)), 0)) % CLASSES
+    count = len(pictures.klass)
+    kept = np.flatnonzero(rng.random(count) >= MISSED)
+    shift = np.where(rng.random(count) < WRONG, rng.integers(1, CLASSES, count), 0)
+    named = (pictures.klass + shift) % CLASSES
     torch.manual_seed(0)
     eye = nn.Sequential(nn.Conv2d(3, 32, 5, padding=2), nn.ReLU(), nn.Conv2d(32, 32, 5, padding=2), nn.ReLU())
     with torch.no_grad():

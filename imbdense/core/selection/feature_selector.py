@@ -198,6 +198,6 @@ def image_features(pool: ObjectPool, owner: str) -> NDArray[Any]:
     """
     if pool.img_feat is None:
         raise ValueError(
-            f"{owner}: level='image' needs img_feat, which this pool does not have. Build the pool with image features, "
-            f"or use level='object'.")
+            f"{owner}: level='image' needs img_feat, which this pool does not have. Build the pool with image "
+            f"features, or use level='object'.")
     return pool.img_feat

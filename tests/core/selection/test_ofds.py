@@ -76,7 +76,8 @@ def test_the_note_on_random_images_says_why() -> None:
     dear = small_pool(objects, 3, 1, img_cost=np.array([1, 5, 1], np.float32))
     paid = OFDS(verify=None, normalize=False, cost='img_cost')(dear, 3)
     assert paid.images.tolist() == [0, 2] and 'the minutes left pay for no image' in paid.notes[0]
-    assert OFDS()(random_pool(0, images=2, objects=0), 1).notes == ['1 of 1 images are random: the pool holds no object.']
+    nothing = OFDS()(random_pool(0, images=2, objects=0), 1)
+    assert nothing.notes == ['1 of 1 images are random: the pool holds no object.']
 
 
 def test_labelled_images_that_cover_all_modes_but_one() -> None:
