@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli.main import UserError
+from imbdense.core.selection import UNKNOWN_CLASS
 from imbdense.data.object_pool import PoolWriter
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def precomputed(args: argparse.Namespace, progress: Progress) -> PoolWriter:
 
 
 def from_model(args: argparse.Namespace, config: Any, progress: Progress) -> PoolWriter:
-    """Objects of one of the three sources, with features of the model; each rank adds its share."""
+    """Objects of one of the four sources, with features of the model; each rank adds its share."""
     from imbdense.mm.object_pool.build import build_pool
     from imbdense.mm.pseudo_label.live import weights_digest
     from imbdense.mm.pseudo_label.outputs import config_digest
@@ -120,6 +121,8 @@ def _source(
     """(source, its class names, what decides its objects)."""
     from imbdense.mm.object_pool import objects
 
+    if args.source == 'image':
+        return objects.whole_image, [], {}
     if args.source == 'coco-json':
         from imbdense.data.readers.coco import read_coco
 
@@ -140,11 +143,12 @@ def _source(
 
 
 def _class_index(wanted: Sequence[str] | None, names: Sequence[str]) -> Mapping[int, int]:
-    """Class index of the source -> class index of the pool."""
+    """Class index of the source -> class index of the pool; an unknown class stays unknown."""
     unknown = [name for name in wanted or () if name not in names]
     if unknown:
         raise UserError(f'--classes: there is no class {unknown}; there are {list(names)}.')
-    return {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    known = {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    return known if names else {UNKNOWN_CLASS: UNKNOWN_CLASS}
 
 
 def image_groups(pattern: str | None, ids: Sequence[str]) -> list[int]:

@@ -4,12 +4,14 @@
   imbdense select pool CONFIG CKPT --source pred --images photos/ --out pool    what a finished model predicts
   imbdense select pool CONFIG --source coco-json --proposals boxes.json --images photos/ --out pool
   imbdense select pool --source coco-json --proposals boxes.json --features sam2.npy --out pool    no model at all
+  imbdense select pool CONFIG [CKPT] --source image --images photos/ --out pool    each image as a whole, no detector
   torchrun --nproc_per_node 4 -m imbdense select pool CONFIG CKPT --images photos/ --out pool
   imbdense select pool CONFIG CKPT --images photos/ --ray 8 --out pool          eight actors of a Ray cluster
 
 Objects of a segmentor are the connected regions of its argmax, those of a label map its connected regions. Without CKPT
-features come from the weights a training of the config starts from. A stopped or killed run goes on with the same
-command; images that cannot be read are named and left out (exit code 1).
+features come from the weights a training of the config starts from. --source image makes every image one object of
+unknown class with the mean of the features over the image. A stopped or killed run goes on with the same command;
+images that cannot be read are named and left out (exit code 1).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from imbdense.core.selection import ObjectPool
     from imbdense.data.object_pool import PoolWriter
 
-SOURCES = ('gt', 'pred', 'coco-json')
+SOURCES = ('gt', 'pred', 'coco-json', 'image')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +122,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError('give a CONFIG (only --features needs none).')
     if args.source == 'pred' and args.checkpoint is None:
         raise UserError('--source pred needs a CHECKPOINT: without training a model predicts at random.')
+    if args.source == 'image' and args.classes is not None:
+        raise UserError('--source image knows no classes: leave out --classes.')
     if args.source == 'gt' and args.images is not None:
         raise UserError('--source gt takes the annotated images of --split, not --images.')
     if args.ray is not None and (args.ray < 1 or args.launcher != 'none' or args.features is not None):
@@ -153,7 +157,7 @@ def _print(pool: ObjectPool, folder: Path) -> None:
         own = np.asarray(pool.obj_image)[np.asarray(pool.obj_class) == index]
         rows.append((name, len(own), len(np.unique(own))))
     width = max(len(row[0]) for row in rows)
-    for row in rows:
+    for row in rows if pool.classes else ():
         print(f'{row[0]:<{width}}  {row[1]!s:>9}  {row[2]!s:>9}')
     empty = [name for name, objects, _ in rows[1:] if objects == 0]
     if empty:
