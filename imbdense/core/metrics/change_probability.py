@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imbdense.core.metrics.change_states import UNKNOWN
 from imbdense.core.metrics.ranking import auroc_ap_from_hist
 from imbdense.core.metrics.ranking_curves import best_f1, ranking_curve
 
@@ -18,11 +19,12 @@ def change_histogram(probability: Tensor, change: Tensor) -> Tensor:
 
     Args:
         probability: floats in [0, 1], any shape; bin = floor(1024 p), the last bin holds p = 1 as well.
-        change: uint8 labels of that shape: 0, 1, and 255 = ignored.
+        change: uint8 labels of that shape: 0 = unchanged, 255 = ignored, all else is changed.
     """
     bins = (probability.reshape(-1).float() * BINS).to(torch.int32).clamp_(0, BINS - 1)
-    label = change.reshape(-1).to(torch.int32)
-    bins.add_(label.clamp(max=2), alpha=BINS)  # ignored pixels land in a third row
+    label = change.reshape(-1)
+    row = (label > 0).to(torch.int32) + (label == UNKNOWN)
+    bins.add_(row, alpha=BINS)  # ignored pixels land in a third row
     return torch.bincount(bins, minlength=3 * BINS).view(3, BINS)[:2]
 
 

@@ -31,8 +31,8 @@ class BCDMetric(ChangeMetric):
     Returned, in [0, 1]: ``bcd/F1, precision, recall, IoU`` of the change class alone; ``bcd/OA, kappa``; the two-class
     means ``bcd/mIoU, mFscore`` and the same as ``binary/mIoU, binary/mFscore`` (open-cd's names); with ``sweep``
     ``bcd/AP, AUROC, best_F1, best_threshold``; with ``ci`` ``<key>_lo`` and ``<key>_hi``. Kinds of change of a direct
-    multi-class detector count as one class; 255 in the label is ignored. Scores of a set without any change are left
-    out.
+    multi-class detector count as one class, but ``bcd/recall/<class>`` says of every labelled kind which share was
+    called changed at all. 255 in the label is ignored. Scores of a set without any change are left out.
 
     Args:
         threshold: probability from which a pixel is changed. 0.5 takes the model's own map (``pred_sem_seg``), any
@@ -41,11 +41,11 @@ class BCDMetric(ChangeMetric):
             reported, never applied: one chosen on a test set makes its scores worthless.
         ci, ignore_index, collect_device, prefix: as in :class:`ChangeMetric`.
 
-    Artefact: ``kind='binary_change'``, ``histogram`` (2, 1024), ``table``, ``hectares`` where known.
+    Artefact: ``kind='binary_change'``, ``called`` (2, K), ``histogram`` (2, 1024), ``hectares`` where known.
     """
 
     card = 'change_metrics'
-    tasks = ('change_detection',)
+    tasks = ('segmentation', 'change_detection')
     located = ('bcd',)
 
     def __init__(
@@ -62,10 +62,9 @@ class BCDMetric(ChangeMetric):
         self.sweep = sweep
 
     def read(self, sample: Mapping[str, Any]) -> Sequence[Tensor]:
-        """Predicted change 0/1, labelled change 0/1/255, and the probability if it is needed."""
+        """Predicted change 0/1, labelled kind of change or 255, and the probability if it is needed."""
         owner = type(self).__name__
         label = byte_map(sample, 'gt_sem_seg', owner, self.ignore_index)
-        label = torch.where(label == UNKNOWN, label, label.clamp(max=1))
         if not self.sweep and self.threshold == 0.5:
             return [byte_map(sample, 'pred_sem_seg', owner).clamp(max=1), label]
         probability = change_probability(sample, owner)
@@ -76,13 +75,14 @@ class BCDMetric(ChangeMetric):
         return [change, label, probability]
 
     def tabulate(self, *maps: Tensor) -> dict[str, NDArray[np.int64]]:
-        """``bcd`` (2, 2), rows = prediction, and the histogram."""
-        tables = {'bcd': confusion_table(maps[0], maps[1], 2, ignore_index=UNKNOWN).T}
+        """``called`` (2, K): called changed or not, by labelled kind; and the histogram."""
+        tables = {'called': confusion_table(maps[0], maps[1], len(self.classes), ignore_index=UNKNOWN).T[:2]}
         return tables | {'histogram': change_histogram(maps[2], maps[1]).cpu().numpy()} if self.sweep else tables
 
     def sums(self, tables: Table) -> Sums:
-        """The sums of the table."""
-        return {'bcd': HistogramSums.of(tables['bcd'])}
+        """The sums of the two-class table."""
+        called = tables['called']
+        return {'bcd': HistogramSums.of(np.stack([called[:, 0], called[:, 1:].sum(axis=1)], axis=1))}
 
     def summarize(self, tally: Tally) -> dict[str, float]:
         """Scores, log and artefact."""
@@ -90,6 +90,10 @@ class BCDMetric(ChangeMetric):
         scores = {name: float(value) for name, value in binary_scores(self.sums(tables)['bcd']).items()}
         scalars = {f'bcd/{name}': value for name, value in scores.items()}
         scalars |= {f'binary/{name}': scores[name] for name in ('mIoU', 'mFscore')}
+        pixels = tables['called'].sum(axis=0)
+        for kind, name in enumerate(self.classes):
+            if kind and pixels[kind]:
+                scalars[f'bcd/recall/{name}'] = int(tables['called'][1, kind]) / int(pixels[kind])
         if self.sweep:
             scalars |= {f'bcd/{name}': value for name, value in threshold_scores(tables['histogram']).items()}
         found, blocks = self.intervals(tables)
@@ -97,7 +101,7 @@ class BCDMetric(ChangeMetric):
         area = self.hectares(tables, 'bcd')
         self.artifact = jsonable({
             'kind': 'binary_change', 'classes': self.classes, 'scalars': scalars, 'threshold': self.threshold,
-            'table': tables['bcd'], 'histogram': tables.get('histogram'), 'intervals': found, 'blocks': blocks,
+            'called': tables['called'], 'histogram': tables.get('histogram'), 'intervals': found, 'blocks': blocks,
             'hectares': None if area is None else dict(zip(('labelled', 'predicted', 'hit'), _changed(area))),
         })  # fmt: skip
         notes = []

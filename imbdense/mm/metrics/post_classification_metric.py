@@ -10,16 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbdense.core.metrics.alpine_transitions import KINDS, alpine_transition_lut
+from imbdense.core.metrics.alpine_transitions import KINDS
 from imbdense.core.metrics.change_scores import HistogramSums, binary_scores, class_scores, kind_scores
 from imbdense.core.metrics.change_states import UNKNOWN, change_states, count_state_pairs
-from imbdense.core.metrics.change_tables import date_table, from_to_entries
+from imbdense.core.metrics.change_tables import date_table
+from imbdense.core.metrics.post_classification import (
+    differing_table,
+    fold_unchanged,
+    kind_table,
+    transition_sums,
+)
 from imbdense.core.metrics.transitions import as_matrix, transition_scores
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table, percent, with_intervals, with_range
 from imbdense.mm.metrics.change_sample import byte_map, label_change
 from imbdense.mm.metrics.output import jsonable, log_table
 from imbdense.mm.metrics.table_metric import Tally
-from imbdense.mm.metrics.transition_table import transition_records
+from imbdense.mm.metrics.transition_table import read_lut, transition_records
 from imbdense.registry import METRICS
 
 SHOWN = ('F1', 'precision', 'recall', 'IoU', 'mIoU', 'OA', 'kappa')
@@ -87,17 +93,13 @@ class PostClassificationMetric(ChangeMetric):
         predicted = change_states(torch.ones_like(counted), *maps[:2], size, side='prediction')
         labelled = change_states(counted, *maps[2:], size, side='label')
         pairs = count_state_pairs(predicted, labelled, size)
-        (said, true), count = from_to_entries(pairs)
         tables = {
-            'from_to': _sums(said, true, count, 1 + size * size).pack(),
+            'from_to': transition_sums(pairs).pack(),
             't1': date_table(pairs, 0)[:, 1:],
             't2': date_table(pairs, 1)[:, 1:],
-            'change': _histogram(_differs(said, size), _differs(true, size), count, 2),
+            'change': differing_table(pairs),
         }
-        if self.lut is None:
-            return tables
-        kind_of = self._kind_of(size)
-        return tables | {'kinds': _histogram(kind_of[said], kind_of[true], count, int(kind_of.max()) + 1)}
+        return tables if self.lut is None else tables | {'kinds': kind_table(pairs, self._lut_of(size))}
 
     def sums(self, tables: Table) -> Sums:
         """The sums of every histogram but those of single dates."""
@@ -136,25 +138,13 @@ class PostClassificationMetric(ChangeMetric):
             out |= {f'pcc/{date}/{name}': float(value) for name, value in scores.items()}
         recall = class_scores(_date_sums(tables['t2']))['recall']
         out |= {f'pcc/recall_t2/{name}': float(value) for name, value in zip(classes, recall)}
-        out |= {f'pcc/trans/{name}': value for name, value in transition_scores(self._changes(sums, len(classes))).items()}
+        changes = fold_unchanged(sums['pcc/from_to'], int(change.agreed[0]))
+        out |= {f'pcc/trans/{name}': value for name, value in transition_scores(changes).items()}
         if 'pcc/kinds' in sums:
             out |= {f'pcc/kinds/{name}': float(value) for name, value in kind_scores(sums['pcc/kinds']).items()}
             iou = class_scores(sums['pcc/kinds'])['IoU']
             out |= {f'pcc/IoU/{name}': float(value) for name, value in zip(self._kind_names(len(iou)), iou)}
         return out
-
-    @staticmethod
-    def _changes(sums: Sums, size: int) -> HistogramSums:
-        """The transitions with all that did not change put under id 0."""
-        stays = 1 + np.arange(size) * (size + 1)
-        parts = []
-        for part in (sums['pcc/from_to'].predicted, sums['pcc/from_to'].labelled, sums['pcc/from_to'].agreed):
-            moved = part.copy()
-            moved[0] += part[stays].sum()
-            moved[stays] = 0
-            parts.append(moved)
-        parts[2][0] = sums['pcc/change'].agreed[0]  # unchanged on both sides, even as another class
-        return HistogramSums(*parts)
 
     def _transitions(self, tables: Table, sums: Sums, classes: Sequence[str]) -> dict[str, Any]:
         """Matrices and records."""
@@ -188,11 +178,11 @@ class PostClassificationMetric(ChangeMetric):
             raise ValueError(f'PostClassificationMetric: the lut has {number} kinds, but kinds names {list(names)}.')
         return list(names[:number])
 
-    def _kind_of(self, size: int) -> NDArray[np.int64]:
-        """Kind of change by id of the transition; read once."""
+    def _lut_of(self, size: int) -> NDArray[np.int64]:
+        """Kind of change by transition; read once."""
         if self._table is None:
             self._table = read_lut(str(self.lut), size)
-        return np.concatenate([[0], self._table.ravel()])
+        return self._table
 
     def _log(self, scalars: Mapping[str, float], found: Mapping[str, tuple[float, float]]) -> None:
         """Percent here, and only here."""
@@ -209,47 +199,6 @@ class PostClassificationMetric(ChangeMetric):
             for room in rooms
         ]
         log_table('Land cover at both dates, and kinds of change, %', ('', *names), rows)
-
-
-def read_lut(source: str, size: int) -> NDArray[np.int64]:
-    """Kinds of change int64 (S, S) from a CSV file or ``'alpine'``.
-
-    Raises:
-        ValueError: another shape, or values below 0 or above 254; the message names the file.
-    """
-    table = alpine_transition_lut() if source == 'alpine' else np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
-    if table.shape == (size + 1, size + 1):
-        table = table[1:, 1:]
-    if table.shape != (size, size):
-        raise ValueError(f'lut {source}: expected {size} x {size} kinds, one per pair of classes, but got {table.shape}.')
-    if table.min() < 0 or table.max() >= UNKNOWN:
-        raise ValueError(f'lut {source}: kinds must be 0 to 254, but reach from {table.min()} to {table.max()}.')
-    return table.astype(np.int64)
-
-
-def _sums(said: NDArray[np.int64], true: NDArray[np.int64], count: NDArray[np.int64], size: int) -> HistogramSums:
-    """Row sums, column sums and diagonal of a sparse histogram, without making it."""
-    same = said == true
-    parts = []
-    for index, weight in ((said, count), (true, count), (true[same], count[same])):
-        part = np.zeros(size, dtype=np.int64)
-        np.add.at(part, index, weight)
-        parts.append(part)
-    return HistogramSums(*parts)
-
-
-def _histogram(
-    said: NDArray[np.int64], true: NDArray[np.int64], count: NDArray[np.int64], size: int
-) -> NDArray[np.int64]:
-    """A small histogram (size, size), rows = prediction."""
-    table = np.zeros((size, size), dtype=np.int64)
-    np.add.at(table, (said, true), count)
-    return table
-
-
-def _differs(ids: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """1 where a transition id is a change of class."""
-    return ((ids > 0) & ((ids - 1) // size != (ids - 1) % size)).astype(np.int64)
 
 
 def _date_sums(table: NDArray[np.int64]) -> HistogramSums:

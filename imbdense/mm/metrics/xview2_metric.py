@@ -35,7 +35,7 @@ class XView2Metric(TableMetric):
     """
 
     card = 'change_metrics'
-    tasks = ('change_detection',)
+    tasks = ('segmentation', 'change_detection')
 
     def __init__(self, ignore_index: int = 255, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
