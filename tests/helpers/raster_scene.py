@@ -48,7 +48,7 @@ def write_model(folder: Path, *, bands: int = 3, dates: int = 1, classes: int = 
     (folder / 'config.py').write_text(text, 'utf-8')
     config = Config.fromfile(str(folder / 'config.py'))
     init_default_scope('mmseg')
-    torch.manual_seed(0)
+    torch.manual_seed(9)  # with these weights every class occurs
     model = MODELS.build(config.model)
     for parameter in model.parameters():  # far from a tie everywhere
         if parameter.ndim == 4:

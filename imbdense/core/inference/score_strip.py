@@ -41,9 +41,12 @@ class ScoreStrip:
     def take(self, stop: int) -> Tensor:
         """The sums (C, stop - top, width) of the rows before ``stop``, as a copy; the strip then starts at ``stop``."""
         count, rows = stop - self.top, self._sums.shape[1]
+        if not 0 <= count <= rows:
+            raise ValueError(f'ScoreStrip: the strip holds the rows {self.top} to {self.top + rows}, not up to {stop}.')
         done = self._sums[:, :count].clone()
-        if count < rows:
-            self._sums[:, : rows - count] = self._sums[:, count:].clone()
+        for start in range(0, rows - count, max(count, 1)):  # pieces that do not overlap their new place
+            moved = self._sums[:, start + count : min(start + 2 * count, rows)]
+            self._sums[:, start : start + moved.shape[1]] = moved
         self._sums[:, rows - count :] = 0
         self.top = stop
         return done

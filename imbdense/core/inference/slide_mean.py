@@ -25,10 +25,13 @@ def slide_mean(
 
     Returns:
         (N, K, H, W) in the dtype of the scores.
+
+    Raises:
+        ValueError: a stride larger than the window, which would leave pixels out.
     """
     height, width = inputs.shape[-2:]
     crops = [min(check_integer('crop', int(c), low=1), n) for c, n in zip(crop, (height, width))]
-    steps = [check_integer('stride', int(s), low=1) for s in stride]
+    steps = [check_integer('stride', int(s), low=1, high=int(c)) for s, c in zip(stride, crop)]
     rows, columns = (
         [*range(0, max(n - c, 0), s), max(n - c, 0)] for n, c, s in zip((height, width), crops, steps)
     )
@@ -44,6 +47,6 @@ def slide_mean(
     for count, origins, size in zip(counts, (rows, columns), crops):
         for origin in origins:
             count[origin : origin + size] += 1
-    if sums is None:
-        raise ValueError('slide_mean: the image has no pixels.')
+    if sums is None:  # cannot be: there is a window at 0
+        raise RuntimeError('slide_mean: no window was run.')
     return sums.div_(torch.outer(*counts).to(sums))

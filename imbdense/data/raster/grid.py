@@ -89,7 +89,7 @@ def _difference(one: Grid, two: Grid) -> str:
     inverse = ~one.transform
     for column in (0, one.width):
         for row in (0, one.height):
-            place = inverse * (two.transform * (column, row))
+            place = _apply(inverse, *_apply(two.transform, column, row))
             shift = max(abs(place[0] - column), abs(place[1] - row))
             if shift > GRID_TOLERANCE:
                 return f'lie on grids up to {shift:.3g} pixels apart'
@@ -98,9 +98,15 @@ def _difference(one: Grid, two: Grid) -> str:
 
 def _bounds(grid: Grid) -> tuple[float, float, float, float]:
     """left, bottom, right, top of a grid that is not rotated."""
-    corners = [grid.transform * place for place in ((0, 0), (grid.width, grid.height))]
-    (x0, y0), (x1, y1) = corners
+    x0, y0 = _apply(grid.transform, 0, 0)
+    x1, y1 = _apply(grid.transform, grid.width, grid.height)
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def _apply(transform: Any, column: float, row: float) -> tuple[float, float]:
+    """A place in pixels under an affine transform (its operator has changed its name)."""
+    x = transform.a * column + transform.b * row + transform.c
+    return x, transform.d * column + transform.e * row + transform.f
 
 
 def _described(source: Any) -> str:

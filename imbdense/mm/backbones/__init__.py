@@ -5,9 +5,10 @@ from imbdense.mm.optional import import_members
 import_members(
     __name__,
     {
-        'fc_siam_encoder': (),
         'change_vit_backbone': (),
         'clay_vit': (),
+        'fc_siam_encoder': (),
         'prithvi_vit': (),
+        'vssm': (),
     },
 )

@@ -7,5 +7,6 @@ import_members(
     {
         'bit_fusion': (),
         'feature_injector_neck': (),
+        'js_fusion_neck': (),
     },
 )

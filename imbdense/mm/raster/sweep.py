@@ -50,9 +50,11 @@ class Sweep:
             for number in numbers:
                 first = rows.origins[number]
                 values, valid = feed.rows(first, min(first + self.plan.tile, rows.length))
-                bottom = run.bottom if number == numbers[-1] else min(rows.spans[number + 1][0], run.bottom)
+                bottom = run.bottom if number == numbers[-1] else max(top, rows.spans[number + 1][0])
                 for column, scores in self._scores(number, columns.touching(run.left, run.right), values, valid, window[2]):
                     sink.add(number, column, scores)
+                if bottom == top:  # the next tiles speak about the first rows as well
+                    continue
                 found = sink.take(top, bottom)
                 known = valid[top - first : bottom - first, run.left - window[2] : run.right - window[2]]
                 for layer in self.maker.layers:

