@@ -20,7 +20,6 @@ from imbdense.core.inference import (
     transition_shares,
 )
 from imbdense.data.change.transition_file import write_transitions
-from imbdense.mm.prior import declared_ledger
 from imbdense.registry import HOOKS
 from imbdense.utils.distributed import gather_objects, rank_and_world
 
@@ -57,9 +56,7 @@ class PostClassificationHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Take the class prior of the ledger."""
-        model, ledger = _model(runner), declared_ledger(checkpoint)
-        if ledger is not None and not bool(model.prior.any()):
-            model.set_prior(ledger)
+        _model(runner).adopt_ledger(checkpoint)
 
     def before_val(self, runner: Any) -> None:
         """Find the transitions."""

@@ -139,6 +139,8 @@ def test_hook_takes_the_ledger_of_the_checkpoint(tmp_path: Path) -> None:
         PostClassificationHook().after_load_checkpoint(SimpleNamespace(model=model.segmentor), content)
     with pytest.raises(ValueError, match='needs the class prior'):
         run_hook(build(), tmp_path)
+    given = build(prior=[1.0, 1.0, 2.0], checkpoint=str(tmp_path / 'one.pth'))
+    assert given.prior.tolist() == [0.25, 0.25, 0.5], 'a prior that is given wins'
 
 
 def test_windows_and_scores_for_rasters() -> None:
