@@ -20,7 +20,7 @@ from tests.data.change.pair_files import write_pairs, write_raster
 from tests.integration.tiny_data import write_segmentation
 
 CONFIGS = sorted((configs_dir() / 'change_detection').glob('*.py'))
-SIDE = 96
+SIDE = 64
 
 
 def on_tiny_pairs(config: Config, root: Path) -> Config:

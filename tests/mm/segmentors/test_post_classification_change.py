@@ -130,6 +130,43 @@ def test_hook_estimates_the_transitions_and_writes_them(tmp_path: Path) -> None:
     assert torch.equal(model.transition, before), 'a model that has a table keeps it'
 
 
+def test_hook_warns_of_errors_that_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmengine.logging import MMLogger
+
+    said: list[str] = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
+    model = build(prior=PRIOR)
+    run_hook(model, tmp_path)
+    assert not said
+    twice = [pairs(1)]
+    twice[0]['inputs'][0][3:] = twice[0]['inputs'][0][:3]
+    model.transition.zero_()
+    torch.nn.init.normal_(model.segmentor.decode_head.conv_seg.weight, std=0.3)
+    runner = SimpleNamespace(model=model, test_dataloader=SimpleLoader(twice), work_dir=str(tmp_path))
+    PostClassificationHook().before_test(runner)
+    assert len(said) == 1 and 'the same errors are made at both' in said[0]
+
+
+def test_hook_counts_labelled_pairs(tmp_path: Path) -> None:
+    from imbdense.registry import DATASETS
+
+    def sample(first: list[int], second: list[int]) -> dict[str, Any]:
+        maps = {f'gt_sem_t{date}': SimpleNamespace(data=torch.tensor([[label]]))
+                for date, label in enumerate((first, second), 1)}  # fmt: skip
+        return {'data_samples': SimpleNamespace(**maps)}
+
+    @DATASETS.register_module(name='TinyPairs', force=True)
+    def tiny(changed_only: bool) -> list[dict[str, Any]]:
+        return [sample([0, 0, 1], [1, 2, 0])] if changed_only else [sample([0, 0, 1, 255], [0, 2, 1, 1])]
+
+    model = build(prior=PRIOR)
+    run_hook(model, tmp_path, labels=dict(type='imbdense.TinyPairs', changed_only=False))
+    torch.testing.assert_close(model.transition.diagonal().sum().item(), 2 / 3, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match='known inside changes only'):
+        run_hook(build(prior=PRIOR), tmp_path, labels=dict(type='imbdense.TinyPairs', changed_only=True))
+    DATASETS.module_dict.pop('TinyPairs')
+
+
 def test_hook_takes_the_ledger_of_the_checkpoint(tmp_path: Path) -> None:
     model = build()
     content = torch.load(checkpoint(tmp_path / 'one.pth'), weights_only=True)
