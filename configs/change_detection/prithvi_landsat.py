@@ -1,6 +1,6 @@
-# Shows a geospatial foundation model as the encoder of a change detector: the six bands of Landsat are those that Prithvi
-# knows. Small and random here; with the released weights: dim=1024, depth=24, num_heads=16, out_indices=(5, 11, 17, 23),
-# checkpoint='Prithvi_EO_V2_300M.pt', embed_dim=1024 and in_channels=[1024] * 4.
+# Shows a geospatial foundation model as the encoder of a change detector: the six bands of Landsat are those that
+# Prithvi knows. Small and random here; with the released weights dim=1024, depth=24, num_heads=16,
+# out_indices=(5, 11, 17, 23), checkpoint='Prithvi_EO_V2_300M.pt', embed_dim=1024 and in_channels=[1024] * 4.
 _base_ = [
     '../_base_/datasets/landsat_taizhou_cd.py', '../_base_/schedules/adamw_200.py', '../_base_/runtime/segmentation.py'
 ]
