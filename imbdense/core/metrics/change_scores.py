@@ -9,8 +9,8 @@ With H[i, j] = pixels predicted i and labelled j (0 = unchanged), n = sum H, h =
 
 None of them needs more of H than its row sums, column sums and diagonal; these add up over tiles, ranks and blocks.
 
-Sources: Yang et al., "Asymmetric Siamese Networks for Semantic Change Detection" (TGRS 2021, arXiv 2010.05687); F_scd:
-Ding et al., "Bi-Temporal Semantic Reasoning for the Semantic Change Detection in HR Remote Sensing Images" (TGRS 2022).
+Sources: Yang et al., "Semantic Change Detection with Asymmetric Siamese Networks" (TGRS 2021, arXiv 2010.05687);
+F_scd as in the code of Bi-SRNet (Ding et al., TGRS 2022).
 """
 
 from __future__ import annotations

@@ -103,7 +103,10 @@ class PostClassificationMetric(ChangeMetric):
 
     def sums(self, tables: Table) -> Sums:
         """The sums of every histogram but those of single dates."""
-        found = {'pcc/change': HistogramSums.of(tables['change']), 'pcc/from_to': HistogramSums.unpack(tables['from_to'])}
+        found = {
+            'pcc/change': HistogramSums.of(tables['change']),
+            'pcc/from_to': HistogramSums.unpack(tables['from_to']),
+        }
         return found | ({'pcc/kinds': HistogramSums.of(tables['kinds'])} if 'kinds' in tables else {})
 
     def summarize(self, tally: Tally) -> dict[str, float]:
@@ -115,7 +118,8 @@ class PostClassificationMetric(ChangeMetric):
         scalars = with_intervals(scalars, found)
         artifact = {
             'kind': 'post_classification', 'classes': classes, 'scalars': scalars, 'intervals': found,
-            'blocks': blocks, 'tables': {name: tables[name] for name in ('t1', 't2', 'change', 'kinds') if name in tables},
+            'blocks': blocks,
+            'tables': {name: tables[name] for name in ('t1', 't2', 'change', 'kinds') if name in tables},
             'transitions': self._transitions(tables, sums, classes),
         }  # fmt: skip
         if 'pcc/kinds' in sums:

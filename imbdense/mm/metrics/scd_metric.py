@@ -13,7 +13,7 @@ from torch import Tensor
 from imbdense.core.checks import check_choice, check_integer
 from imbdense.core.metrics import change_tables
 from imbdense.core.metrics.change_scores import HistogramSums
-from imbdense.core.metrics.change_states import MOST_CLASSES, UNKNOWN, change_states, count_state_pairs
+from imbdense.core.metrics.change_states import MOST_CLASSES, change_states, count_state_pairs
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table
 from imbdense.mm.metrics.change_sample import byte_map, label_change
 from imbdense.mm.metrics.scd_report import report_change
@@ -144,7 +144,7 @@ class SCDMetric(ChangeMetric):
         tables = {
             'sem': change_tables.semantic_table(pairs),
             'bcd': change_tables.binary_table(pairs),
-            'census': np.append(change_tables.label_census(pairs), int((maps[3] == UNKNOWN).sum())),
+            'census': np.append(change_tables.label_census(pairs), maps[3].numel() - pairs.count.sum()),
         }
         if not self.counts_transitions:
             return tables

@@ -144,7 +144,7 @@ def _transitions(metric: SCDMetric, tables: Table, sums: Sums, classes: Sequence
 
 def _notes(metric: SCDMetric, tables: Table) -> list[str]:
     """What a reader should know before believing the numbers."""
-    unchanged, known, one_unknown, unknown, ignored = tables['census'].tolist()
+    known, one_unknown, unknown, ignored = tables['census'][1:].tolist()
     notes = []
     if one_unknown or unknown:
         notes.append(
@@ -173,9 +173,8 @@ def _log(
     log_table('Semantic change, %', ('protocol', *SHOWN), rows)
     scores = binary_scores(sums['bcd'])
     names = ('F1', 'precision', 'recall', 'IoU', 'kappa')
-    log_table(
-        'Changed or not, %', ('', *names), [('change', *(with_range(f'bcd/{n}', float(scores[n]), found) for n in names))]
-    )
+    row = ('change', *(with_range(f'bcd/{name}', float(scores[name]), found) for name in names))
+    log_table('Changed or not, %', ('', *names), [row])
     records = sorted(_class_records(semantic, classes), key=lambda record: -record['pixels'])
     log_table(
         'Land cover inside changes, %',
