@@ -151,11 +151,12 @@ def kind_scores(sums: HistogramSums) -> dict[str, Floats]:
 
 
 def binary_scores(sums: HistogramSums) -> dict[str, Floats]:
-    """Scores of a two-class histogram: ``precision, recall, F1, IoU`` of the change class alone, ``OA, kappa``, and the
-    two-class means ``mIoU`` and ``mFscore``."""
+    """Scores of a two-class histogram: ``precision, recall, F1, IoU`` of the change class alone; ``false_change``, the
+    share of unchanged pixels called changed; ``OA, kappa``; the two-class means ``mIoU`` and ``mFscore``."""
     per_class = class_scores(sums)
     return {
         **{name: per_class[name][..., 1] for name in ('precision', 'recall', 'F1', 'IoU')},
+        'false_change': 1.0 - per_class['recall'][..., 0],
         'OA': _ratio(sums.agreed.sum(axis=-1).astype(np.float64), sums.total.astype(np.float64)),
         'kappa': cohen_kappa(sums),
         'mIoU': per_class['IoU'].mean(axis=-1),

@@ -35,9 +35,9 @@ class SCDMetric(ChangeMetric):
     All values are in [0, 1] but SeK, Score and kappa, which can be negative. Returned, per protocol p: ``scd/p/SeK,
     Score, separated_kappa, F_scd, precision_scd, recall_scd, mIoU, IoU0, IoU1, OA, kappa, valid, kappa_degenerate``;
     ``scd/mIoU`` (of the first protocol; of changed or not, *not* of land cover); ``bcd/F1, precision, recall, IoU``
-    (change class alone), ``OA, kappa, mIoU, mFscore``; ``trans/...`` (means over transitions that the labels hold);
-    ``scd/recall/<class>, scd/IoU/<class>``, ``scd/macro_...``, ``scd/lt_...`` and ``trans/lt_...`` (head, medium, tail
-    by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also ``binary/mIoU,
+    (change class alone), ``false_change, OA, kappa, mIoU, mFscore``; ``trans/...`` (means over transitions that the
+    labels hold); ``scd/recall/<class>, scd/IoU/<class>``, ``scd/macro_...``, ``scd/lt_...`` and ``trans/lt_...`` (head,
+    medium, tail by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also ``binary/mIoU,
     binary/mFscore, semantic/Sek, semantic/SCD_Score`` (fractions, not percent). What is undefined is left out, and
     ``scd/p/valid`` is 0 where neither labels nor predictions hold a change.
 
@@ -59,7 +59,7 @@ class SCDMetric(ChangeMetric):
         out_csv: file for the transitions with counts, scores and, where known, hectares.
         ci, ignore_index, collect_device, prefix: as in :class:`ChangeMetric`.
 
-    Artefact: ``kind='change'``. Sources: see :mod:`imbdense.core.metrics.change_scores`.
+    Artefact: ``kind='change'``, with the tables, per class, per transition, intervals and blocks. Sources: see :mod:`imbdense.core.metrics.change_scores`.
     """
 
     card = 'change_metrics'
@@ -119,6 +119,11 @@ class SCDMetric(ChangeMetric):
     def counts_transitions(self) -> bool:
         """Whether the table of transitions is needed."""
         return 'from_to' in self.protocols or 'transitions' in self.metrics
+
+    @property
+    def resampled(self) -> list[str]:
+        """The protocols asked for, and changed or not."""
+        return [*(f'scd/{protocol}' for protocol in self.protocols), 'bcd']
 
     def read(self, sample: Mapping[str, Any]) -> list[Tensor]:
         """Predicted change and land cover, labelled change and land cover."""

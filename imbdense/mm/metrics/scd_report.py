@@ -66,7 +66,7 @@ def report_change(metric: SCDMetric, tally: Tally) -> dict[str, float]:
     )
     if metric.out_csv is not None and transitions is not None and is_main_process():
         write_transitions(metric.out_csv, transitions['records'])
-    _log(metric, sums, semantic, classes, found, _notes(metric, tables))
+    _log(metric, sums, semantic, classes, found, _notes(metric, tables, scalars))
     return scalars
 
 
@@ -142,10 +142,15 @@ def _transitions(metric: SCDMetric, tables: Table, sums: Sums, classes: Sequence
     return out
 
 
-def _notes(metric: SCDMetric, tables: Table) -> list[str]:
+def _notes(metric: SCDMetric, tables: Table, scalars: Mapping[str, float]) -> list[str]:
     """What a reader should know before believing the numbers."""
     known, one_unknown, unknown, ignored = tables['census'][1:].tolist()
     notes = []
+    if scalars.get('trans/present'):
+        notes.append(
+            f'{scalars["trans/present"]:.0f} transitions in the labels, as varied as {scalars["trans/effective"]:.1f} '
+            f'equally frequent ones.'
+        )
     if one_unknown or unknown:
         notes.append(
             f'{one_unknown + unknown:,} changed pixels have no land-cover label at one date ({one_unknown:,}) or both '

@@ -115,7 +115,7 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r'/data/0.png.*\[7\]'):
         evaluate(CONFIG, data)
     del data[0]['seg_logits']
-    with pytest.raises(KeyError, match='seg_logits'):
+    with pytest.raises(KeyError, match='sweep=False'):
         evaluate(CONFIG, data)
 
 

@@ -40,7 +40,7 @@ def test_equals_a_loop_over_pixels(ignored: bool, tmp_path: Any) -> None:
         assert metric.artifact['transitions'][name] == matrix.tolist()
     assert metric.artifact['tables']['kinds'] == kinds.tolist()
     assert found['pcc/change/F1'] == pytest.approx(2 * change[1, 1] / (2 * change[1, 1] + change[0, 1] + change[1, 0]))
-    assert found['pcc/false_change'] == pytest.approx(change[1, 0] / change[:, 0].sum())
+    assert found['pcc/change/false_change'] == pytest.approx(change[1, 0] / change[:, 0].sum())
     assert found['pcc/share_labelled'] == pytest.approx(change[:, 1].sum() / change.sum())
     iou = [kinds[k, k] / (kinds[k].sum() + kinds[:, k].sum() - kinds[k, k]) for k in range(3)]
     assert found['pcc/kinds/macro_iou'] == pytest.approx(np.mean(iou)) and found['pcc/IoU/far'] == pytest.approx(iou[2])
@@ -53,14 +53,14 @@ def test_equals_a_loop_over_pixels(ignored: bool, tmp_path: Any) -> None:
 
 def test_right_maps_have_no_false_change() -> None:
     found, _ = evaluate(CONFIG, perfect(change_samples(2, full=True)))
-    assert found['pcc/false_change'] == 0 and found['pcc/change/F1'] == found['pcc/trans/macro_iou'] == 1
+    assert found['pcc/change/false_change'] == 0 and found['pcc/change/F1'] == found['pcc/trans/macro_iou'] == 1
     assert found['pcc/share_labelled'] == found['pcc/share_predicted']
 
 
 def test_independent_errors_make_false_change() -> None:
     """Maps that are 80 % right each call a third of the unchanged pixels changed."""
     found, _ = evaluate(CONFIG, change_samples(4, full=True, side=40))
-    assert found['pcc/t1/OA'] > 0.8 and found['pcc/false_change'] > 0.2
+    assert found['pcc/t1/OA'] > 0.8 and found['pcc/change/false_change'] > 0.2
     assert found['pcc/share_predicted'] > found['pcc/share_labelled']
 
 

@@ -55,10 +55,10 @@ def test_perfect_prediction_is_one_everywhere(full: bool, ignored: bool) -> None
                 sample[key] = {'data': sample[key]['data'].clone()}
                 sample[key]['data'][:, 3:6] = 255
     found, _ = evaluate(CONFIG, samples)
-    flags = ('valid', 'kappa_degenerate', 'present', 'effective', 'zero_recall')
+    flags = ('valid', 'kappa_degenerate', 'present', 'effective', 'zero_recall', 'false_change')
     checked = {name: value for name, value in found.items() if not name.endswith(flags)}
     assert len(checked) > 40 and set(checked.values()) == {1.0}, checked
-    assert found['scd/lt_zero_recall'] == 0 and found['scd/sem/valid'] == 1
+    assert found['scd/lt_zero_recall'] == found['bcd/false_change'] == 0 and found['scd/sem/valid'] == 1
 
 
 @pytest.mark.parametrize('full', [False, True])
