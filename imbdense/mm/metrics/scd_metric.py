@@ -37,9 +37,9 @@ class SCDMetric(ChangeMetric):
     ``scd/mIoU`` (of the first protocol; of changed or not, *not* of land cover); ``bcd/F1, precision, recall, IoU``
     (change class alone), ``false_change, OA, kappa, mIoU, mFscore``; ``trans/...`` (means over transitions that the
     labels hold); ``scd/recall/<class>, scd/IoU/<class>``, ``scd/macro_...``, ``scd/lt_...`` and ``trans/lt_...`` (head,
-    medium, tail by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also ``binary/mIoU,
-    binary/mFscore, semantic/Sek, semantic/SCD_Score`` (fractions, not percent). What is undefined is left out, and
-    ``scd/p/valid`` is 0 where neither labels nor predictions hold a change.
+    medium, tail by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also
+    ``binary/mIoU, binary/mFscore, semantic/Sek, semantic/SCD_Score`` (fractions, not percent). What is undefined is
+    left out, and ``scd/p/valid`` is 0 where neither labels nor predictions hold a change.
 
     Maps, from :class:`SCDDataSample`: ``pred_sem_seg`` 0/1, ``pred_sem_t1/_t2`` land cover or 255 = "unchanged at this
     date"; ``gt_sem_seg`` 0/1/255, ``gt_sem_t1/_t2`` land cover or 255. A pixel is ignored at a date where it changed
@@ -59,7 +59,8 @@ class SCDMetric(ChangeMetric):
         out_csv: file for the transitions with counts, scores and, where known, hectares.
         ci, ignore_index, collect_device, prefix: as in :class:`ChangeMetric`.
 
-    Artefact: ``kind='change'``, with the tables, per class, per transition, intervals and blocks. Sources: see :mod:`imbdense.core.metrics.change_scores`.
+    Artefact: ``kind='change'``, with the tables, per class, per transition, intervals and blocks. Sources: see
+    :mod:`imbdense.core.metrics.change_scores`.
     """
 
     card = 'change_metrics'
