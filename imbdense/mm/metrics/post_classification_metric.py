@@ -28,7 +28,7 @@ from imbdense.mm.metrics.table_metric import Tally
 from imbdense.mm.metrics.transition_table import read_lut, transition_records
 from imbdense.registry import METRICS
 
-SHOWN = ('F1', 'precision', 'recall', 'IoU', 'mIoU', 'OA', 'kappa')
+SHOWN = ('F1', 'precision', 'recall', 'IoU', 'OA', 'kappa')
 
 
 @METRICS.register_module()

@@ -132,3 +132,18 @@ def test_equals_the_host_on_its_own_names() -> None:
     for name in ('mIoU', 'mFscore'):
         assert 100 * found[f'binary/{name}'] == pytest.approx(expected[name], abs=0.0051)
     assert 100 * found['bcd/OA'] == pytest.approx(expected['aAcc'], abs=0.0051)
+
+
+def test_beside_scd_metric_it_needs_a_prefix() -> None:
+    from mmengine.evaluator import Evaluator
+
+    from tests.helpers.change_samples import change_samples
+
+    data = change_samples(2)
+    for scd, prefix in (({}, 'change'), ({'metrics': ['sek']}, '')):
+        evaluator = Evaluator([{'type': 'imbdense.SCDMetric', **scd}, {**CONFIG, 'sweep': False, 'prefix': prefix}])
+        evaluator.dataset_meta = {'classes': ('unchanged', 'changed'), 'land_cover': list('abcd')}
+        evaluator.process(data)
+        found = evaluator.evaluate(2)
+        assert found[f'{prefix}/bcd/F1'.lstrip('/')] > 0 and 'scd/sem/SeK' in found
+        assert 'bcd/F1' not in found or found['bcd/F1'] == found[f'{prefix}/bcd/F1'.lstrip('/')]
