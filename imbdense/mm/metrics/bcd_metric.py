@@ -30,11 +30,14 @@ class BCDMetric(ChangeMetric):
     """Precision, recall, F1, IoU of the change class, and average precision over all thresholds.
 
     Returned, in [0, 1]: ``bcd/F1, precision, recall, IoU`` of the change class alone; ``bcd/false_change`` (share of
-    unchanged pixels called changed), ``OA, kappa``; the two-class
-    means ``bcd/mIoU, mFscore`` and the same as ``binary/mIoU, binary/mFscore`` (open-cd's names); with ``sweep``
-    ``bcd/AP, AUROC, best_F1, best_threshold``; with ``ci`` ``<key>_lo`` and ``<key>_hi``. Kinds of change of a direct
-    multi-class detector count as one class, but ``bcd/recall/<class>`` says of every labelled kind which share was
-    called changed at all. 255 in the label is ignored. Scores of a set without any change are left out.
+    unchanged pixels called changed), ``OA, kappa``; the two-class means ``bcd/mIoU, mFscore`` and the same as
+    ``binary/mIoU, binary/mFscore`` (open-cd's names); with ``sweep`` ``bcd/AP, AUROC, best_F1, best_threshold``; with
+    ``ci`` ``<key>_lo`` and ``<key>_hi``. Kinds of change of a direct multi-class detector count as one class, but
+    ``bcd/recall/<class>`` says of every labelled kind which share was called changed at all. 255 in the label is
+    ignored. Scores of a set without any change are left out.
+
+    Beside an SCDMetric, which returns ``bcd/...`` as well, give this metric a ``prefix`` or leave ``'bcd'`` out of the
+    other's ``metrics``: the host refuses two values of one name.
 
     Args:
         threshold: probability from which a pixel is changed. 0.5 takes the model's own map (``pred_sem_seg``), any
