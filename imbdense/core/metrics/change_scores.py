@@ -4,7 +4,7 @@ With H[i, j] = pixels predicted i and labelled j (0 = unchanged), n = sum H, h =
 
 * OA = trace(H) / n; kappa of H
 * IoU0 = h / (h + FN + FP), IoU1 = TP / (TP + FN + FP), mIoU = (IoU0 + IoU1) / 2: of changed or not, not of land cover
-* separated kappa = kappa of M; SeK = separated kappa exp(IoU1 - 1), in (-1, 1]; Score = 0.3 mIoU + 0.7 SeK
+* separated kappa = kappa of M; SeK = separated kappa exp(IoU1 - 1), in [-1, 1]; Score = 0.3 mIoU + 0.7 SeK
 * F_scd = harmonic mean of P = sum_{k>0} H[k, k] / predicted changed and R = the same / labelled changed
 
 None of them needs more of H than its row sums, column sums and diagonal; these add up over tiles, ranks and blocks.
