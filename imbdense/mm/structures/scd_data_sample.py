@@ -27,6 +27,7 @@ class SCDDataSample(SegDataSample):
 
     @gt_cd.setter
     def gt_cd(self, value: PixelData) -> None:
+        """Set the true change map."""
         self.gt_sem_seg = value
 
     @property
@@ -36,4 +37,5 @@ class SCDDataSample(SegDataSample):
 
     @pred_cd.setter
     def pred_cd(self, value: PixelData) -> None:
+        """Set the predicted change map."""
         self.pred_sem_seg = value

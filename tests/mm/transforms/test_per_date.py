@@ -52,6 +52,20 @@ def test_geometric_transforms_keep_dates_and_labels_aligned(transform, seed):
     assert np.array_equal((found['gt_seg_map_t1'] != found['gt_seg_map_t2'])[known], found['gt_seg_map'][known] == 1)
 
 
+@pytest.mark.parametrize('seed', range(4))
+def test_rotation_turns_every_date_and_label_by_one_angle(seed):
+    """Images are interpolated, so a few pixels along the borders of the classes may differ."""
+    np.random.seed(seed)
+    given = sample(seed, (128, 96))
+    given['img'][..., 3:] = given['img'][..., :3]
+    found = build('RandomRotate', prob=1.0, degree=(20.0, 70.0), pad_val=0)(given)
+    assert np.array_equal(found['img'][..., :3], found['img'][..., 3:])
+    known = found['gt_seg_map_t1'] != 255
+    right = found['img'][..., 0] == 40 * found['gt_seg_map_t1'] + 1
+    turned = found['gt_seg_map_t1'] != sample(seed, (128, 96))['gt_seg_map_t1']
+    assert right[known].mean() > 0.4 > right[turned.T[:, ::-1].T & known].mean() - 1 and turned.mean() > 0.3
+
+
 def test_each_date_is_an_image_of_its_own():
     given = sample()
     given['img'][..., 3:] = given['img'][..., :3]
@@ -90,3 +104,12 @@ def test_channels_that_are_no_dates():
     del given['num_dates']
     with pytest.raises(ValueError, match='num_dates'):
         build('imbdense.PerDate', transforms=[])(given)
+
+
+def test_others_can_walk_through_it():
+    """The ledger asks every transform, also inside others."""
+    from imbdense.mm.prior import prior_transforms
+
+    transform = build('imbdense.PerDate', transforms=[{'type': 'PhotoMetricDistortion'}])
+    dataset = type('DataSet', (), {'pipeline': type('Pipeline', (), {'transforms': [transform]})()})()
+    assert list(prior_transforms(dataset)) == []
