@@ -225,3 +225,6 @@ def test_samplers_can_balance_transitions(root):
     assert np.allclose(by_change.draw_rates(), 1)
     with pytest.raises(ValueError, match='sample_by'):
         build(root, mode='binary', sample_by='transition')
+    wrapped = DATASETS.build({'type': 'ConcatDataset', 'datasets': [dataset]})
+    with pytest.raises(ValueError, match='through a wrapper'):
+        DATA_SAMPLERS.build({'type': 'imbdense.BalancedClassSampler', 'dataset': wrapped, 'seed': 0})
