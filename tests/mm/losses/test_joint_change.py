@@ -1,4 +1,4 @@
-"""Every registered joint loss keeps the protocol; SoftSeK over two ranks and over time."""
+"""Every registered joint loss keeps the protocol; SoftSeK over time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from imbdense.mm.losses.joint_change import ChangeCall, JointChangeLoss
 from imbdense.registry import MODELS
 from tests.conformance.walk import losses
 from tests.core.losses.change_cases import CLASSES, change_example
-from tests.helpers.two_ranks import run_two_ranks
 
 JOINT = {name: cls for name, cls in losses().items() if issubclass(cls, JointChangeLoss)}
 each = pytest.mark.parametrize('cls', JOINT.values(), ids=JOINT.keys())
@@ -81,38 +80,6 @@ def test_the_dead_channel_does_not_count_for_soft_sek() -> None:
     assert torch.equal(loss(with_dead), loss(without))
     with pytest.raises(ValueError, match='unchanged_channel=True'):
         MODELS.build({'type': 'imbdense.OfficialSeKLoss'})(without)
-
-
-def gradients_of_a_rank(sync: bool) -> tuple[float, list[torch.Tensor]]:
-    """Loss and gradients of this rank's half, as DDP would average them."""
-    import torch.distributed as dist
-
-    rank = dist.get_rank()
-    batch = call(dead=False, shape=(4, 6, 5))
-    own = slice(2 * rank, 2 * rank + 2)
-    part = ChangeCall(batch.change_logits[own], [z[own] for z in batch.semantic_logits], batch.change[own],
-                      [y[own] for y in batch.semantics])  # fmt: skip
-    loss = JOINT['SoftSeKLoss'](sync=sync)(part)
-    inputs = [batch.change_logits, *batch.semantic_logits]
-    found = list(torch.autograd.grad(loss, inputs))
-    for gradient in found:
-        dist.all_reduce(gradient)
-        gradient /= dist.get_world_size()
-    return loss.item(), found
-
-
-def test_two_ranks_have_the_gradient_of_one_process() -> None:
-    batch = call(dead=False, shape=(4, 6, 5))
-    whole = JOINT['SoftSeKLoss']()(batch)
-    expected = torch.autograd.grad(whole, [batch.change_logits, *batch.semantic_logits])
-    for value, found in run_two_ranks(gradients_of_a_rank, True):
-        assert value == pytest.approx(whole.item(), abs=1e-6)
-        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, expected))
-    assert any(
-        not torch.allclose(a, b, atol=1e-5)
-        for _, found in run_two_ranks(gradients_of_a_rank, False)
-        for a, b in zip(found, expected)
-    )
 
 
 def test_memory_of_earlier_batches() -> None:
