@@ -71,6 +71,14 @@ def read_window(
     Raises:
         ValueError: a window outside the raster or a band that is not there; the message names the file.
     """
+    values, valid = read_planes(source, window, bands)
+    return np.ascontiguousarray(values.transpose(1, 2, 0)), valid
+
+
+def read_planes(
+    source: Any, window: Window, bands: Sequence[int] | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read bands of a window as planes: values (B, height, width); all else as :func:`read_window`."""
     from rasterio.enums import MaskFlags
 
     row, column, height, width = window
@@ -87,7 +95,7 @@ def read_window(
         valid &= (source.read_masks(numbers, window=place) != 0).all(axis=0)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values).all(axis=0)
-    return np.ascontiguousarray(values.transpose(1, 2, 0)), valid
+    return values, valid
 
 
 def check_same_grid(image: Any, label: Any) -> None:

@@ -23,5 +23,9 @@ import_members(
         'sampling_free_yolov3_head': ('mmdet',),
         'vss_change_head': ('mmseg',),
         'cga_semantic_head': ('mmseg',),
+        'fc_siam_head': ('mmseg',),
+        'changer_head': ('mmseg',),
+        'change_vit_head': ('mmseg',),
+        'binary_then_multiclass_head': ('mmseg',),
     },
 )

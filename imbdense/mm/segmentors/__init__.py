@@ -8,5 +8,7 @@ import_members(
         'consistency': ('mmseg',),
         'semi_segmentor': ('mmseg',),
         'semantic_change_detector': ('mmseg',),
+        'siamese_segmentor': ('mmseg',),
+        'post_classification_change': ('mmseg',),
     },
 )

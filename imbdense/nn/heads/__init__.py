@@ -1,1 +1,1 @@
-"""Decoders on torch alone."""
+"""Decoders of dense prediction."""

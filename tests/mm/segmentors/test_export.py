@@ -10,7 +10,7 @@ from torch import nn
 
 pytest.importorskip('mmseg')
 
-from tests.mm.segmentors.change_cases import make_detector
+from tests.mm.segmentors.semantic_change_cases import make_detector
 
 
 class Maps(nn.Module):

@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 
 from imbdense.mm.checkpoints import CheckpointError
 from tests.helpers.official_mamba_fcs import official_mamba_fcs
-from tests.mm.segmentors.change_cases import CLASSES, make_detector, pairs
+from tests.mm.segmentors.semantic_change_cases import CLASSES, make_detector, pairs
 
 JOINT = [{'type': 'imbdense.SoftSeKLoss'}, {'type': 'imbdense.UnchangedConsistencyLoss'}]
 

@@ -1,0 +1,210 @@
+"""Make a map of a GeoTIFF of any size, or a change map of two, with a trained segmentor.
+
+  imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
+  imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --layers change p_change from_to
+  torchrun --nproc-per-node 4 -m imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
+
+Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif, from_to.tif)
+on the grid of the first file, with "no data" where any date has none, class names and colours; areas.json and, with
+--polygons, a GeoPackage. Interrupted or killed: run the same command again, it goes on where it was. The files are the same
+for any --workers, --batch-size, --block-size and number of processes. Several machines: give each --shard 0/4, 1/4, ...,
+then run once without --shard.
+
+Exit code: 0 done, 1 no pixel holds data or a shard was finished whose others are missing, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imbdense.cli._explain import explained
+from imbdense.cli._outputs import progress_line
+from imbdense.cli._runner import add_config_arguments, load_config
+from imbdense.cli.main import UserError
+
+if TYPE_CHECKING:
+    from imbdense.mm.raster import RasterJob
+
+POLL_SECONDS = 0.5
+UNITS = '.unfinished'
+"""Folder inside ``--out`` for what is finished of an unfinished map."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the sub-command."""
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='the .pth file')
+    parser.add_argument('rasters', nargs='+', metavar='RASTER', help='one file per date, the earliest first')
+    parser.add_argument('--out', type=Path, default=Path('map'), help='folder for the results (map)')
+    parser.add_argument('--bands', nargs='+', type=int, metavar='N', help='1-based bands in the order of the model '
+                        '(default: as the config loads them, else all)')
+    parser.add_argument('--align', action='store_true', help='resample other dates to the grid of the first')
+    parser.add_argument('--layers', nargs='+', default=[], metavar='NAME', help='label, confidence; change, p_change, '
+                        'label_t1, label_t2, from_to; entropy (default: all but probabilities)')
+    parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each tile '
+                        'that is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
+    parser.add_argument('--tile', type=int, help='side of a tile (default: what the config was trained on)')
+    parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two tiles '
+                        '(blend; default: a quarter)')
+    parser.add_argument('--batch-size', type=int, default=1, help='tiles per pass; used where it changes no bit (1)')
+    parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 512 MB allow)')
+    parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
+    parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
+    parser.add_argument('--amp', action='store_true', help='run the network in half precision')
+    parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer, a GeoPackage')
+    parser.add_argument('--area-points', type=Path, metavar='CSV', help='reference points (x, y, class) for area '
+                        'estimates with intervals')
+    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict this process's part; the first process joins all parts."""
+    for name, low in (('batch_size', 1), ('block_size', 1), ('workers', 0), ('tile', 1), ('overlap', 0)):
+        if getattr(args, name) is not None and getattr(args, name) < low:
+            raise UserError(f'--{name.replace("_", "-")} must be at least {low}, but is {getattr(args, name)}.')
+    shard, shards, joins = _share(args)
+    config = load_config(args)
+    with explained(args.config, args.traceback):
+        try:
+            job = _start(args, config)
+        except (ValueError, OSError) as error:
+            if args.traceback:
+                raise
+            raise UserError(str(error)) from error
+        if _is_first(args):
+            _announce(job)
+        return _predict(args, job, shard, shards, joins)
+
+
+def _start(args: argparse.Namespace, config: Any) -> RasterJob:
+    """Load the model, open the rasters, lay the tiles, open the units."""
+    from imbdense.data.raster.reader import RasterStack
+    from imbdense.mm.checkpoints import install_safe_loading
+    from imbdense.mm.raster import RasterNetwork, make_plan, start_job
+
+    install_safe_loading()
+    device = args.device or (f'cuda:{os.environ["LOCAL_RANK"]}' if _has_gpus() and 'LOCAL_RANK' in os.environ else None)
+    network = RasterNetwork(config, args.checkpoint, dates=len(args.rasters), device=device, amp=args.amp)
+    stack = RasterStack(args.rasters, args.bands or network.bands, args.align)
+    network.probe(stack.channels, args.tile or network.tile)
+    plan = make_plan(network, stack.channels, stack.grid, args.mode, args.tile, args.overlap)
+    return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size)
+
+
+def _predict(args: argparse.Namespace, job: RasterJob, shard: int, shards: int, joins: bool) -> int:
+    """Compute, wait for the others, join, measure."""
+    from imbdense.mm.raster import predict_units, write_maps
+
+    units = job.store.layout.units(shard, shards)
+    with progress_line('predict') as progress:
+        sweep = predict_units(job, units, threads=args.workers, batch=args.batch_size, progress=progress)
+    if sweep.batches.size < args.batch_size and _is_first(args):
+        print('batches of several tiles would change last bits on this device, so tiles ran one by one.')
+    everything = job.store.layout.units()
+    if not joins:
+        if args.shard:
+            missing = len(job.store.unfinished(everything))
+            print(f'shard {args.shard} is finished; ' + (
+                f'{missing} of {len(everything)} units of other shards are missing.' if missing
+                else 'all are: run the same command without --shard to join them.'))
+        return 0
+    while job.store.unfinished(everything):  # torchrun ends all processes when one fails
+        time.sleep(POLL_SECONDS)
+    files = write_maps(job, args.out)
+    job.stack.close()
+    return _report(args, job, files)
+
+
+def _report(args: argparse.Namespace, job: RasterJob, files: Mapping[str, Path]) -> int:
+    """Areas of the main layer, polygons, a few lines on the terminal."""
+    from imbdense.data.raster.areas import area_table
+    from imbdense.data.raster.polygons import write_polygons
+    from imbdense.mm.raster import layer_classes
+    from imbdense.utils.files import atomic_write_json
+
+    for path in files.values():
+        print(f'written to {path}')
+    areas = {}
+    for layer in job.maker.layers:
+        classes, _ = layer_classes(job.network, layer)
+        if classes:
+            points = args.area_points if not areas else None  # reference classes are those of the main layer
+            areas[layer.name] = area_table(files[layer.name], classes, points)
+    main = next(iter(areas), None)
+    if main is not None:
+        atomic_write_json(args.out / 'areas.json', areas)
+        _show_areas(main, areas[main])
+    if args.polygons and main is not None:
+        target = args.out / f'{main}.gpkg'
+        leave_out = {0} if main == 'change' else set()
+        count = write_polygons(files[main], target, layer_classes(job.network, job.maker.layers[0])[0], leave_out)
+        print(f'{count} polygons in {target}')
+    if main is not None and not any(row['pixels'] for row in areas[main]['classes']):
+        print(f'no pixel of {", ".join(args.rasters)} holds data in every band; the map is empty.')
+        return 1
+    return 0
+
+
+def _show_areas(name: str, table: dict[str, Any]) -> None:
+    """A table of the main layer."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, title=f'{name}: area by class', title_justify='left')
+    estimated = any('estimated_share' in row for row in table['classes'])
+    for column in ('class', 'pixels', 'share', 'hectares', *(('estimated', '95 % interval') if estimated else ())):
+        shown.add_column(column, justify='left' if column == 'class' else 'right')
+    for row in table['classes']:
+        extra = []
+        if estimated:
+            extra = [_percent(row['estimated_share']),
+                     f'{_percent(row["estimated_low"])} – {_percent(row["estimated_high"])}']
+        hectares = '–' if row['hectares'] is None else f'{row["hectares"]:,.2f}'
+        shown.add_row(row['class'], f'{row["pixels"]:,}', _percent(row['share']), hectares, *extra)
+    Console(highlight=False).print(shown)
+
+
+def _announce(job: RasterJob) -> None:
+    """One line about how it is done, and what slows it down."""
+    plan, grid = job.plan, job.stack.grid
+    how = f'context of {plan.overlap} pixels cut off' if plan.mode == 'halo' else f'{plan.overlap} pixels blended'
+    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles of '
+          f'{plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
+    if job.network.loading.resizes:
+        print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
+    if job.stack.in_strips and job.store.layout.panels > 1:
+        print(f'note: {job.stack.paths[0]} is stored in strips, which are decoded whole for every panel of '
+              f'{job.store.layout.panel} columns; `rio convert --co tiled=yes` makes tiles of them.')
+
+
+def _share(args: argparse.Namespace) -> tuple[int, int, bool]:
+    """(shard, shards, whether this process joins): of ``--shard``, else of the processes of torchrun."""
+    if args.shard:
+        parts = args.shard.split('/')
+        if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+            raise UserError(f'--shard must be I/N with 0 <= I < N, for example 0/4, but is {args.shard!r}.')
+        return int(parts[0]), int(parts[1]), False
+    rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
+    return rank, world, rank == 0
+
+
+def _is_first(args: argparse.Namespace) -> bool:
+    """Whether this process speaks for all."""
+    return bool(args.shard) or os.environ.get('RANK', '0') == '0'
+
+
+def _has_gpus() -> bool:
+    """Whether torch sees a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _percent(share: float | None) -> str:
+    """A share in percent with three significant digits."""
+    return '–' if share is None else f'{100 * share:.3g} %'

@@ -1,0 +1,119 @@
+"""Area of each value of a finished map, on the ground."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.core.stats.area_estimate import estimate_areas
+from imbdense.data.geotiff import open_raster
+from imbdense.data.raster.grid import Grid, grid_of
+
+WGS84 = (6378137.0, 1 / 298.257223563)
+"""Equatorial radius in metres and flattening."""
+
+
+def row_areas(grid: Grid) -> NDArray[np.float64] | None:
+    """Square metres of one pixel in each row (H,); ``None`` where the raster has no coordinate system.
+
+    Projected: |determinant of the transform| times the square of the unit. Geographic: exact on the WGS 84 ellipsoid,
+    b² Δλ (q(φ_1) - q(φ_2)) / 2 with q(φ) = sin φ / (1 - e² sin² φ) + artanh(e sin φ) / e.
+    """
+    if grid.crs is None:
+        return None
+    if not grid.crs.is_geographic:
+        unit = float(grid.crs.linear_units_factor[1])
+        return np.full(grid.height, abs(grid.transform.determinant) * unit**2)
+    radius, flattening = WGS84
+    square = flattening * (2 - flattening)
+    edges = grid.transform.f + grid.transform.e * np.arange(grid.height + 1)
+    sine = np.sin(np.radians(np.clip(edges, -90, 90)))
+    root = math.sqrt(square)
+    q = sine / (1 - square * sine**2) + np.arctanh(root * sine) / root
+    return (radius * (1 - flattening)) ** 2 * math.radians(abs(grid.transform.a)) * np.abs(np.diff(q)) / 2
+
+
+def count_values(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Pixels (256 or 65536,) and square metres of each value of a one-band map, read block row by block row."""
+    with open_raster(path) as source:
+        size = int(np.iinfo(source.dtypes[0]).max) + 1
+        per_row, height = row_areas(grid_of(source)), source.block_shapes[0][0]
+        pixels, metres = np.zeros(size, np.int64), np.zeros(size)
+        for top in range(0, source.height, height):
+            bottom = min(top + height, source.height)
+            values = source.read(1, window=((top, bottom), (0, source.width)))
+            if per_row is None or per_row[top] == per_row[bottom - 1]:
+                counts = np.bincount(values.ravel(), minlength=size)
+                metres += counts * (0.0 if per_row is None else per_row[top])
+                pixels += counts
+                continue
+            for line, area in zip(values, per_row[top:bottom]):
+                counts = np.bincount(line, minlength=size)
+                pixels += counts
+                metres += counts * area
+    return pixels, None if per_row is None else metres
+
+
+def area_table(path: Path, classes: Sequence[str], points: Path | None = None) -> dict[str, Any]:
+    """Pixels, hectares and share of each class of a map, and with reference points an estimate with its interval.
+
+    ``points`` is a CSV file with the columns x, y (in the coordinates of the map) and class (name or index).
+
+    Returns:
+        ``{'classes': [{class, pixels, share, hectares, estimate...}], 'nodata_pixels': n}``, plain data for JSON; an
+        undefined number is ``None``.
+    """
+    pixels, metres = count_values(path)
+    nodata, count = int(pixels[-1]), len(classes)
+    total = int(pixels[:count].sum())
+    rows: list[dict[str, Any]] = [
+        {
+            'class': name, 'pixels': int(pixels[k]), 'share': pixels[k] / total if total else None,
+            'hectares': None if metres is None else metres[k] / 1e4,
+        } for k, name in enumerate(classes)
+    ]  # fmt: skip
+    if points is not None and total:
+        sample = sample_table(path, classes, points)
+        found = estimate_areas(pixels[:count] if metres is None else metres[:count], sample)
+        whole = None if metres is None else metres[:count].sum() / 1e4
+        for k, row in enumerate(rows):
+            row['points'] = int(sample[:, k].sum())
+            for key, value in (('share', found.share[k]), ('low', found.low[k]), ('high', found.high[k])):
+                known = None if np.isnan(value) else float(value)
+                row[f'estimated_{key}'] = known
+                if whole is not None:
+                    row[f'estimated_hectares_{key}'.replace('_share', '')] = None if known is None else known * whole
+    return {'classes': rows, 'nodata_pixels': nodata}
+
+
+def sample_table(path: Path, classes: Sequence[str], points: Path) -> NDArray[np.int64]:
+    """(K, K) points by map class and reference class; points outside the map or on "no data" are left out.
+
+    Raises:
+        ValueError: a line that is no point, or a class that is unknown; file and line are named.
+    """
+    names = {name: index for index, name in enumerate(classes)} | {str(index): index for index in range(len(classes))}
+    table = np.zeros((len(classes), len(classes)), np.int64)
+    with points.open(newline='', encoding='utf-8') as handle, open_raster(path) as source:
+        reader = csv.DictReader(handle)
+        if not {'x', 'y', 'class'} <= set(reader.fieldnames or ()):
+            raise ValueError(f'{points} needs the columns x, y and class in its first line, but has '
+                             f'{reader.fieldnames}.')
+        for number, line in enumerate(reader, start=2):
+            try:
+                x, y, known = float(line['x']), float(line['y']), names[str(line['class']).strip()]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f'{points}, line {number}: {line} is no point with x, y and one of the classes '
+                                 f'{", ".join(classes)}.') from error
+            row, column = source.index(x, y)
+            if 0 <= row < source.height and 0 <= column < source.width:
+                value = int(source.read(1, window=((row, row + 1), (column, column + 1)))[0, 0])
+                if value < len(classes):
+                    table[value, known] += 1
+    return table
