@@ -38,7 +38,8 @@ def test_alone_in_a_segmentor() -> None:
 def test_in_front_of_the_pyramid_of_a_detector() -> None:
     pytest.importorskip('mmdet')
     backbone = build()
-    neck = MODELS.build({'type': 'mmdet.FPN', 'in_channels': list(backbone.out_channels), 'out_channels': 8, 'num_outs': 3})
+    channels = list(backbone.out_channels)
+    neck = MODELS.build({'type': 'mmdet.FPN', 'in_channels': channels, 'out_channels': 8, 'num_outs': 3})
     assert [tuple(m.shape[1:]) for m in neck(backbone(torch.randn(1, 3, 32, 24)))] == [(8, 8, 6), (8, 4, 3), (8, 2, 2)]
 
 
