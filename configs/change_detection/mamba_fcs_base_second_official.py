@@ -24,4 +24,4 @@ optim_wrapper = dict(
     clip_grad=None)
 param_scheduler = [dict(type='StepLR', step_size=10000, gamma=0.5, by_epoch=False)]
 train_cfg = dict(max_iters=200000, val_interval=5000)  # 400 000 samples
-default_hooks = dict(checkpoint=dict(interval=5000, save_best='scd/sem/SeK'))
+default_hooks = dict(checkpoint=dict(interval=5000, save_best='scd/sem/SeK', rule='greater'))

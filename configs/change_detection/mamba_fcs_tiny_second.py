@@ -13,4 +13,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=1500),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=1500, end=40000, eta_min=1e-6),
 ]
-default_hooks = dict(checkpoint=dict(interval=4000, save_best='scd/sem/SeK'))
+default_hooks = dict(checkpoint=dict(interval=4000, save_best='scd/sem/SeK', rule='greater'))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from imbdense.nn.ss2d import SS2D
-from imbdense.nn.vss_block import DropPath, VSSBlock
+from imbdense.nn.vss_block import VSSBlock
 
 
 def plain(layer: SS2D, x: torch.Tensor) -> torch.Tensor:
@@ -102,22 +102,6 @@ def test_the_scan_gets_full_precision_under_autocast(monkeypatch: pytest.MonkeyP
     with torch.autocast('cpu', torch.bfloat16):
         SS2D(8)(torch.randn(1, 4, 4, 8))
     assert seen == [[torch.float32] * 3]
-
-
-def test_drop_path() -> None:
-    torch.manual_seed(0)
-    drop, x = DropPath(0.25), torch.ones(4000, 2, 3)
-    y = drop(x)
-    kept = y[:, 0, 0] > 0
-    assert abs(kept.float().mean().item() - 0.75) < 0.03 and torch.allclose(y[kept], torch.tensor(1 / 0.75))
-    assert torch.equal(drop.eval()(x), x)
-    with pytest.raises(ValueError, match='below 1'):
-        DropPath(1.0)
-
-
-def test_without_mlp_half_of_the_block_is_gone() -> None:
-    assert VSSBlock(8, mlp_ratio=0).mlp is None and VSSBlock(8).mlp is not None
-    assert VSSBlock(8, mlp_ratio=0)(torch.randn(1, 2, 2, 8)).shape == (1, 2, 2, 8)
 
 
 def test_memory_of_training_grows_as_the_area() -> None:

@@ -42,5 +42,5 @@ test_dataloader = dict(
         data_root=data_root,
         ann_file='splits/test.txt',
         pipeline=test_pipeline))
-val_evaluator = [dict(type='imbdense.ConfusionMetric'), dict(type='imbdense.SCDMetric', protocol=('sem', 'from_to'))]
+val_evaluator = dict(type='imbdense.SCDMetric', protocol=('sem', 'from_to'))
 test_evaluator = val_evaluator
