@@ -103,7 +103,7 @@ def test_stem_for_other_bands(bands: int, how: str) -> None:
 def test_four_bands_from_released_weights(tmp_path) -> None:
     weights = official_backbone((16, 32), (1, 2))
     torch.save(weights, tmp_path / 'released.pth')
-    model = build(in_channels=4, band_init='zero', init_cfg=pretrained(tmp_path / 'released.pth'))
+    model = build(in_channels=4, in_chans_init='zero', init_cfg=pretrained(tmp_path / 'released.pth'))
     model.init_weights()
     assert torch.equal(model.stem.first.conv.weight[:, :3], weights['patch_embed.0.weight'])
     assert (model.stem.first.conv.weight[:, 3] == 0).all()
