@@ -29,8 +29,8 @@ class VSSM(vssm.VSSM, BaseModule):
     and raises when fewer than 90 % of the backbone's tensors match. Checkpoints of imbdense need no ``key_map``.
 
     Args:
-        in_chans_init: how RGB weights of the first convolution fill a stem of other bands: 'mean' = every band gets their
-            mean, times 3 / bands; 'zero' = the first three bands keep theirs, further ones start at zero.
+        in_chans_init: how RGB weights of the first convolution fill a stem of other bands: 'mean' = every band gets
+            their mean, times 3 / bands; 'zero' = the first three bands keep theirs, further ones start at zero.
         init_cfg: see above; other initialisers as in mmengine.
         others: see the base class.
     """
