@@ -101,7 +101,11 @@ def takes(cls: type, name: str) -> bool:
 
 
 def loss_inputs(cls: type, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch.Tensor, int, int]]:
-    """task -> (logits with gradient, target, ignore value, number of classes), for every task of the loss."""
+    """task -> (logits with gradient, target, ignore value, number of classes), for every task of the loss.
+
+    Losses of change *and* land cover take no single pair of logits and labels: ``tests/mm/losses/test_joint_change.py``
+    walks them.
+    """
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for task, shape, extra, ignore in (

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from imbdense.nn.ss2d import SS2D
-from imbdense.nn.vss_block import DropPath, VSSBlock
+from imbdense.nn.vss_block import VSSBlock
 
 
 def plain(layer: SS2D, x: torch.Tensor) -> torch.Tensor:
@@ -104,17 +104,18 @@ def test_the_scan_gets_full_precision_under_autocast(monkeypatch: pytest.MonkeyP
     assert seen == [[torch.float32] * 3]
 
 
-def test_drop_path() -> None:
-    torch.manual_seed(0)
-    drop, x = DropPath(0.25), torch.ones(4000, 2, 3)
-    y = drop(x)
-    kept = y[:, 0, 0] > 0
-    assert abs(kept.float().mean().item() - 0.75) < 0.03 and torch.allclose(y[kept], torch.tensor(1 / 0.75))
-    assert torch.equal(drop.eval()(x), x)
-    with pytest.raises(ValueError, match='below 1'):
-        DropPath(1.0)
+def test_memory_of_training_grows_as_the_area() -> None:
+    """What autograd keeps of a block, for maps of 8 x 8 and 16 x 16."""
+    block, sizes = VSSBlock(8), []
+    for side in (8, 16):
+        kept: dict[int, int] = {}
 
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
 
-def test_without_mlp_half_of_the_block_is_gone() -> None:
-    assert VSSBlock(8, mlp_ratio=0).mlp is None and VSSBlock(8).mlp is not None
-    assert VSSBlock(8, mlp_ratio=0)(torch.randn(1, 2, 2, 8)).shape == (1, 2, 2, 8)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = block(torch.randn(1, side, side, 8))  # keeps the graph, so that no memory is used twice
+        sizes.append(sum(kept.values()) - sum(p.numel() * 4 for p in block.parameters()))
+        del y
+    assert 3.2 < sizes[1] / sizes[0] < 4.3

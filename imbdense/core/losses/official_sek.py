@@ -51,7 +51,7 @@ def official_sek_loss(
         predicted = full_precision(logits).softmax(1).movedim(1, -1)[mask]
         truth = F.one_hot(land[mask].long() + 1, logits.shape[1]).to(predicted.dtype)
         if not len(predicted):
-            return zero_with_graph(torch.cat([item.flatten() for item in land_logits]))
+            return torch.stack([zero_with_graph(item) for item in land_logits]).sum()
         with torch.autocast(logits.device.type, enabled=False):
             kappas.append(_kappa((predicted.T @ truth)[1:, 1:]))
         overlaps.append(_weighted_iou(predicted[:, 1:], truth[:, 1:]))

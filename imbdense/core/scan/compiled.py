@@ -49,10 +49,10 @@ def _self_test(device: torch.device) -> str:
     u, step = (torch.randn(2, 4, 65, 8, generator=generator) for _ in range(2))
     B, C = (torch.randn(2, 4, 65, 2, generator=generator) for _ in range(2))
     A = -torch.rand(4, 8, 2, generator=generator) - 0.5
-    inputs = [x.to(device) for x in (u, step.abs(), A, B, C)]
-    expected, _ = scan_forward(*inputs, segment=65)
+    u, step, A, B, C = (x.to(device) for x in (u, step.abs(), A, B, C))
+    expected, _ = scan_forward(u, step, A, B, C, segment=65)
     try:
-        gap = float((compiled_scan(*inputs) - expected).abs().max())
+        gap = float((compiled_scan(u, step, A, B, C) - expected).abs().max())
     except Exception as error:
         return f'it raises {type(error).__name__}: {error}'
     return '' if gap <= TOLERANCE else f'its result differs by {gap:.1e}'

@@ -52,18 +52,16 @@ def scan_forward(
     """(y, the states (N, G, D, S) before each segment); shapes as in :class:`SelectiveRecurrence`."""
     spans = segments(u.shape[-2], segment)
     starts = [u.new_zeros((*u.shape[:-2], u.shape[-1], A.shape[-1]))]
-    parts = []
+    y = torch.zeros_like(u)
     for start, stop in spans:
-        y, ends = None, []
+        ends = []
         for n in range(A.shape[-1]):
             part = _Segment(u, delta, A, B, C, start, stop, n)
             h, end = part.forward(starts[-1][..., n])
-            own = h[..., : stop - start, :] * part.C
-            y = own if y is None else y.add_(own)
+            y[..., start:stop, :].addcmul_(h[..., : stop - start, :], part.C)
             ends.append(end)
-        parts.append(y)
         starts.append(torch.stack(ends, -1))
-    return parts[0] if len(parts) == 1 else torch.cat(parts, -2), starts[: len(spans)]
+    return y, starts[: len(spans)]
 
 
 def segments(length: int, segment: int) -> list[tuple[int, int]]:

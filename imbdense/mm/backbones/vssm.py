@@ -29,8 +29,8 @@ class VSSM(vssm.VSSM, BaseModule):
     and raises when fewer than 90 % of the backbone's tensors match. Checkpoints of imbdense need no ``key_map``.
 
     Args:
-        band_init: how RGB weights of the first convolution fill a stem of other bands: 'mean' = every band gets their
-            mean, times 3 / bands; 'zero' = the first three bands keep theirs, further ones start at zero.
+        in_chans_init: how RGB weights of the first convolution fill a stem of other bands: 'mean' = every band gets
+            their mean, times 3 / bands; 'zero' = the first three bands keep theirs, further ones start at zero.
         init_cfg: see above; other initialisers as in mmengine.
         others: see the base class.
     """
@@ -51,13 +51,13 @@ class VSSM(vssm.VSSM, BaseModule):
         init: str = 'v0',
         out_indices: Sequence[int] = (0, 1, 2, 3),
         scan: str = 'auto',
-        band_init: str = 'mean',
+        in_chans_init: str = 'mean',
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             arch, dims, depths, in_channels, d_state, gated, mlp_ratio, drop_path_rate, init, out_indices, scan
         )
-        self.band_init = check_choice('band_init', band_init, BAND_INITS, owner='VSSM')
+        self.in_chans_init = check_choice('in_chans_init', in_chans_init, BAND_INITS, owner='VSSM')
         self.init_cfg = None if init_cfg is None else dict(init_cfg)
         self.out_channels = tuple(self.dims[i] for i in self.out_indices)
 
@@ -73,7 +73,7 @@ class VSSM(vssm.VSSM, BaseModule):
         options = {key: value for key, value in self.init_cfg.items() if key != 'type'}
         weights = read_weights(**options)
         if STEM in weights:
-            weights[STEM] = adapt_bands(weights[STEM], self.stem.first.conv.in_channels, self.band_init)
+            weights[STEM] = adapt_bands(weights[STEM], self.stem.first.conv.in_channels, self.in_chans_init)
         fill_module(self, weights, str(options['checkpoint']))
         self._is_init = True
 

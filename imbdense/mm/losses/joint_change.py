@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer, check_number
+from imbdense.core.reduction import zero_with_graph
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class JointChangeLoss(nn.Module, ABC):
 
     Called as ``loss(ChangeCall(...))`` once per batch. A subclass writes :meth:`compute`.
 
-    State: ``iteration`` (int64 buffer, kept in checkpoints) counts the calls in training.
+    State: ``iteration`` (int64 buffer, kept in checkpoints) counts the calls in training; only read (where a GPU waits)
+    while ``start_iter`` is set.
 
     Args:
         loss_weight: factor, >= 0.
@@ -71,11 +73,11 @@ class JointChangeLoss(nn.Module, ABC):
 
     def forward(self, call: ChangeCall) -> Tensor:
         """Scalar, float32."""
-        loss = self.loss_weight * self.compute(call)
         if self.training and self.start_iter:
-            loss = torch.where(self.iteration >= self.start_iter, loss, torch.nan_to_num(loss) * 0)
             self.iteration += 1
-        return loss
+            if int(self.iteration) <= self.start_iter:
+                return zero_with_graph(call.change_logits) + sum(zero_with_graph(z) for z in call.semantic_logits)
+        return self.loss_weight * self.compute(call)
 
     @abstractmethod
     def compute(self, call: ChangeCall) -> Tensor:
