@@ -74,7 +74,7 @@ def _merge(scores: Tensor, start: int, best: Tensor, index: Tensor) -> None:
 
 
 def _few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """(rows, columns) of what is true in a mask (q, b) that is nearly all false, row by row: looked at eight by eight."""
+    """(rows, columns) of what is true in a mask (q, b) that is nearly all false, row by row; seen eight at a time."""
     flat = mask.flatten()
     eighths = flat[: len(flat) // 8 * 8]
     word = torch.nonzero(eighths.view(torch.int64))[:, 0]
