@@ -21,7 +21,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'scene': ('scene',),
     'pseudo_label': ('obc-kde', 'obc-kde-distinct'),
     'optim': ('muon-step',),
-    'selection': ('k-centre', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
+    'selection': ('k-centre', 'k-centre-large', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
+    'selection_scale': ('ofds',),
     'binned_clusters': ('binned-clusters',),
     'selective_scan': ('selective-scan', 'vss-block'),
 }
