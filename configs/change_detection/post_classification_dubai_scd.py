@@ -18,3 +18,4 @@ custom_hooks = [
             ann_file='splits/train.txt',
             pipeline=[dict(type='imbdense.LoadChangePair'), dict(type='imbdense.PackChangeInputs')]))
 ]
+test_evaluator = dict(type='imbdense.SCDMetric')  # change, and land cover inside it
