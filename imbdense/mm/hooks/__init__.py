@@ -16,6 +16,7 @@ import_members(
         'exact_resume_hook': (),
         'feature_tap_hook': (),
         'fractal_calibration': (),
+        'geo_stats_hook': (),
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
         'neural_collapse_hook': (),
