@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,3 @@ def test_files_that_say_nothing_about_the_place(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ValueError, match=words):
             AreaOfInterest(str(path), grid)
-
-
-def test_other_formats_need_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = reference_grid(place(tmp_path)['t1'])
-    for name in ('fiona', 'pyogrio'):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r'pyogrio.*GeoJSON'):
-        AreaOfInterest(str(tmp_path / 'a.gpkg'), grid)

@@ -94,7 +94,8 @@ def test_files_off_the_grid_are_named(tmp_path: Path, options: dict[str, Any], w
 
 @pytest.mark.parametrize(('change', 'words'), [
     ({'expr': 'dtm - dsm', 'key': 'img'}, 'key'), ({'expr': 'dtm - nothing'}, 'nothing'),
-    ({'expr': 'img + dtm'}, '4 bands'), ({'expr': None, 'path': None}, 'path or expr'), ({'derive': ['slope']}, 'elevation'), ({'clip': (3, 1)}, 'clip'),
+    ({'expr': 'img + dtm'}, '4 bands'), ({'expr': None, 'path': None}, 'path or expr'),
+    ({'derive': ['slope']}, 'elevation'), ({'clip': (3, 1)}, 'clip'),
     ({'kind': 'aspect'}, 'kind'), ({'colour': 1}, 'colour'),
 ])
 def test_configs_that_make_no_sense_are_explained(tmp_path: Path, change: dict[str, Any], words: str) -> None:

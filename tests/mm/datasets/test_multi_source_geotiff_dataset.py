@@ -157,8 +157,9 @@ def test_outside_of_the_area_of_interest_nothing_is_learned(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(('options', 'words'), [
     ({'grid': {'like': 'nothing'}}, 'grid'), ({'split': SPLIT, 'subset': 'all'}, 'subset'),
-    ({'metainfo': {}}, 'classes'), ({'windows': {'type': 'ChangeAwareWindowSampler'}}, 'change'), ({'label': {'file': 'x'}}, 'label'),
-    ({'normalize': 'scene'}, 'normalize'), ({'statistics': 'nowhere.json'}, 'nowhere'),
+    ({'metainfo': {}}, 'classes'), ({'windows': {'type': 'ChangeAwareWindowSampler'}}, 'change'),
+    ({'label': {'file': 'x'}}, 'label'), ({'normalize': 'scene'}, 'normalize'),
+    ({'statistics': 'nowhere.json'}, 'nowhere'),
 ])
 def test_configs_that_make_no_sense_are_explained(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
