@@ -17,6 +17,9 @@ from imbdense.data.raster.bands import KINDS, ROLES, Band
 from imbdense.data.raster.expression import Expression
 from imbdense.data.raster.grid import Grid, GridMismatch, grid_of, open_aligned
 
+CACHE_MEGABYTES = 64
+"""GDAL's block cache of each process, unless the environment sets GDAL_CACHEMAX; its own default is 5 % of the memory,
+times the number of workers."""
 Resampling = Literal['nearest', 'bilinear', 'cubic', 'average', 'mode']
 
 
@@ -105,7 +108,11 @@ class LazyRaster:
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values (B, h, w) in the number type of the file, and valid (h, w)."""
-        return read_planes(self.handle, window, self.numbers(bands))
+        import rasterio
+
+        options = {} if 'GDAL_CACHEMAX' in os.environ else {'GDAL_CACHEMAX': CACHE_MEGABYTES}
+        with rasterio.Env(**options):
+            return read_planes(self.handle, window, self.numbers(bands))
 
     def numbers(self, bands: Sequence[int] | None) -> list[int]:
         """Band numbers; all but alpha by default."""

@@ -24,7 +24,8 @@ class NormalizeBands(BaseTransform):
         clip: clip to the 0.1 and 99.9 percentiles before, which tames outliers of sensors.
 
     Raises:
-        ValueError: the sample has no ``band_statistics``, or those of other bands.
+        ValueError: the sample has no ``band_statistics``, or those of other bands; it was cropped by a transform that
+            does not know ``valid``.
     """
 
     card = 'multi_source_geotiff'
@@ -50,8 +51,12 @@ class NormalizeBands(BaseTransform):
                 image[..., places] = np.clip(image[..., places], low[scalar], high[scalar])
         mean, std = (np.tile(np.array(part), dates) for part in (statistics.mean, statistics.std))
         image = ((image - mean) / std).astype(np.float32)
-        if results.get('valid') is not None:
-            image *= np.repeat(results['valid'], len(bands), axis=2)
+        valid = results.get('valid')
+        if valid is not None:
+            if valid.shape != (*image.shape[:2], dates):
+                raise ValueError(f'{owner}: the image is {image.shape[:2]}, but what is valid of it {valid.shape}: a '
+                                 f'transform of the host has cropped or resized it. Put {owner} before that one.')
+            image *= np.repeat(valid, len(bands), axis=2)
         results['img'] = image
         return results
 

@@ -27,6 +27,20 @@ def test_clipping_to_the_percentiles() -> None:
     assert np.allclose(after['img'][0, 0, :4], [2.5, 2.5, 2.5, 4.0])
 
 
+def test_a_crop_that_forgot_the_mask_is_noticed() -> None:
+    item = sample()
+    item['img'] = item['img'][:5]
+    with pytest.raises(ValueError, match='Put NormalizeBands before'):
+        NormalizeBands()(item)
+
+
+def test_dates_that_are_exchanged_take_their_masks_along() -> None:
+    from imbdense.mm.transforms.swap_dates import SwapDates
+
+    after = NormalizeBands()(SwapDates(prob=1.0)(sample(2)))
+    assert not after['img'][2, 3, 6:].any() and after['img'][2, 3, :6].any()
+
+
 def test_statistics_of_other_bands_are_refused() -> None:
     for change in ({'band_statistics': None}, {'bands': ('a', 'b', 'c', 'd', 'e', 'f')}):
         with pytest.raises(ValueError, match='statistics'):
