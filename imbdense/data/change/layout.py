@@ -15,6 +15,8 @@ IMAGE_FOLDERS = ('t1', 't2')
 CHANGE_FOLDER = 'label_change'
 LAND_COVER_FOLDERS = ('label_t1', 'label_t2')
 RECORD = 'dataset.json'
+GREY_MASK = ((0, 0, 0, 0), (1, 1, 1, 1), (255, 255, 255, 255))
+"""(red, green, blue, index): masks of 0 and 255 that were saved with three equal channels."""
 KEYS = ('classes', 'palette', 'land_cover', 'land_cover_palette')
 
 

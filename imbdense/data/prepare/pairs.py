@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.data.change.layout import CHANGE_FOLDER, RECORD, change_label_map
+from imbdense.data.change.layout import CHANGE_FOLDER, GREY_MASK, RECORD, change_label_map
 from imbdense.data.geotiff import open_raster, read_window
 from imbdense.data.prepare.job import IGNORE, Job, PrepareError
 from imbdense.data.prepare.tiles import write_window
@@ -133,7 +133,8 @@ def read_change_mask(path: Path) -> Label:
         PrepareError: other values, or a broken file; the message names it.
     """
     try:
-        return read_label(path, LabelFormat.of(CHANGE_CLASSES, label_map=change_label_map('to_binary')))
+        form = LabelFormat.of(CHANGE_CLASSES, label_map=change_label_map('to_binary'), palette=GREY_MASK)
+        return read_label(path, form)
     except LabelReadError as error:
         raise PrepareError(str(error)) from error
 

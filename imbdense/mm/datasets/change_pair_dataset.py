@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.checks import check_choice
 from imbdense.core.stats import ImageClassTable
-from imbdense.data.change.layout import FormatSegMap, change_label_map, read_pair_record
+from imbdense.data.change.layout import GREY_MASK, FormatSegMap, change_label_map, read_pair_record
 from imbdense.data.change.pairs import PairFiles, PairFolders, list_pairs
 from imbdense.data.change.transitions import TransitionCounts, count_transitions
 from imbdense.data.readers.labels import LabelFormat
@@ -111,7 +111,8 @@ class ChangePairDataset(SegFolderDataset):
         self.land_cover_format = self._land_cover_format(
             meta, reduce_semantic_zero_label, land_cover_colors, unlabeled_colors
         )
-        self.change_format = LabelFormat.of(meta.get('classes') or (), label_map=self.change_map)
+        palette = GREY_MASK if format_seg_map == 'to_binary' else ()
+        self.change_format = LabelFormat.of(meta.get('classes') or (), label_map=self.change_map, palette=palette)
         super().__init__(
             metainfo=meta,
             data_root=data_root,

@@ -34,7 +34,7 @@ def test_unknown_colours():
         ColorMapToIndex(COLOURS)(given, 'a.png')
     assert ColorMapToIndex(COLOURS, unknown='ignore')(given, 'a.png').tolist() == [[0, 1, 255], [255, 0, 1]]
     assert ColorMapToIndex(COLOURS, unknown='nearest')(given, 'a.png').tolist() == [[0, 1, 2], [2, 0, 1]]
-    with pytest.raises(LabelReadError, match='has 1 pixels .*row 1, column 0'):
+    with pytest.raises(LabelReadError, match=r'has 1 pixels .*row 1, column 0'):
         ColorMapToIndex(COLOURS, unknown='nearest', max_distance=10)(given, 'a.png')
 
 

@@ -55,7 +55,7 @@ def test_only_new_and_changed_files_are_read(root, monkeypatch):
     original = transitions._count
     monkeypatch.setattr(transitions, '_count', lambda pair, *rest: read.append(pair.change) or original(pair, *rest))
     assert np.array_equal(count(root).matrix, first.matrix) and not read
-    _, t2, change = land_covers(1)
+    t2 = land_covers(1)[1]
     t2[:] = 0
     path = write_array(root / 'label_t2/001.png', t2)
     os.utime(path, ns=(1, 1))
