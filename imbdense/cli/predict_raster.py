@@ -91,7 +91,12 @@ def _start(args: argparse.Namespace, config: Any) -> RasterJob:
     device = args.device or (f'cuda:{os.environ["LOCAL_RANK"]}' if _has_gpus() and 'LOCAL_RANK' in os.environ else None)
     network = RasterNetwork(config, args.checkpoint, dates=len(args.rasters), device=device, amp=args.amp)
     stack = RasterStack(args.rasters, args.bands or network.bands, args.align)
-    network.probe(stack.channels, args.tile or network.tile)
+    try:
+        network.probe(stack.channels, args.tile or network.tile)
+    except ValueError as error:
+        bands = ' '.join(map(str, range(1, len(stack.bands) + 2)))
+        hint = f' The last band of {args.rasters[0]} is marked as alpha; if it holds values, name it: --bands {bands}.'
+        raise ValueError(f'{error}{hint if stack.alpha_is_mask else ""}') from error
     plan = make_plan(network, stack.channels, stack.grid, args.mode, args.tile, args.overlap)
     return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size)
 

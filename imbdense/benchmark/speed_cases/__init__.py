@@ -22,6 +22,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'optim': ('muon-step',),
     'selection': ('k-centre', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
     'binned_clusters': ('binned-clusters',),
+    'raster': ('slide-mmseg', 'slide-monai', 'raster-monai', 'raster-reading'),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
 

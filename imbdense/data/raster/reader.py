@@ -34,7 +34,11 @@ class RasterStack:
 
     Args:
         paths: one file per date. bands: 1-based numbers in the order of the model, the same for every date; ``None`` =
-            all. align: resample other dates to the grid of the first instead of refusing them.
+            all but one that is marked as alpha (a mask). align: resample other dates to the grid of the first instead
+            of refusing them.
+
+    Attributes:
+        alpha_is_mask: a band was left out that may hold values: writers mark the fourth band of bytes so by default.
 
     Raises:
         OSError: a file that is missing, cut off or no raster. GridMismatch, ValueError: dates that are no pair, a band
@@ -53,9 +57,10 @@ class RasterStack:
         with _named(self.paths), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
             sources = self._handles()
             self._grid = grid_of(sources[0])
-            self.counts = [self._given_bands(source) for source in sources]
-            self.bands = list(range(1, self.counts[0] + 1)) if bands is None else list(bands)
-            self._check_bands()
+            self.bands = _value_bands(sources[0]) if bands is None else list(bands)
+            self.alpha_is_mask = bands is None and len(self.bands) < sources[0].count
+            for path, source in zip(self.paths, sources):
+                self._check_bands(path, source)
             self.dtype = np.result_type(*(dtype for source in sources for dtype in source.dtypes))
             self.block = sources[0].block_shapes[0]
             self.read(0, 1, 0, 1)  # the first read fixes the size of GDAL's cache for the whole process
@@ -120,19 +125,12 @@ class RasterStack:
             self._local.handles = handles
         return self._local.handles
 
-    def _given_bands(self, source: Any) -> int:
-        """Bands with values; an alpha band is a mask."""
-        from rasterio.enums import ColorInterp
-
-        return sum(meaning != ColorInterp.alpha for meaning in source.colorinterp)
-
-    def _check_bands(self) -> None:
-        """Every band is there at every date."""
-        for path, count in zip(self.paths, self.counts):
-            missing = [band for band in self.bands if not 1 <= band <= count]
-            if missing:
-                raise ValueError(f'{path} lacks band {", ".join(map(str, missing))}: it has the bands 1 to {count}, but '
-                                 f'{self.bands} are read of every date. Choose others with --bands.')
+    def _check_bands(self, path: str, source: Any) -> None:
+        """Every band is there at this date."""
+        missing = [band for band in self.bands if not 1 <= band <= source.count]
+        if missing:
+            raise ValueError(f'{path} lacks band {", ".join(map(str, missing))}: it has the bands 1 to {source.count}, '
+                             f'but {self.bands} are read of every date. Choose others with --bands.')
 
 
 class RowFeed:
@@ -188,6 +186,13 @@ class RowFeed:
             self._ahead.append((top, bottom, [self._pool.submit(self.stack.read, top, bottom, *p) for p in pairs]))
         top, bottom, futures = self._ahead.popleft()
         return top, bottom, _beside([future.result() for future in futures])
+
+
+def _value_bands(source: Any) -> list[int]:
+    """The bands that are not marked as alpha, which is a mask."""
+    from rasterio.enums import ColorInterp
+
+    return [band for band, meaning in enumerate(source.colorinterp, 1) if meaning != ColorInterp.alpha]
 
 
 def _beside(parts: list[Planes]) -> Planes:

@@ -12,15 +12,13 @@ from torch import Tensor
 from imbdense.core.inference.equal_batches import EqualBatches
 from imbdense.core.inference.map_layers import MapLayer, MapMaker
 from imbdense.core.inference.score_strip import ScoreStrip
-from imbdense.data.raster.layout import Run
+from imbdense.data.raster.layout import BLOCK, Run
 from imbdense.data.raster.reader import Planes, RasterStack, RowFeed
 from imbdense.mm.raster.network import RasterNetwork
 from imbdense.mm.raster.plan import RasterPlan
 
 Rows = dict[str, NDArray[np.generic]]
 """Finished rows (h, width of the run) of every layer."""
-FINISH_COLUMNS = 1024
-"""Blended scores are turned into layers in pieces of this width, so that temporary copies stay small."""
 
 
 class Sweep:
@@ -112,13 +110,15 @@ class _BlendedRows:
 
     @torch.inference_mode()
     def take(self, top: int, bottom: int) -> Rows:
-        """Finish the rows [top, bottom)."""
+        """Finish the rows [top, bottom), in pieces that end where blocks and tiles do: the same in every run."""
         sums = self.strip.take(bottom)
         found = _empty(self.maker.layers, bottom - top, sums.shape[2])
-        for left in range(0, sums.shape[2], FINISH_COLUMNS):
-            place = slice(left, left + FINISH_COLUMNS)
-            for name, value in self.maker.from_probabilities(sums[:, :, place]).items():
-                found[name][:, place] = value.cpu().numpy()
+        cuts = [top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom]
+        for first, last in zip(cuts[:-1], cuts[1:]):
+            for left in range(0, sums.shape[2], BLOCK):
+                place = slice(first - top, last - top), slice(left, left + BLOCK)
+                for name, value in self.maker.from_probabilities(sums[(slice(None), *place)].contiguous()).items():
+                    found[name][place] = value.cpu().numpy()
         return found
 
 
