@@ -177,10 +177,10 @@ class RowFeed:
 
     def _next(self) -> tuple[int, int, Planes]:
         """The next piece of rows, while those after it are being read."""
-        pairs = list(zip(self._column_cuts[:-1], self._column_cuts[1:]))
         if self._pool is None:
             top, bottom = self._todo.popleft()
-            return top, bottom, _beside([self.stack.read(top, bottom, *pair) for pair in pairs])
+            return top, bottom, self.stack.read(top, bottom, self.left, self.right)
+        pairs = list(zip(self._column_cuts[:-1], self._column_cuts[1:]))
         while self._todo and len(self._ahead) < 3:
             top, bottom = self._todo.popleft()
             self._ahead.append((top, bottom, [self._pool.submit(self.stack.read, top, bottom, *p) for p in pairs]))

@@ -63,7 +63,7 @@ def start_job(
     wanted = layers or [layer.name for layer in known if layer.name not in ('confidence', 'p_change', 'entropy')]
     maker = MapMaker(network.groups, wanted, network.comparison)
     grid = stack.grid
-    strip = 4 * maker.channels * plan.tile * 2 if plan.mode == 'blend' else 0
+    strip = 4 * maker.channels * plan.tile if plan.mode == 'blend' else 0
     rows = (plan.tile + 4 * max(BLOCK, stack.block[0])) * (stack.channels * stack.dtype.itemsize + 1)
     width = panel_width(grid.width, strip + rows + 4 * BLOCK * len(maker.layers), MEMORY, block_size)
     settings = {
@@ -88,6 +88,8 @@ def predict_units(
     todo = job.store.unfinished(units)
     layout, done = job.store.layout, _pixels(job, units) - _pixels(job, todo)
     total = _pixels(job, units)
+    if progress is not None:
+        progress(done, total)
     sweep = Sweep(job.network, job.maker, job.plan, job.stack, threads, batch)
     nodata = {layer.name: layer.nodata for layer in job.maker.layers}
     with _Writer(threads > 0) as writer:

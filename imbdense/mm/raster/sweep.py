@@ -111,7 +111,7 @@ class _BlendedRows:
     @torch.inference_mode()
     def take(self, top: int, bottom: int) -> Rows:
         """Finish the rows [top, bottom), in pieces that end where blocks and tiles do: the same in every run."""
-        sums = self.strip.take(bottom)
+        sums = self.strip.finished(bottom)
         found = _empty(self.maker.layers, bottom - top, sums.shape[2])
         cuts = [top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom]
         for first, last in zip(cuts[:-1], cuts[1:]):
@@ -119,6 +119,7 @@ class _BlendedRows:
                 place = slice(first - top, last - top), slice(left, left + BLOCK)
                 for name, value in self.maker.from_probabilities(sums[(slice(None), *place)].contiguous()).items():
                     found[name][place] = value.cpu().numpy()
+        self.strip.move(bottom)
         return found
 
 
