@@ -33,6 +33,7 @@ EXTRAS: dict[str, list[str]] = {
     'fast': ['numba>=0.60', 'deflate>=0.7', 'faster-coco-eval>=1.6', 'faiss-cpu>=1.8'],
     'medical': ['nibabel>=5'],
     'dash': ['panel>=1.4', 'bokeh>=3'],
+    'ray': ['ray[data]>=2.40'],
     'dev': ['pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'scikit-learn>=1.4'],
 }
 EXTRAS['all'] = sorted({requirement for group in EXTRAS.values() for requirement in group})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imbdense.benchmark.grid_progress import grid_progress
 from imbdense.benchmark.runs import FAILURE_FILE, RESULT_FILE, Evaluation, Run, write_config
+from imbdense.utils.distributed import launched_rank
 from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 LAUNCHER_VARIABLES = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
@@ -54,14 +55,6 @@ def run_all(runs: Sequence[Run], configs: Path, *, jobs: int, report: Callable[[
             for process, *_ in active.values():
                 process.terminate()
     return [run for run in (runs if rank == 0 else mine) if run.result() is None]
-
-
-def launched_rank(environment: Mapping[str, str]) -> tuple[int, int]:
-    """(rank, number of ranks) as torchrun or SLURM say; (0, 1) for a plain start."""
-    for rank, world in (('RANK', 'WORLD_SIZE'), ('SLURM_PROCID', 'SLURM_NTASKS')):
-        if rank in environment and world in environment:
-            return int(environment[rank]), int(environment[world])
-    return 0, 1
 
 
 def _finish(run: Run, code: int, seconds: float, report: Callable[[str], None]) -> None:

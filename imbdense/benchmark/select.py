@@ -17,7 +17,7 @@ from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run, plan
 from imbdense.benchmark.select_stages import Stages
 from imbdense.benchmark.select_suites import SOURCES, PoolSource
-from imbdense.benchmark.suite_grid import add_grid_arguments, prepare_data, shared_weights, write_results
+from imbdense.benchmark.suite_grid import add_grid_arguments, known_cells, prepare_data, shared_weights, write_results
 
 INTRO = (
     '# Which images to label: do selectors help the rare class?',
@@ -55,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
     for suite in suites:
         prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir / 'trainings')
+    known_cells(args, runs)
+    todo = [(stage, seed) for seed in args.seeds for stage in stages if stage.is_waiting(runs, seed)]
     failed = _run_stages(
-        [[stage.burn_in_run(seed) for stage in stages for seed in args.seeds],
-         [stage.pool_run(seed) for stage in stages for seed in args.seeds],
+        [[stage.burn_in_run(seed) for stage, seed in todo],
+         [stage.pool_run(seed) for stage, seed in todo],
          sorted(runs, key=lambda run: run.seed)],
         configs_dir(), args.jobs)
     write_results(args, suites, runs, INTRO)

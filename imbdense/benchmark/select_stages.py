@@ -85,6 +85,11 @@ class Stages:
             for share in SHARES
         ]
 
+    def is_waiting(self, runs: Sequence[Run], seed: int) -> bool:
+        """Whether a training of this data set and seed has still to be run; otherwise nobody needs its pool."""
+        names = {suite.name for suite in self.suites()}
+        return any(run.suite.name in names and run.seed == seed and run.result() is None for run in runs)
+
     def chosen(self, method: str, share: int, seed: int) -> list[int]:
         """Burn-in and selected images, ascending; the selection is made once and kept with its reasons."""
         from imbdense.data.object_pool import open_pool

@@ -11,12 +11,14 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imbdense.benchmark.cells import restore_cells, write_cells
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run, plan
 from imbdense.benchmark.suite_figure import draw_suites
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import markdown_table
 from imbdense.utils.files import atomic_write_text
+from imbdense.utils.paths import configs_dir
 
 
 def add_grid_arguments(parser: argparse.ArgumentParser, name: str) -> None:
@@ -29,13 +31,14 @@ def add_grid_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
                         help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
     parser.add_argument('--markdown', type=Path, help=f'write the tables to this file (docs/benchmarks/{name}.md)')
+    parser.add_argument('--cells', type=Path, help='JSON with the scores of every training, such as '
+                        f'docs/benchmarks/{name}.json: what is in it is not run again, what is new is added')
     parser.add_argument('--figure', type=Path, help=f'write a picture of them, PNG (docs/images/{name}.png)')
 
 
 def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro: Sequence[str]) -> int:
     """Run what is missing, print and write the tables; exit code 1 when a run failed."""
     from imbdense.cli.main import UserError
-    from imbdense.utils.paths import configs_dir
 
     unknown = sorted(set(args.suite or []) - set(all_suites))
     if unknown:
@@ -49,6 +52,7 @@ def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro:
     for suite in suites:
         prepare_data(suite, args.sources)
     runs = plan(suites, args.seeds, args.work_dir)
+    known_cells(args, runs)
     failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
     write_results(args, suites, runs, intro)
     return 1 if failed else 0
@@ -61,12 +65,25 @@ def shared_weights(sources: str) -> None:
         os.environ.setdefault('IMBDENSE_WEIGHTS', str(weights))
 
 
+def known_cells(args: argparse.Namespace, runs: Sequence[Run]) -> None:
+    """Take over the cells of ``--cells``."""
+    from imbdense.cli.main import UserError
+
+    if args.cells:
+        try:
+            print(f'{restore_cells(args.cells, runs, configs_dir())} cells taken from {args.cells}')
+        except ValueError as error:
+            raise UserError(f'--cells: {error}') from None
+
+
 def write_results(
     args: argparse.Namespace, suites: Sequence[Suite], runs: Sequence[Run], intro: Sequence[str]
 ) -> None:
-    """Print the page, and write page and picture where asked."""
+    """Print the page, and write page, picture and cells where asked."""
     page = suites_page(suites, runs, intro)
     print(page)
+    if args.cells:
+        write_cells(args.cells, runs, configs_dir())
     if args.markdown:
         atomic_write_text(args.markdown, page)
     if args.figure:

@@ -8,13 +8,16 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli.main import UserError
+from imbdense.core.selection import UNKNOWN_CLASS
 from imbdense.data.object_pool import PoolWriter
 
 if TYPE_CHECKING:
+    from imbdense.mm.object_pool.build import ObjectExtractor
     from imbdense.mm.object_pool.images import PoolImages
     from imbdense.mm.object_pool.objects import Source
     from imbdense.mm.predictor import Predictor
@@ -38,25 +41,54 @@ def precomputed(args: argparse.Namespace, progress: Progress) -> PoolWriter:
 
 
 def from_model(args: argparse.Namespace, config: Any, progress: Progress) -> PoolWriter:
-    """Objects of one of the three sources, with features of the model; each rank adds its share."""
-    from imbdense.mm.object_pool.build import ImageFacts, build_pool
-    from imbdense.mm.predictor import Predictor
+    """Objects of one of the four sources, with features of the model; each rank adds its share."""
+    from imbdense.mm.object_pool.build import build_pool
     from imbdense.mm.pseudo_label.live import weights_digest
     from imbdense.mm.pseudo_label.outputs import config_digest
     from imbdense.utils.distributed import rank_and_world
 
-    predictor = Predictor(config, args.checkpoint, args.device)
+    # With Ray this process only writes, often on a machine without a GPU.
+    extract, names, facts = extractor(args, config, args.device if args.ray is None else 'cpu')
+    identity = {
+        'weights': weights_digest(extract.predictor.model), 'layer': args.layer, 'amp': args.amp, **facts,
+        **_extras(args)
+    }
+    writer = _writer(args, extract.images.ids, list(args.classes or names), config_digest(config), identity,
+                     *rank_and_world())
+    if args.ray is None:
+        build_pool(writer, extract, workers=args.workers, progress=progress)
+        return writer
+    from imbdense.mm.object_pool.on_ray import build_pool_on_ray
+
+    build_pool_on_ray(writer, partial(extractor_of_actor, args), actors=args.ray, use_gpu=args.device != 'cpu',
+                      progress=progress)
+    return writer
+
+
+def extractor(
+    args: argparse.Namespace, config: Any, device: str | None
+) -> tuple[ObjectExtractor, Sequence[str], dict[str, Any]]:
+    """(what finds the objects, the class names of the source, what decides the objects)."""
+    from imbdense.mm.object_pool.build import ImageFacts, ObjectExtractor
+    from imbdense.mm.predictor import Predictor
+
+    predictor = Predictor(config, args.checkpoint, device)
     images = _images(args, config)
     source, names, facts = _source(args, predictor, images)
-    index = _class_index(args.classes, names)
     cost, group = image_costs(args.costs, images.ids), image_groups(args.group, images.ids)
-    identity = {
-        'weights': weights_digest(predictor.model), 'layer': args.layer, 'amp': args.amp, **facts, **_extras(args)
-    }
-    writer = _writer(args, images.ids, list(args.classes or names), config_digest(config), identity, *rank_and_world())
-    build_pool(writer, images, predictor, source, classes=index, facts=ImageFacts(cost, group), layer=args.layer,
-               amp=args.amp, workers=args.workers, progress=progress)
-    return writer
+    return ObjectExtractor(
+        images, predictor, source, classes=_class_index(args.classes, names), facts=ImageFacts(cost, group),
+        layer=args.layer, amp=args.amp), names, facts
+
+
+def extractor_of_actor(args: argparse.Namespace) -> ObjectExtractor:
+    """The same in an actor of Ray."""
+    from imbdense.cli._runner import load_config
+    from imbdense.mm.checkpoints import install_safe_loading
+
+    config = load_config(args)
+    install_safe_loading()
+    return extractor(args, config, args.device)[0]
 
 
 def _writer(
@@ -89,6 +121,8 @@ def _source(
     """(source, its class names, what decides its objects)."""
     from imbdense.mm.object_pool import objects
 
+    if args.source == 'image':
+        return objects.whole_image, [], {}
     if args.source == 'coco-json':
         from imbdense.data.readers.coco import read_coco
 
@@ -109,11 +143,12 @@ def _source(
 
 
 def _class_index(wanted: Sequence[str] | None, names: Sequence[str]) -> Mapping[int, int]:
-    """Class index of the source -> class index of the pool."""
+    """Class index of the source -> class index of the pool; an unknown class stays unknown."""
     unknown = [name for name in wanted or () if name not in names]
     if unknown:
         raise UserError(f'--classes: there is no class {unknown}; there are {list(names)}.')
-    return {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    known = {list(names).index(name): place for place, name in enumerate(wanted or names)}
+    return known if names else {UNKNOWN_CLASS: UNKNOWN_CLASS}
 
 
 def image_groups(pattern: str | None, ids: Sequence[str]) -> list[int]:

@@ -1,8 +1,9 @@
-"""Generate synthetic data, and banks of cut-out objects.
+"""Generate synthetic scenes and pairs, and banks of cut-out objects.
 
   imbdense generate scenes --out data/demo --preset demo --workers 2
   imbdense generate scenes --out data/ir100 --preset small --num 8 --imbalance-ratio 100 --label-noise 0.2
   imbdense generate scenes --out data/mine --preset small --cfg-options layout.geojson=town.geojson mix.occlusion=0.5
+  imbdense generate pairs --out data/pairs --preset demo --change-share 0.05 --workers 2
   imbdense generate bank configs/segmentation/unet_scenes_bank_paste.py --out data/scenes/bank
 """
 
@@ -24,11 +25,13 @@ _DIALS = {'imbalance_ratio': 'mix.imbalance_ratio', 'class_absent_prob': 'mix.cl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands and their options."""
     from imbdense.cli._bank import add_bank_arguments
+    from imbdense.cli._pairs import add_pairs_arguments
     from imbdense.data.scene.classes import MAPPINGS
     from imbdense.data.scene.presets import PRESETS
 
     kinds = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
     add_bank_arguments(kinds)
+    add_pairs_arguments(kinds)
     scenes = kinds.add_parser('scenes', help='aerial scenes: images, masks, instances, depth, ortho',
                               formatter_class=argparse.RawDescriptionHelpFormatter,
                               description='Generate a data set of aerial scenes.',
@@ -60,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         from imbdense.cli._bank import run_bank
 
         return run_bank(args)
+    if args.what == 'pairs':
+        from imbdense.cli._pairs import run_pairs
+
+        return run_pairs(args)
     return _run_scenes(args)
 
 

@@ -115,7 +115,7 @@ def round_options(args: argparse.Namespace) -> RoundOptions:
 
 
 def listed_images(paths: list[Path], out: Path) -> list[ImageFile]:
-    """The images of folders, files and lists, with the names of their results.
+    """The images of folders, files and lists, with the names of their results; links are named by where they lie.
 
     Raises:
         UserError: a path does not exist, or there is no image.
@@ -126,9 +126,9 @@ def listed_images(paths: list[Path], out: Path) -> list[ImageFile]:
     found = list(find_images(expanded, out))
     if not found:
         raise UserError(f'no image ({", ".join(SUFFIXES)}) in {", ".join(map(str, paths))}.')
-    roots = {path.resolve() if path.is_dir() else path.resolve().parent for path in expanded}
-    root = Path(os.path.commonpath([str(path) for path in roots]))
-    return [ImageFile(path, str(path.resolve().relative_to(root)), str(name)) for path, name in found]
+    roots = {os.path.abspath(path if path.is_dir() else path.parent) for path in expanded}
+    root = os.path.commonpath(roots)
+    return [ImageFile(path, os.path.relpath(path, root), str(name)) for path, name in found]
 
 
 def _listed(path: Path) -> list[Path]:

@@ -4,17 +4,21 @@
   imbdense select pool CONFIG CKPT --source pred --images photos/ --out pool    what a finished model predicts
   imbdense select pool CONFIG --source coco-json --proposals boxes.json --images photos/ --out pool
   imbdense select pool --source coco-json --proposals boxes.json --features sam2.npy --out pool    no model at all
+  imbdense select pool CONFIG [CKPT] --source image --images photos/ --out pool    each image as a whole, no detector
   torchrun --nproc_per_node 4 -m imbdense select pool CONFIG CKPT --images photos/ --out pool
+  imbdense select pool CONFIG CKPT --images photos/ --ray 8 --out pool          eight actors of a Ray cluster
 
 Objects of a segmentor are the connected regions of its argmax, those of a label map its connected regions. Without CKPT
-features come from the weights a training of the config starts from. A stopped or killed run goes on with the same
-command; images that cannot be read are named and left out (exit code 1).
+features come from the weights a training of the config starts from. --source image makes every image one object of
+unknown class with the mean of the features over the image. A stopped or killed run goes on with the same command;
+images that cannot be read are named and left out (exit code 1).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from imbdense.core.selection import ObjectPool
     from imbdense.data.object_pool import PoolWriter
 
-SOURCES = ('gt', 'pred', 'coco-json')
+SOURCES = ('gt', 'pred', 'coco-json', 'image')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "expression, for example '(.*)/'")
     parser.add_argument('--costs', type=Path, metavar='FILE', help='JSON {image: minutes to label it}')
     parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
+    parser.add_argument('--ray', type=int, metavar='ACTORS', help='run the model in so many actors of Ray (of the '
+                        'cluster RAY_ADDRESS names, else of this machine), which share the GPUs there are; each loads '
+                        'its own images')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes are started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
@@ -115,8 +122,14 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError('give a CONFIG (only --features needs none).')
     if args.source == 'pred' and args.checkpoint is None:
         raise UserError('--source pred needs a CHECKPOINT: without training a model predicts at random.')
+    if args.source == 'image' and args.classes is not None:
+        raise UserError('--source image knows no classes: leave out --classes.')
     if args.source == 'gt' and args.images is not None:
         raise UserError('--source gt takes the annotated images of --split, not --images.')
+    if args.ray is not None and (args.ray < 1 or args.launcher != 'none' or args.features is not None):
+        raise UserError('--ray takes at least one actor, and goes neither with --launcher nor with --features.')
+    if args.ray is not None and find_spec('ray') is None:
+        raise UserError("--ray needs Ray Data, which is not installed. Run `pip install 'imbdense[ray]'`.")
     if args.min_area < 1 or (args.pca_dim is not None and args.pca_dim < 1):
         raise UserError('--min-area and --pca-dim must be at least 1.')
 
@@ -144,7 +157,7 @@ def _print(pool: ObjectPool, folder: Path) -> None:
         own = np.asarray(pool.obj_image)[np.asarray(pool.obj_class) == index]
         rows.append((name, len(own), len(np.unique(own))))
     width = max(len(row[0]) for row in rows)
-    for row in rows:
+    for row in rows if pool.classes else ():
         print(f'{row[0]:<{width}}  {row[1]!s:>9}  {row[2]!s:>9}')
     empty = [name for name, objects, _ in rows[1:] if objects == 0]
     if empty:

@@ -7,11 +7,15 @@
 The selector config is a Python file with ``selector = dict(type='imbdense.X', ...)``. --selected names the images that
 are labelled already: an earlier sel.json, a COCO json, a JSON list, or a text file with one name per line. sel.json
 holds the images in order, each with its gain and the reason, the selector, the seed and the pool's fingerprint.
+
+One process is enough. Started on several ranks (torchrun, SLURM) the first one chooses and writes; the others end at
+once.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Select, write, print."""
+    from imbdense.utils.distributed import launched_rank
+
     if args.budget < 0:
         raise UserError(f'--budget must be at least 0, but is {args.budget}.')
+    if launched_rank(os.environ)[0]:
+        return 0
     settings = selector_settings(args)
     with explained(str(args.config or args.type), args.traceback):
         from imbdense.data.object_pool import open_pool

@@ -1,5 +1,6 @@
 """Count the classes of a data set: pixels, regions, objects and images per class, imbalance, co-occurrence, sizes,
-label shift between splits, and the loss weights that follow.
+label shift between splits, and the loss weights that follow. Of pairs of images also the share of changed pixels, the
+share of pairs with any change, and every transition between land covers.
 
   imbdense stats configs/segmentation/my_config.py
   imbdense stats data/scenes --out work_dirs/stats
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 from imbdense.cli._splits import add_source_arguments, open_splits
 from imbdense.cli.main import UserError
 from imbdense.core.stats import ClassCounts, imbalance_indices
-from imbdense.data.checks.splits import SegmentationSplit, Split
+from imbdense.data.change.summary import ChangeSummary, change_summary
+from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit, Split
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,15 +42,20 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     counts: dict[str, ClassCounts] = {}
+    changes: dict[str, ChangeSummary] = {}
     broken = 0
     for split in open_splits(args):
         counts[split.name], faults = _count(split, args, console)
         broken += faults
+        if isinstance(split, ChangeSplit) and not faults:
+            changes[split.name] = _changes(split, args)
     for name, found in counts.items():
         _print_split(console, name, found)
+        if name in changes:
+            _print_changes(console, changes[name])
     _print_shift(console, counts)
     if args.out:
-        _write(Path(args.out), counts)
+        _write(Path(args.out), counts, changes)
         console.print(f'written: {args.out}/stats.json, stats.html and plots')
     return 1 if broken else 0
 
@@ -69,6 +76,40 @@ def _count(split: Split, args: argparse.Namespace, console: Console) -> tuple[Cl
             soft_wrap=True,
         )
     return found.counts, len(found.errors)
+
+
+def _changes(split: ChangeSplit, args: argparse.Namespace) -> ChangeSummary:
+    """What changes how often in a split of pairs.
+
+    Raises:
+        UserError: a land-cover map is broken; the message names it.
+    """
+    try:
+        found = split.scan(regions=not args.no_regions, workers=args.workers)
+        return change_summary(found.table, split.transitions(workers=args.workers))
+    except ValueError as error:
+        raise UserError(f'{error} `imbdense check` lists all such files.') from error
+
+
+def _print_changes(console: Console, summary: ChangeSummary) -> None:
+    """The two statistics that need different cures, and the transitions, most frequent first."""
+    console.print(
+        f'changed: {100 * summary.changed_pixels:.3g} % of the known pixels; '
+        f'{100 * summary.pairs_with_change:.3g} % of the pairs hold any change'
+    )
+    for text in summary.advice():
+        console.print(f'  [yellow]{text}[/yellow]')
+    if summary.transitions:
+        table = _table(console, 'share of change', 'pixels', 'pairs')
+        total = sum(pixels for pixels, _ in summary.transitions.values())
+        for name, (pixels, pairs) in sorted(summary.transitions.items(), key=lambda item: -item[1][0]):
+            table.add_row(name, f'{100 * pixels / total:.3g} %', _short(pixels), _short(pairs))
+        console.print(table)
+        console.print(
+            f'transitions: {len(summary.transitions)} of {summary.possible} occur, effective number '
+            f'{summary.effective_transitions:.2f}'
+        )
+    console.print()
 
 
 def _print_split(console: Console, name: str, counts: ClassCounts) -> None:
@@ -139,7 +180,7 @@ def _print_shift(console: Console, counts: Mapping[str, ClassCounts]) -> None:
             console.print(f'  [yellow]{text}[/yellow]')
 
 
-def _write(folder: Path, counts: Mapping[str, ClassCounts]) -> None:
+def _write(folder: Path, counts: Mapping[str, ClassCounts], changes: Mapping[str, ChangeSummary]) -> None:
     """JSON, page and pictures.
 
     Raises:
@@ -150,7 +191,10 @@ def _write(folder: Path, counts: Mapping[str, ClassCounts]) -> None:
     from imbdense.utils.files import FileWriteError, atomic_write_bytes, atomic_write_json, atomic_write_text
 
     try:
-        atomic_write_json(folder / 'stats.json', stats_record(counts))
+        record = stats_record(counts)
+        for name, change in changes.items():
+            record['splits'][name]['change'] = change.to_dict()
+        atomic_write_json(folder / 'stats.json', record)
         for name, data in stats_plots(counts).items():
             atomic_write_bytes(folder / name, data)
         sections = [('Classes', 'Class statistics', stats_section(counts))]

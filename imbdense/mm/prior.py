@@ -41,6 +41,7 @@ class PriorContext:
         load_label: index -> (H, W) index mask of that image, as the transforms before see it.
         load_objects: index -> the objects of that image that are not ignored, as annotated.
         seed: for whatever is sampled, so that every rank and every run gets the same estimate.
+        load_sample: index -> the sample with all its label maps, where ``load_label`` stops.
     """
 
     table: ImageClassTable
@@ -48,6 +49,7 @@ class PriorContext:
     load_label: Callable[[int], NDArray[Any]]
     load_objects: Callable[[int], ImageObjects]
     seed: int
+    load_sample: Callable[[int], dict[str, Any]] | None = None
 
 
 def build_ledger(
@@ -94,6 +96,7 @@ def build_ledger(
             load_label=lambda index: load_label(dataset, index, seed),
             load_objects=lambda index: load_objects(dataset, index),
             seed=seed,
+            load_sample=lambda index: load_sample(dataset, index, seed),
         )
         _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
     for element in elements:
@@ -126,7 +129,12 @@ def prior_transforms(dataset: Any) -> Iterator[Any]:
 
 
 def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
-    """Return the (H, W) index mask of image ``index``: the pipeline is run up to where it has one.
+    """Return the (H, W) index mask of image ``index``, see :func:`load_sample`."""
+    return np.asarray(load_sample(dataset, index, seed)['gt_seg_map'])
+
+
+def load_sample(dataset: Any, index: int, seed: int = 0) -> dict[str, Any]:
+    """Return the sample of image ``index`` with its label maps: the pipeline is run up to where ``gt_seg_map`` is.
 
     What that part of the pipeline draws (a random window of a raster) depends on (seed, index) alone, and the global
     generators are left as they were: the estimate is the same on every rank and changes nothing of the training.
@@ -142,7 +150,7 @@ def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
             if results is None:
                 break
             if 'gt_seg_map' in results:
-                return np.asarray(results['gt_seg_map'])
+                return dict(results)
     raise TypeError(f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map for image {index}.')
 
 

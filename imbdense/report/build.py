@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imbdense.report.page import page
 from imbdense.report.sections.calibration import calibration_section
+from imbdense.report.sections.change import change_section
 from imbdense.report.sections.coco import coco_section
 from imbdense.report.sections.collapse import collapse_section
 from imbdense.report.sections.confusion import confusion_section
@@ -54,6 +55,7 @@ def render(story: Story, title: str | None = None) -> str:
             ('Curves', 'Over training', curve_section(story)),
             ('Collapse', 'Neural collapse of the last layer', collapse_section(story)),
             ('Detection', 'Detection measures', coco_section(story)),
+            ('Change', 'Change between dates', change_section(story)),
             ('Ranking', 'Ranking', ranking_section(story)),
             ('Calibration', 'Calibration', calibration_section(story)),
             ('Data', 'The data', data_section(story)),

@@ -15,9 +15,12 @@ from imbdense.report.page import details, page, swatch, table
 from imbdense.report.selection_map import selection_map
 from imbdense.utils.overlay import Colour, distinct_colours
 
-SIDE = 300
+SIDE, THUMB = 300, 110
 PER_CLASS = 24
 """Pictures shown of a class; the page would grow beyond what a browser likes."""
+CONTEXT, LEAST_VIEW = 2.5, 48
+"""Side of what is shown round an object, in sides of its box, and its least in pixels."""
+UNNAMED = 'without a class'
 
 
 def selection_page(record: Mapping[str, Any], pool: ObjectPool, images: Path | None) -> str:
@@ -42,7 +45,7 @@ def selection_page(record: Mapping[str, Any], pool: ObjectPool, images: Path | N
         [
             ('Classes', 'How much of each class is chosen', notes + _classes(record, pool, place, colours)),
             ('Map', 'Where in the pool the choice lies', _map(pool, rows, colours)),
-            ('Images', 'The chosen images by class and cluster', _pictures(records, pool, place, colours, images)),
+            ('Images', 'The chosen images by class and cluster', _pictures(records, pool, colours, images)),
             ('Figures', "The selector's own figures", _figures(record['report'])),
         ],
     )
@@ -66,6 +69,8 @@ def _classes(
             f'{int(np.isin(showing, before).sum()):,}', f'{chosen:,}', share, f'{reasons:,}',
         ]))  # fmt: skip
     found.sort(key=lambda item: item[0])
+    if not found:
+        return '<p class="note">The pool names no classes.</p>'
     header = ('class', 'objects in pool', 'images in pool', 'labelled before', 'chosen', 'share', 'chosen for it')
     return table(header, [row for _, row in found])
 
@@ -82,50 +87,93 @@ def _map(pool: ObjectPool, rows: Sequence[int], colours: Sequence[Colour]) -> st
 
 
 def _pictures(
-    records: Sequence[Mapping[str, Any]], pool: ObjectPool, place: Mapping[str, int], colours: Sequence[Colour],
-    images: Path | None,
-) -> str:  # fmt: skip
+    records: Sequence[Mapping[str, Any]], pool: ObjectPool, colours: Sequence[Colour], images: Path | None
+) -> str:
     """Pictures of each class in the order of its clusters, then of choice."""
     if images is None:
         return ''
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for entry in records:
-        groups.setdefault(entry['reason']['class'] or 'chosen as images', []).append(entry)
-    order = [*pool.classes, 'chosen as images']
-    parts = []
+        groups.setdefault(entry['reason']['class'] or UNNAMED, []).append(entry)
+    order = [*pool.classes, UNNAMED]
+    parts = ['<p class="note">Each image stands under the class of the object it was chosen for, in the order of the '
+             'clusters: the object with what is round it, and below the whole image. # is the order of choice, then '
+             'the rule that chose, the gain in the measure of the selector, and the score of the object.</p>']
     for name in sorted(groups, key=order.index):
         entries = sorted(groups[name], key=lambda entry: (_number(entry['reason']['cluster']), entry['rank']))
-        shots = ''.join(_shot(entry, pool, place, colours, images) for entry in entries[:PER_CLASS])
-        more = f'<p class="note">{len(entries) - PER_CLASS} more</p>' if len(entries) > PER_CLASS else ''
-        parts.append(f'<h3>{escape(name)}</h3><div class="shots">{shots}</div>{more}')
+        shots = ''.join(_shot(entry, pool, colours, images) for entry in entries[:PER_CLASS])
+        clusters = len({entry['reason']['cluster'] for entry in entries} - {None})
+        words = f'{len(entries)} images' + (f', {clusters} clusters' if clusters else '')
+        words += f'; the first {PER_CLASS} are shown' if len(entries) > PER_CLASS else ''
+        square = swatch(_hex(colours[order.index(name)])) if name != UNNAMED else ''
+        parts.append(f'<h3>{square}{escape(name)}</h3><p class="note">{words}</p><div class="shots">{shots}</div>')
     return ''.join(parts)
 
 
-def _shot(
-    entry: Mapping[str, Any], pool: ObjectPool, place: Mapping[str, int], colours: Sequence[Colour], images: Path
-) -> str:
-    """One picture with the object it was chosen for."""
+def _shot(entry: Mapping[str, Any], pool: ObjectPool, colours: Sequence[Colour], images: Path) -> str:
+    """The object an image was chosen for, the image, and why."""
     reason, name = entry['reason'], entry['image_id']
-    words = [f'rank {entry["rank"]}', reason['rule']]
+    row, words = reason['object'], [f'#{entry["rank"] + 1}', reason['rule']]
     words += [] if reason['cluster'] is None else [f'cluster {reason["cluster"]}']
-    caption = f'{escape(name)}<br>{escape(", ".join(word for word in words if word))}'
+    words += [f'gain {entry["gain"]:.3g}'] if entry['gain'] else []
+    words += [] if row is None else [f'score {pool.obj_score[row]:.2f}']
+    caption = f'{escape(", ".join(word for word in words if word))}<br>{escape(name)}'
     try:
         picture = read_rgb(images / name)
     except OSError:
         return f'<figure><figcaption>{caption}<br>the picture cannot be read</figcaption></figure>'
-    row = reason['object']
-    if row is not None:
-        klass = int(pool.obj_class[row])
+    if row is None:
+        shown = [picture]
+    else:
+        klass, box = int(pool.obj_class[row]), pool.obj_box[row].tolist()
         colour = colours[klass] if klass >= 0 else (255, 255, 255)
-        width = max(2, max(picture.shape[:2]) // 200)
-        picture = draw_boxes(picture, [pool.obj_box[row].tolist()], [colour], [''], width)
-    return f'<figure><img src="{data_uri(fit(picture, SIDE))}" alt=""><figcaption>{caption}</figcaption></figure>'
+        shown = [draw_boxes(picture, [box], [colour], [''], max(2, max(picture.shape[:2]) // 100))]
+        view = around(box, picture.shape[:2])
+        if view is not None:
+            left, top, right, bottom = view
+            local = [box[0] - left, box[1] - top, box[2] - left, box[3] - top]
+            shown.insert(0, draw_boxes(picture[top:bottom, left:right], [local], [colour], [''], 1))
+    drawn = ''.join(
+        f'<img {css}src="{data_uri(fit(part, side))}" alt="">'
+        for part, css, side in zip(shown, ('', 'class="thumb" '), (SIDE, THUMB))
+    )
+    return f'<figure>{drawn}<figcaption>{caption}</figcaption></figure>'
+
+
+def around(box: Sequence[float], size: Sequence[int]) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of the square round a box, inside the image of ``size`` (height, width, ...).
+
+    ``None`` where it would be as large as the image.
+    """
+    side = round(max(CONTEXT * max(box[2] - box[0], box[3] - box[1]), LEAST_VIEW))
+    if side >= min(size[:2]):
+        return None
+    left = int(np.clip((box[0] + box[2] - side) / 2, 0, size[1] - side))
+    top = int(np.clip((box[1] + box[3] - side) / 2, 0, size[0] - side))
+    return left, top, left + side, top + side
 
 
 def _figures(report: Mapping[str, Any]) -> str:
-    """The selector's report, folded."""
-    rows = [[escape(str(key)), escape(str(value))] for key, value in report.items()]
-    return details('show', table(('figure', 'value'), rows)) if rows else ''
+    """The selector's report: a table for each list of records, long ones folded, and one for all else."""
+    plain, parts = [], []
+    for key, value in report.items():
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            heads = list(dict.fromkeys(head for item in value for head in item))
+            rows = [[_cell(item.get(head)) for head in heads] for item in value]
+            body = table([escape(head.replace('_', ' ')) for head in heads], rows)
+            parts.append(details(f'{key}: {len(value)} rows', body) if key != 'classes' else body)
+        else:
+            plain.append([escape(str(key).replace('_', ' ')), _cell(value)])
+    return ''.join(parts) + (table(('figure', 'value'), plain) if plain else '')
+
+
+def _cell(value: Any) -> str:
+    """A value as a table shows it; – for nothing."""
+    if value is None or value == []:
+        return '–'
+    if isinstance(value, float):
+        return f'{value:.4g}'
+    return escape(', '.join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _number(cluster: int | None) -> int:

@@ -68,6 +68,7 @@ svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-
 font-size:13px;color:var(--soft)}
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(240px,1fr));gap:14px}
 .shots figcaption{overflow-wrap:anywhere}
+.shots .thumb{width:auto;margin:4px 0}
 .thumb{height:84px;margin-right:4px;border-radius:4px;vertical-align:middle}
 .tabbar{display:flex;gap:6px;flex-wrap:wrap;margin:8px 0;border-bottom:1px solid var(--line)}
 .tabbar button{font:inherit;font-size:14px;

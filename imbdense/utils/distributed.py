@@ -18,6 +18,14 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
+def launched_rank(environment: Mapping[str, str]) -> tuple[int, int]:
+    """(rank, number of ranks) as torchrun or SLURM say; (0, 1) for a plain start."""
+    for rank, world in (('RANK', 'WORLD_SIZE'), ('SLURM_PROCID', 'SLURM_NTASKS')):
+        if rank in environment and world in environment:
+            return int(environment[rank]), int(environment[world])
+    return 0, 1
+
+
 def collective_device() -> torch.device:
     """Return the device the default group can reduce on: the current GPU for NCCL, otherwise the CPU."""
     if dist.is_available() and dist.is_initialized() and 'nccl' in str(dist.get_backend()):

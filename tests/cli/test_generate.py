@@ -48,3 +48,25 @@ def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (tmp_path / 'file').write_text('')
     assert main(['generate', 'scenes', '--out', str(tmp_path / 'file' / 'x'), '--num', '1', *FAST]) == 2
     assert 'cannot use' in capsys.readouterr().err
+
+
+def test_generate_pairs_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('open3d')
+    pytest.importorskip('rasterio')
+    out = tmp_path / 'pairs'
+    assert main(['generate', 'pairs', '--out', str(out), '--preset', 'tiny', '--num', '1', '--size', '48', '--tile',
+                 '96', '--change-share', '0.1', '--misregistration', '1', '--imbalance-ratio', '20']) == 0
+    record = json.loads((out / 'dataset.json').read_text())
+    assert record['config']['misregistration'] == 1 and record['plan'] == {'scenes': 1, 'val': 0, 'tile': 96}
+    assert record['config']['scene']['mix']['imbalance_ratio'] == 20
+    assert record['change_share']['train'] == pytest.approx(0.1, rel=0.1)
+    assert 'bare_soil' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (['--change-share', '0.9'], 'change_share'), (['--tile', '100'], 'do not divide'), (['--workers', '0'], 'workers'),
+])
+def test_wrong_pair_options_say_what_is_wrong(arguments: list[str], words: str, tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['generate', 'pairs', '--out', str(tmp_path / 'x'), '--preset', 'tiny', *arguments]) == 2
+    assert words in capsys.readouterr().err

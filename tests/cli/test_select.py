@@ -76,6 +76,15 @@ def test_what_is_labelled_is_not_chosen_again(pool: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / 'second.json').read_text())['selected'] == first
 
 
+def test_one_of_several_ranks_chooses(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others neither choose nor write, so that nobody can find another list."""
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    for rank, written in (('1', False), ('0', True)):
+        monkeypatch.setenv('RANK', rank)
+        assert select(pool, tmp_path / 'sel.json', 2) == 0
+        assert (tmp_path / 'sel.json').exists() == written
+
+
 @pytest.mark.parametrize(('budget', 'count'), [(0, 0), (7, 7), (100, 7)])
 def test_budgets_at_the_ends(pool: Path, tmp_path: Path, budget: int, count: int) -> None:
     assert select(pool, tmp_path / 'sel.json', budget) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.walk import CLASSES, build, coco_file, evaluate, members, metric_samples
+from tests.conformance.walk import META, build, coco_file, evaluate, members, metric_samples
 from tests.helpers.two_ranks import run_two_ranks
 
 METRICS = members('metric')
@@ -55,7 +55,7 @@ def _evaluate_on_rank(folder: str) -> dict[str, dict[str, float]]:
     for name, cls in members('metric').items():
         samples = metric_samples(cls, Path(folder))
         metric = build(cls, Path(folder))
-        metric.dataset_meta = {'classes': CLASSES}
+        metric.dataset_meta = META
         for sample in samples[dist.get_rank() :: 2]:
             metric.process({}, [sample])
         found[name] = metric.evaluate(len(samples))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from tests.conformance.walk import build, members, takes
 from tests.helpers.selection_pools import pool_of, random_pool
 
 SELECTORS = members('selector')
+REFUSED = {('FreeSel', 'image'), ('BinnedClusterSelector', 'class_object')}
 CASES = [
     (name, level)
     for name, cls in SELECTORS.items()
     for level in (('object', 'image', 'class_object') if takes(cls, 'level') else (None,))
-    if not (name == 'FreeSel' and level == 'image')
+    if (name, level) not in REFUSED
 ]
 each = pytest.mark.parametrize(('name', 'level'), CASES, ids=['-'.join(filter(None, case)) for case in CASES])
 
@@ -45,12 +47,21 @@ def pools() -> dict[str, ObjectPool]:
         'unknown classes': pool_of(rng.normal(size=(24, 4)), np.repeat(np.arange(12), 2), np.full(24, -1), **same),
         'few objects': random_pool(3, images=30, objects=6),
         'rows that are not usable': random_pool(4, usable=~unusable),
+        'features that are not finite': with_nan(random_pool(7)),
         'half precision': with_half(random_pool(5)),
+        'image features that are not finite': random_pool(6, img_feat=np.where(
+            np.arange(40)[:, None] % 3, rng.normal(size=(40, 7)), np.nan).astype(np.float32)),
     }
 
 
 def with_half(pool: ObjectPool) -> ObjectPool:
     object.__setattr__(pool, 'obj_feat', pool.obj_feat.astype(np.float16))
+    return pool
+
+
+def with_nan(pool: ObjectPool) -> ObjectPool:
+    """Every fifth feature holds a NaN or an infinity, and the pool does not say so."""
+    pool.obj_feat[::5, 2], pool.obj_feat[10::20, 2] = np.nan, np.inf
     return pool
 
 
@@ -73,8 +84,31 @@ def test_contract(name: str, level: str | None, kind: str) -> None:
             for choice in result.choices:
                 assert choice.row < 0 or pool.obj_image[choice.row] == choice.image
                 assert choice.row < 0 or pool.usable is None or pool.usable[choice.row]
+                assert choice.row < 0 or np.isfinite(pool.obj_feat[choice.row]).all()
+            filled = [choice.image for choice in result.choices if choice.rule == 'fill']
+            assert bool(filled) == any('images are random' in note for note in result.notes)
+            for image in filled:
+                assert not lacking(pool, image, result.notes), result.notes
     if pool.num_objects == 0 and pool.num_images and getattr(choose, 'needs_objects', True):
         assert 'random' in choose(pool, 2).notes[0]
+
+
+def lacking(pool: ObjectPool, image: int, notes: Sequence[str]) -> list[str]:
+    """The reason given for random images, if it is not true of this one (that of OFDS is tested with its filters)."""
+    (note,) = (note for note in notes if 'images are random' in note)
+    own = np.arange(*pool.starts[image : image + 2])
+    usable = own if pool.usable is None else own[pool.usable[own]]
+    usable = usable[np.isfinite(pool.obj_feat[usable]).all(axis=1)]
+    holds = {
+        'no object.': pool.num_objects > 0,
+        'usable feature (finite, not all zero).': pool.usable_rows.size > 0,
+        'a usable object.': usable.size > 0,
+        'a usable object of a known class.': (pool.obj_class[usable] >= 0).any(),
+        'a finite feature.': pool.img_feat is not None and np.isfinite(pool.img_feat[image]).all(),
+        'a trusted object.': False,
+    }
+    (reason,) = (reason for reason in holds if note.endswith(f' {reason}'))
+    return [reason] if holds[reason] else []
 
 
 @each

@@ -21,6 +21,7 @@ from imbdense.registry import REGISTRIES
 
 CLASSES = ('road', 'roof', 'tree', 'car', 'mast')
 COUNTS = [900.0, 90.0, 9.0, 3.0, 1.0]
+META = {'classes': CLASSES, 'land_cover': CLASSES}
 
 
 @lru_cache
@@ -167,6 +168,8 @@ def metric_samples(cls: type, folder: Path) -> list[dict[str, Any]]:
     generator = torch.Generator().manual_seed(0)
     if 'segmentation' in cls.tasks:
         return [_seg_sample(i, generator) for i in range(8)]
+    if 'change_detection' in cls.tasks:
+        return [_change_sample(i, generator) for i in range(8)]
     truth = json.loads(coco_file(folder).read_text())
     return [_det_sample(image['id'], truth, generator) for image in truth['images']]
 
@@ -186,6 +189,25 @@ def _seg_sample(index: int, generator: torch.Generator) -> dict[str, Any]:
     }
 
 
+def _change_sample(index: int, generator: torch.Generator) -> dict[str, Any]:
+    """Three dates of land cover; the change map is that between the first two."""
+
+    def altered(maps: torch.Tensor, share: float) -> torch.Tensor:
+        other = torch.randint(0, 4, maps.shape, generator=generator)
+        return torch.where(torch.rand(maps.shape, generator=generator) < share, other, maps)
+
+    truth = [torch.randint(0, 4, (1, 12, 10), generator=generator)]
+    truth += [altered(truth[0], 0.4) for _ in range(2)]
+    pred = [altered(maps, 0.2) for maps in truth]
+    sample = {'img_path': f'{index}.png'}
+    for side, maps in (('gt', truth), ('pred', pred)):
+        sample[f'{side}_sem_seg'] = {'data': (maps[0] != maps[1]).long()}
+        for date, land_cover in enumerate(maps, start=1):
+            sample[f'{side}_sem_t{date}'] = {'data': land_cover.clone()}
+    sample['gt_sem_seg']['data'][0, :2] = sample['gt_sem_t2']['data'][0, :2] = 255
+    return sample
+
+
 def _det_sample(image: int, truth: dict[str, Any], generator: torch.Generator) -> dict[str, Any]:
     own = [a for a in truth['annotations'] if a['image_id'] == image]
     boxes = torch.tensor([[*a['bbox'][:2], a['bbox'][0] + 20, a['bbox'][1] + 25] for a in own], dtype=torch.float32)
@@ -202,7 +224,7 @@ def _det_sample(image: int, truth: dict[str, Any], generator: torch.Generator) -
 
 def evaluate(metric: Any, samples: list[dict[str, Any]], batch_size: int) -> dict[str, float]:
     """Run a metric over ``samples`` in batches."""
-    metric.dataset_meta = {'classes': CLASSES}
+    metric.dataset_meta = META
     for start in range(0, len(samples), batch_size):
         metric.process({}, samples[start : start + batch_size])
     return metric.evaluate(len(samples))

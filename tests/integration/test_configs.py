@@ -63,6 +63,9 @@ def on_tiny_data(config: Config, root: Path) -> Config:
     labeled_only(config)
     if config.default_scope == 'mmdet':
         write_detection(root, config.metainfo['classes'])
+        for name in ('annotations/selected.json', 'autolabels/autolabels.json'):
+            (root / name).parent.mkdir(exist_ok=True)
+            shutil.copy(root / 'annotations' / 'train.json', root / name)
     elif 'metainfo' in config:
         write_segmentation(root, len(config.metainfo['classes']), size=96)
     else:

@@ -16,7 +16,7 @@ from imbdense.core.selection import Choice, Selection
 from imbdense.data.object_pool import PoolImage, PoolWriter, open_pool
 from imbdense.data.selection import selection_record
 from imbdense.report.selection_map import pool_places
-from imbdense.report.selection_page import selection_page
+from imbdense.report.selection_page import around, selection_page
 from imbdense.utils.files import atomic_write_json
 
 
@@ -48,13 +48,43 @@ def test_everything_is_shown(case: tuple[Path, dict[str, Any]]) -> None:
     circles = [item for item in ElementTree.fromstring(chart) if item.tag == 'circle']
     assert len(circles) == 10 and sum(item.get('r') == '6' for item in circles) == 2
     assert text.count('data:image/jpeg') == 2 and text.count('cannot be read') == 1
-    assert text.index('cluster 2') < text.index('cluster 5') < text.index('chosen as images')
+    assert text.index('cluster 2') < text.index('cluster 5') < text.index('without a class')
     for part in ('&lt;mast&gt;', '&lt;0&gt;.png', '&lt;random&gt;', 'X(k=3), seed 0: 3 of 5 images', 'quota'):
         assert part in text
     assert '<mast>' not in text and '<random>' not in text
     rows = re.findall(r'<tr>(.*?)</tr>', text)
     car = next(re.findall(r'<td>(.*?)</td>', row) for row in rows if '>car<' in row)
     assert car[1:] == ['5', '5', '1', '3', '60.0 %', '0']
+
+
+def test_an_object_is_shown_with_what_is_round_it() -> None:
+    """Twice and a half its longer side, at least 48 pixels, inside the image; nothing where that is the whole image."""
+    assert around([100, 50, 140, 60], (200, 300)) == (70, 5, 170, 105)
+    assert around([0, 190, 10, 200], (200, 300)) == (0, 152, 48, 200)
+    assert around([0, 0, 90, 20], (200, 300)) is None
+
+
+def test_figures_of_classes_are_a_table(case: tuple[Path, dict[str, Any]]) -> None:
+    folder, record = case
+    record['report'] = {'classes': [{'class': '<mast>', 'quota': 2, 'covered_objects': None}, {'class': 'car'}],
+                        'passes': [{'class': 'car', 'added': 1}], 'missing_classes': []}
+    text = selection_page(record, open_pool(folder / 'pool'), None)
+    assert '<th>covered objects</th>' in text and '<tr><td>&lt;mast&gt;</td><td>2</td><td>–</td></tr>' in text
+    assert '<summary>passes: 1 rows</summary>' in text and '<td>missing classes</td><td>–</td>' in text
+
+
+def test_a_pool_without_classes(tmp_path: Path) -> None:
+    """Grey points, images without a class, no table of classes."""
+    with PoolWriter(tmp_path / 'pool', ['a.png', 'b.png', 'c.png'], (), source='image') as out:
+        for index in out.missing():
+            out.add(index, PoolImage(np.array([-1]), np.ones(1), np.array([[0, 0, 99, 99]]), np.ones(1),
+                                     np.random.default_rng(index).normal(size=(1, 4))))  # fmt: skip
+    pool = open_pool(out.finish())
+    selection = Selection([Choice(2, 1.0, 'farthest', 2)], ['c.png'], 1.0, 0, {'type': 'X'}, pool.fingerprint)
+    Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(tmp_path / 'c.png')
+    text = selection_page(selection_record(selection, pool, budget=1), pool, tmp_path)
+    assert 'The pool names no classes' in text and '<h3>without a class</h3>' in text
+    assert text.count('#888888') == 3 and text.count('data:image/jpeg') == 1
 
 
 def test_command(case: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 * :class:`LogitCalibration`     - what every method does to the logits, with a JSON form;
 * :func:`norcal`, :func:`fracal`, :func:`logit_adjust_shift`, :func:`prior_threshold` - shifts from class counts;
 * :func:`fit_temperature`, :func:`best_threshold`, :func:`fit_iou_offsets` - fitted on labelled outputs;
+* :func:`compare_classifications`, :func:`estimate_transitions`, :class:`PhysicalConstraints` - two land-cover maps
+  of one place become a change map;
 * :func:`cross_validate`        - whether a fitted parameter helps on images it was not fitted on;
 * :func:`class_matches`, :func:`box_errors` - AP over any set of images, and the error types of TIDE;
 * :func:`detection_shares`, :func:`segmentation_shares` - what each class lost, split into causes.
@@ -33,7 +35,9 @@ from imbdense.core.inference.iou_offsets import fit_iou_offsets
 from imbdense.core.inference.likelihood_offsets import likelihood_offsets
 from imbdense.core.inference.norcal import norcal, norcal_shift
 from imbdense.core.inference.per_class_threshold import best_threshold, one_vs_rest_thresholds, prior_threshold
+from imbdense.core.inference.physical_constraints import PhysicalConstraints, TransitionRule, habitalp_rules
 from imbdense.core.inference.pixel_sample import PixelSample, draw_pixels
+from imbdense.core.inference.post_classification import ChangeMaps, compare_classifications
 from imbdense.core.inference.remedies import DETECTION_REMEDIES, SEGMENTATION_REMEDIES, Remedy
 from imbdense.core.inference.segmentation_diagnosis import (
     SEGMENTATION_CAUSES,
@@ -44,6 +48,13 @@ from imbdense.core.inference.segmentation_diagnosis import (
 from imbdense.core.inference.shares import main_causes, pooled, waterfall
 from imbdense.core.inference.tau_search import GAMMA_VALUES, LAMBDA_VALUES, TAU_VALUES, best_value, logit_adjust_shift
 from imbdense.core.inference.temperature import fit_temperature, negative_log_likelihood
+from imbdense.core.inference.transition_prior import (
+    PixelPairReservoir,
+    TransitionEstimate,
+    count_transitions,
+    estimate_transitions,
+    transition_shares,
+)
 from imbdense.core.inference.weighted_table import table_iou, table_recall, table_score, weighted_confusion
 
 __all__ = [
@@ -57,13 +68,18 @@ __all__ = [
     'TAU_VALUES',
     'BoxCandidates',
     'BoxErrors',
+    'ChangeMaps',
     'HeldOutGain',
     'ImageDetections',
     'ImageObjects',
     'LogitCalibration',
+    'PhysicalConstraints',
+    'PixelPairReservoir',
     'PixelSample',
     'Reach',
     'Remedy',
+    'TransitionEstimate',
+    'TransitionRule',
     'assign_folds',
     'average_precision',
     'best_threshold',
@@ -72,13 +88,17 @@ __all__ = [
     'box_errors',
     'class_average_precision',
     'class_matches',
+    'compare_classifications',
+    'count_transitions',
     'cross_validate',
     'detection_shares',
     'draw_pixels',
+    'estimate_transitions',
     'fit_iou_offsets',
     'fit_temperature',
     'fracal',
     'fracal_frequency_shift',
+    'habitalp_rules',
     'identity_calibration',
     'keep_best_places',
     'likelihood_offsets',
@@ -102,6 +122,7 @@ __all__ = [
     'table_recall',
     'table_score',
     'taken_for_table',
+    'transition_shares',
     'waterfall',
     'weighted_confusion',
 ]

@@ -33,6 +33,7 @@ from imbdense.core.losses.ldam import ldam_loss
 from imbdense.core.losses.logit_adjust import balanced_softmax_loss, logit_adjust_loss
 from imbdense.core.losses.memory_contrast import ContrastPixels, memory_contrast_loss
 from imbdense.core.losses.mrkld import mrkld_loss
+from imbdense.core.losses.official_sek import official_sek_loss
 from imbdense.core.losses.paco import paco_loss
 from imbdense.core.losses.per_class_dice import per_class_dice_loss
 from imbdense.core.losses.per_class_tversky import per_class_tversky_loss
@@ -52,9 +53,11 @@ from imbdense.core.losses.seesaw import seesaw_loss, seesaw_objectness_loss, see
 from imbdense.core.losses.sigmoid import objectness_scores, shifted_sigmoid_loss
 from imbdense.core.losses.sigmoid_focal_cb import sigmoid_focal_cb_loss
 from imbdense.core.losses.soft_regions import soft_region_labels, soft_region_means
+from imbdense.core.losses.soft_sek import soft_sek_from_table, soft_sek_loss, soft_sek_table
 from imbdense.core.losses.softmax_eql import softmax_eql_loss
 from imbdense.core.losses.softmax_focal import softmax_focal_loss
 from imbdense.core.losses.ssim import ssim_loss, structural_similarity
+from imbdense.core.losses.unchanged_consistency import unchanged_consistency_loss
 
 __all__ = [
     'ContrastPixels',
@@ -94,6 +97,7 @@ __all__ = [
     'memory_contrast_loss',
     'mrkld_loss',
     'objectness_scores',
+    'official_sek_loss',
     'paco_loss',
     'per_class_dice_loss',
     'per_class_sigmoid_bias',
@@ -117,8 +121,12 @@ __all__ = [
     'sigmoid_focal_cb_loss',
     'soft_region_labels',
     'soft_region_means',
+    'soft_sek_from_table',
+    'soft_sek_loss',
+    'soft_sek_table',
     'softmax_eql_loss',
     'softmax_focal_loss',
     'ssim_loss',
     'structural_similarity',
+    'unchanged_consistency_loss',
 ]

@@ -16,26 +16,32 @@ from numpy.typing import NDArray
 Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[np.int64]], int]
 
 SIDE = 256
-PADDED = 264
-"""Row length of the kernel's tables: a power of two would put every row in the same few cache sets."""
+PADDING = 8
+"""What the rows of the kernel's tables are longer: a power of two would put every row in the same few cache sets."""
 
 
-def count_byte_pairs(target: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.int64] | None:
-    """Return int64 part tables (S, 256, >= 256) that add up to the counts of value pairs, rows = ``target``.
+def count_byte_pairs(target: NDArray[Any], pred: NDArray[Any], limit: int = SIDE) -> NDArray[np.int64] | None:
+    """Return int64 part tables (S, limit, >= limit) that add up to the counts of value pairs, rows = ``target``.
 
     The parts are not added here, because the caller needs only the rows and columns of its classes. ``None`` when a
-    value is outside [0, 255].
+    value is outside [0, limit).
 
     Args:
         target, pred: integer arrays of equal size, any shape; contiguous uint8 is fastest.
+        limit: at most 256. A lower one makes a small table, which pays for small maps, but has the values looked at.
 
     The numba kernel is used where numba can be imported (decided once per process), otherwise one ``np.bincount``.
     Both give equal tables. Wider types than a byte need numba's kernel for speed; without it they are cast first.
     """
+    if limit < SIDE and any(values.size and int(values.max()) >= limit for values in (target, pred)):
+        return None
     kernels = numba_kernels()
     if kernels is None:
-        return _count_with_numpy(target, pred)
-    tables = np.zeros((4, SIDE, PADDED), dtype=np.int64)
+        parts = _count_with_numpy(target, pred)
+        return None if parts is None else parts[:, :limit, :limit]
+    if target.dtype != np.uint8 or pred.dtype != np.uint8:
+        limit = SIDE  # the kernel of wider types finds what is no byte only after it counted
+    tables = np.zeros((4, limit, limit + PADDING), dtype=np.int64)
     flat_target, flat_pred = np.ascontiguousarray(target).ravel(), np.ascontiguousarray(pred).ravel()
     if flat_target.dtype == flat_pred.dtype == np.uint8:
         kernels[0](flat_target, flat_pred, tables)

@@ -62,6 +62,11 @@ class CostAware(Selector):
         """As the wrapped selector."""
         return self._selector.needs_objects
 
+    @property
+    def basis(self) -> str:
+        """As the wrapped selector."""
+        return self._selector.basis
+
     def choose(self, task: Task) -> Sequence[Choice]:
         """See :class:`Selector`."""
         inner, pool = self._selector, task.pool
@@ -91,5 +96,6 @@ class CostAware(Selector):
             if len(chosen) == task.budget or left < cost.min():
                 break
         if gains.max() > total:
+            task.shortfall = 'the one image before them is worth more than all images that gain most per minute'
             return [inner.choice(pool, rows, table, Pick(best, float(gains.max()), 'single best'))]
         return list(chosen.values())

@@ -40,7 +40,7 @@ class FeatureRows:
         if self._in_place():
             self._kept = torch.as_tensor(table)
         elif len(self) * self.dim * 4 <= KEPT_BYTES:
-            self._kept = self._read(slice(0, len(self)))
+            self._kept = self._all()
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -90,6 +90,14 @@ class FeatureRows:
             return self._table.dtype == torch.float32
         plain = not isinstance(self._table, np.memmap) and self._table.flags.writeable
         return plain and self._table.dtype == np.float32 and self._table.flags.c_contiguous
+
+    def _all(self) -> Tensor:
+        """All rows, converted chunk by chunk: no second copy of the table at any time."""
+        kept = torch.empty((len(self), self.dim), device=self.device)
+        for start in range(0, len(self), self.chunk_rows()):
+            place = slice(start, min(start + self.chunk_rows(), len(self)))
+            kept[place] = self._read(place)
+        return kept
 
     def _read(self, index: slice | NDArray[np.int64]) -> Tensor:
         """Convert, and normalise where wanted."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.checks import check_choice
-from imbdense.core.selection.feature_rows import FeatureRows
+from imbdense.core.selection.feature_rows import CHUNK_BYTES, FeatureRows
 from imbdense.core.selection.object_pool import UNKNOWN_CLASS, ObjectPool
 from imbdense.core.selection.selection import Choice
 from imbdense.core.selection.selector import Selector, Task
@@ -96,6 +96,12 @@ class FeatureSelector(Selector):
         return self.level != 'image'
 
     @property
+    def basis(self) -> str:
+        """Of the level."""
+        return {'image': 'a finite feature', 'object': 'a usable object',
+                'class_object': 'a usable object of a known class'}[self.level]
+
+    @property
     def prefix(self) -> bool:
         """Shares per class depend on the budget; otherwise it is for the method to say."""
         return self.greedy and self.level != 'class_object'
@@ -116,18 +122,17 @@ class FeatureSelector(Selector):
         return self._choose_among(task, self.row_numbers(task.pool), task.selected, task.budget)
 
     def row_numbers(self, pool: ObjectPool) -> NDArray[np.int64]:
-        """Rows of ``obj_feat`` or ``img_feat`` that can be compared."""
-        if self.level != 'image':
+        """Rows of ``obj_feat`` or ``img_feat`` that can be compared: usable ones, or where the pool does not say which
+        are usable, those without NaN or infinity (one pass over the features)."""
+        if self.level == 'image':
+            features, rows = image_features(pool, type(self).__name__), np.arange(pool.num_images)
+        elif pool.usable is None:
+            features, rows = pool.obj_feat, pool.usable_rows
+        else:
             return pool.usable_rows
-        if pool.img_feat is None:
-            raise ValueError(
-                f"{type(self).__name__}: level='image' needs img_feat, which this pool does not have. Build the pool "
-                f"with image features, or use level='object'.")
-        rows = FeatureRows(pool.img_feat)
-        finite = np.ones(len(rows), dtype=bool)
-        for place, block in rows.chunks(rows.chunk_rows()):
-            finite[place] = block.isfinite().all(1).cpu().numpy()
-        return np.flatnonzero(finite)
+        step = max(1, CHUNK_BYTES // max(1, features.dtype.itemsize * features.shape[1]))
+        finite = [np.isfinite(features[start : start + step]).all(axis=1) for start in range(0, len(rows), step)]
+        return rows[np.concatenate([*finite, np.zeros(0, bool)])]
 
     def table(
         self, task: Task, rows: NDArray[np.int64], labelled: NDArray[np.bool_], budget: int
@@ -169,7 +174,8 @@ class FeatureSelector(Selector):
     def _class_by_class(self, task: Task) -> list[Choice]:
         """Rarest class first, repeated while a round still finds images."""
         pool, labelled = task.pool, task.selected.copy()
-        counts = np.bincount(pool.obj_class[pool.usable_rows] - UNKNOWN_CLASS, minlength=len(pool.classes) + 1)[1:]
+        rows = self.row_numbers(pool)
+        counts = np.bincount(pool.obj_class[rows] - UNKNOWN_CLASS, minlength=len(pool.classes) + 1)[1:]
         order = [int(c) for c in np.argsort(counts, kind='stable') if counts[c]]
         choices: list[Choice] = []
         found = True
@@ -177,8 +183,21 @@ class FeatureSelector(Selector):
             found = False
             for place, klass in enumerate(order):
                 share = -(-(task.budget - len(choices)) // (len(order) - place))
-                new = self._choose_among(task, pool.rows_of_class(klass), labelled, share)
+                new = self._choose_among(task, rows[pool.obj_class[rows] == klass], labelled, share)
                 labelled[[choice.image for choice in new]] = True
                 choices += new
                 found |= bool(new)
         return choices
+
+
+def image_features(pool: ObjectPool, owner: str) -> NDArray[Any]:
+    """(M, D') features of the images.
+
+    Raises:
+        ValueError: the pool has none; ``owner`` is named.
+    """
+    if pool.img_feat is None:
+        raise ValueError(
+            f"{owner}: level='image' needs img_feat, which this pool does not have. Build the pool with image "
+            f"features, or use level='object'.")
+    return pool.img_feat

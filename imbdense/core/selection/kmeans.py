@@ -16,8 +16,6 @@ from imbdense.core.selection.feature_rows import FeatureRows, Features, as_featu
 from imbdense.core.selection.plus_plus import plus_plus_rows
 
 SAMPLE_PER_CLUSTER = 256
-FLUSH_ROWS = 65536
-"""Sums in float32 go over at most so many rows before they are added up in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +100,15 @@ class _Lloyd:
         self._rows, self._chunk_rows, self._spherical = rows, chunk_rows, spherical
         self._origin = origin_of(rows)
         self._from_origin = distances_to_origin(rows, self._origin, chunk_rows)
-        self._labels = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
+        self._labels = torch.full((len(rows),), -1, device=rows.device)
         self._distances = torch.empty(len(rows), device=rows.device)
 
     def run(self, centroids: Tensor, max_iter: int, tol: float, done: int = 0) -> KMeansResult:
         """Move (K, D) float64 centroids at most ``max_iter`` times; ``done`` moves were made before."""
         before, moves = 0.0, 0
+        sums = torch.zeros_like(centroids)
         while True:
-            sums, counts = self._assign(centroids)
+            counts = self._assign(centroids, sums)
             self._fill_empty(centroids, sums, counts)
             inertia = float(self._distances.sum(dtype=torch.float64))
             settled = moves > 0 and abs(before - inertia) <= tol * before
@@ -121,24 +120,22 @@ class _Lloyd:
             centroids.float().cpu().numpy(), self._labels.cpu().numpy(), self._distances.cpu().numpy(), inertia,
             moves + done)
 
-    def _assign(self, centroids: Tensor) -> tuple[Tensor, Tensor]:
-        """Labels and distances of all rows; the sum (float64) and number of the rows of each cluster."""
-        table = CentreTable(centroids, self._origin)
-        sums = torch.zeros_like(centroids)
-        part = torch.zeros(centroids.shape, device=centroids.device)
-        held = 0
+    def _assign(self, centroids: Tensor, sums: Tensor) -> Tensor:
+        """Label all rows; those that change their cluster take their values along in ``sums``, which float64 makes
+        exact enough to go on for all iterations. The number of rows of each cluster."""
+        table, first = CentreTable(centroids, self._origin), bool(self._labels[0] < 0)
         for place, block in self._rows.chunks(self._chunk_rows):
-            found, label = table.scores(block).min(1)
-            self._labels[place] = label
-            self._distances[place] = found
-            part.index_add_(0, label, block)
-            held += len(block)
-            if held >= FLUSH_ROWS:
-                sums += part
-                part.zero_()
-                held = 0
+            self._distances[place], label = table.nearest(block)
+            before = self._labels[place]
+            changed = torch.nonzero(label != before)[:, 0]
+            if len(changed):
+                values = (block[changed] if len(changed) < len(block) else block).double()
+                sums.index_add_(0, label[changed], values)
+                if not first:
+                    sums.index_add_(0, before[changed], values, alpha=-1)
+                self._labels[place] = label
         self._distances.add_(self._from_origin).clamp_min_(0)
-        return sums + part, torch.bincount(self._labels, minlength=len(centroids))
+        return torch.bincount(self._labels, minlength=len(centroids))
 
     def _fill_empty(self, centroids: Tensor, sums: Tensor, counts: Tensor) -> None:
         """Give each cluster without rows the row farthest from its centroid, of a cluster that has another one."""

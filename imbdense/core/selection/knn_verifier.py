@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.checks import check_integer
 from imbdense.core.selection.feature_rows import Features
-from imbdense.core.selection.knn import nearest_neighbours
+from imbdense.core.selection.knn import NeighbourChunks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class KNNVerifier:
     everywhere. A tie keeps the object. With fewer than k + 1 objects all others vote; a single object agrees, since
     nobody contradicts it.
 
-    Cost: 2 n^2 D operations; memory: see :func:`~imbdense.core.selection.knn.nearest_neighbours`. State: none.
+    Cost: 2 n^2 D operations; memory: see :func:`~imbdense.core.selection.knn.nearest_neighbours`, and 9 bytes per
+    object, whatever the number of classes. State: none.
 
     Args:
         k: neighbours, >= 1.
@@ -60,15 +61,21 @@ class KNNVerifier:
         neighbours = min(self.k, count - 1)
         if neighbours < 1:
             return Verdict(np.ones(count, dtype=bool), np.ones(count))
-        indices, _ = nearest_neighbours(features, neighbours, metric='cosine', exclude_self=True)
         size = np.bincount(claimed, minlength=num_classes)
         weight = 1.0 / np.maximum(size, 1) if self.balanced else np.ones(num_classes)
-        voted = claimed[np.asarray(indices)].astype(np.int64)
-        table = np.zeros((count, num_classes))
-        np.add.at(table, (np.arange(count)[:, None], voted), weight[voted])
-        own = table[np.arange(count), claimed]
-        # Sums of equal weights in another order may differ in the last digit: that is a tie.
-        return Verdict(own >= table.max(axis=1) * (1 - 1e-9), own / table.sum(axis=1))
+        verdict = Verdict(np.empty(count, dtype=bool), np.empty(count))
+        chunks = NeighbourChunks(features, neighbours, queries=None, metric='cosine', exclude_self=True,
+                                 backend='auto', chunk_rows=None)
+        for place, index, _ in chunks:
+            voted = claimed[index.cpu().numpy()]
+            votes = weight[voted]
+            own = (votes * (voted == claimed[place, None])).sum(1)
+            # Neighbours against neighbours, not a column per class: memory does not know how many classes there are.
+            best = ((voted[:, :, None] == voted[:, None]) * votes[:, None]).sum(2).max(1)
+            # Sums of equal weights in another order may differ in the last digit: that is a tie.
+            verdict.agrees[place] = own >= best * (1 - 1e-9)
+            verdict.share[place] = own / votes.sum(1)
+        return verdict
 
     def options(self) -> dict[str, Any]:
         """The constructor's arguments, for the record."""

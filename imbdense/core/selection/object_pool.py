@@ -34,7 +34,7 @@ class ObjectPool:
         img_cost: (M,) float32 > 0, minutes to label each image; ``None`` = 1 each.
         img_group: (M,) int64 >= 0, scene, slide or flight of each image; ``None`` = one group.
         usable: (N,) bool, False for objects whose feature is not finite or all zero; selectors leave them out.
-            ``None`` = all.
+            ``None`` = all; those that compare features then leave out what is not finite themselves.
         fingerprint: hash of the folder the pool was read from, '' in memory.
 
     Raises:

@@ -103,6 +103,11 @@ class OFDS(Selector):
             raise ValueError("OFDS: cost='img_cost' needs a pool with img_cost. Use cost='objects', or None.")
         return super().image_costs(pool)
 
+    @property
+    def basis(self) -> str:
+        """What the filters leave."""
+        return 'a trusted object'
+
     def choose(self, task: Task) -> Sequence[Choice]:
         """Trusted objects, rounds over the classes, k-centre for what is left."""
         pool = task.pool
@@ -117,6 +122,8 @@ class OFDS(Selector):
             keep_zero=not self.normalize and self.verify is None)
         rounds = ClassRounds(task, spending, self.kmeans, self.cost_weight, self.max_repeat, self.normalize)
         rounds.serve(*self._groups(pool, trusted), 'rarest_first' if self.order == 'joint' else self.order)
+        if self.counts_minutes:
+            task.shortfall = 'the minutes left pay for no image that shows a new kind of trusted object'
         rounds.fill()
         task.report.update(report(pool, trusted, rounds))
         if trusted.dropped_features:

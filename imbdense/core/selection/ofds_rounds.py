@@ -82,15 +82,20 @@ class ClassRounds:
             progress = len(self.choices) > before
 
     def fill(self) -> None:
-        """Images by k-centre on image features, where there are some, for what no object speaks for."""
+        """Images by k-centre on image features, where there are some, for what no object speaks for; a note says so."""
         pool, free = self.task.pool, ~self.taken & (self.costs <= self.left)
         if pool.img_feat is None or not free.any():
             return
         wanted = min(int(free.sum()), math.floor(self.left / self.costs[free].min()))
         found = KCenterGreedy(level='image')(pool, wanted, np.flatnonzero(self.taken), self.task.seed)
+        before = len(self.choices)
         for choice in found.choices:
-            if self.costs[choice.image] <= self.left:
+            if choice.rule != 'fill' and self.costs[choice.image] <= self.left:  # 'fill': its feature is not finite
                 self._take(Choice(choice.image, choice.gain, 'k-centre fill'))
+        if len(self.choices) > before:
+            why = self.task.shortfall or 'no other image has a trusted object'
+            self.task.notes.append(
+                f'{len(self.choices) - before} images are chosen by k-centre on image features: {why}.')
 
     def _serve_class(self, name: str, rows: NDArray[np.int64], share: float) -> None:
         """Spend ``share`` on one class, in at most 1 + ``max_repeat`` passes."""

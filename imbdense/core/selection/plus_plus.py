@@ -52,7 +52,7 @@ def plus_plus_rows(rows: FeatureRows, count: int, rng: np.random.Generator) -> N
 def _approach(rows: FeatureRows, nearest: Tensor, from_origin: Tensor, centres: CentreTable, chunk_rows: int) -> None:
     """Lower ``nearest`` by the distances to new centres."""
     for place, block in rows.chunks(chunk_rows):
-        found = (centres.scores(block).min(1).values + from_origin[place]).clamp_min_(0)
+        found = (centres.nearest(block)[0] + from_origin[place]).clamp_min_(0)
         torch.minimum(nearest[place], found, out=nearest[place])
 
 

@@ -27,6 +27,7 @@ class Task:
         seed: the seed behind it.
         minutes: what the new images may cost together; infinite where the budget counts images.
         notes, report: the selector adds to them.
+        shortfall: why the method ended before the budget, where a selector knows more than :attr:`Selector.basis`.
     """
 
     pool: ObjectPool
@@ -37,6 +38,7 @@ class Task:
     minutes: float = math.inf
     notes: list[str] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    shortfall: str = ''
 
 
 class Selector(abc.ABC):
@@ -47,8 +49,8 @@ class Selector(abc.ABC):
     * is equal for equal arguments (its own generator, never the global one);
     * holds no image twice and none of ``selected``;
     * has exactly ``min(budget, images not yet selected)`` images (with :attr:`counts_minutes`: what the minutes pay
-      for); where a method runs out of objects, random images follow (rule 'fill', told in ``notes``), also for a pool
-      without any object;
+      for); where a method runs out of objects, random images follow (rule 'fill'; ``notes`` say how many and why), also
+      for a pool without any object;
     * breaks ties by the lowest pool index;
     * takes what is labelled already into account.
 
@@ -72,9 +74,12 @@ class Selector(abc.ABC):
         if task.budget:
             if pool.usable_rows.size or not self.needs_objects:
                 choices = list(self.choose(task))
+            else:
+                task.shortfall = 'the pool holds no object' if not pool.num_objects else (
+                    f'none of the {pool.num_objects} objects has a usable feature (finite, not all zero)')
             costs = self.image_costs(pool)
             _check(choices, task, costs, name)
-            choices += _fill(choices, task, costs)
+            choices += _fill(choices, task, costs, self.basis)
         images = [choice.image for choice in choices]
         cost = float(self.image_costs(pool)[images].sum())
         return Selection(
@@ -102,6 +107,11 @@ class Selector(abc.ABC):
     def needs_objects(self) -> bool:
         """Whether the selector can do nothing for a pool without usable objects."""
         return True
+
+    @property
+    def basis(self) -> str:
+        """What an image must have for the method to choose it, in words: for the note where no other image has it."""
+        return 'a usable object'
 
     @abc.abstractmethod
     def choose(self, task: Task) -> Sequence[Choice]:
@@ -137,7 +147,7 @@ def _check(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64], ow
         raise RuntimeError(f'{owner} chose images beyond the budget of {task.minutes} minutes; please report this.')
 
 
-def _fill(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64]) -> list[Choice]:
+def _fill(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64], basis: str) -> list[Choice]:
     """Random images up to the budget; a larger budget appends to the same order."""
     images = [choice.image for choice in choices]
     free = ~task.selected
@@ -146,9 +156,9 @@ def _fill(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64]) -> 
     if math.isfinite(task.minutes):
         order = _affordable(order, costs, task.minutes - float(costs[images].sum()))
     if len(order):
-        task.notes.append(
-            f'{len(order)} of {len(order) + len(choices)} images are random: the pool has no further objects to '
-            f'choose by.')
+        payable = ' that the minutes left pay for' if math.isfinite(task.minutes) else ''
+        why = task.shortfall or f'no other image{payable} has {basis}'
+        task.notes.append(f'{len(order)} of {len(order) + len(choices)} images are random: {why}.')
     return [Choice(int(image), rule='fill') for image in order]
 
 

@@ -28,6 +28,11 @@ class StratifiedSelector(Selector):
         """One order for all budgets."""
         return True
 
+    @property
+    def basis(self) -> str:
+        """A class."""
+        return 'a usable object of a known class'
+
     def choose(self, task: Task) -> Sequence[Choice]:
         """See :class:`Selector`."""
         image, klass = _memberships(task.pool)

@@ -65,7 +65,7 @@ def trusted_objects(
         pool: the proposals.
         wanted: objects per class that selection would like to have, ceil(budget / C).
         score_thr: one threshold, or one per class.
-        verify: called with (features, classes, C); ``None`` = no third filter.
+        verify: called with (features of unit length, classes, C); ``None`` = no third filter.
         keep_zero: keep features that are all zero, which have no direction: nothing for cosines.
 
     Features are read in chunks. Time: dominated by the verifier.
@@ -126,7 +126,7 @@ def _verified(
     """(rows whose neighbours agree, or that are needed; (C,) number of the latter)."""
     num_classes = len(pool.classes)
     classes = np.asarray(pool.obj_class[rows])
-    verdict = verify(FeatureRows(pool.obj_feat, rows), classes, num_classes)
+    verdict = verify(FeatureRows(pool.obj_feat, rows, normalize=True), classes, num_classes)
     keep = verdict.agrees.copy()
     rescued = np.zeros(num_classes, dtype=np.int64)
     for klass in range(num_classes):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imbdense.data.checks.splits import DetectionSplit, SegmentationSplit, Split, detection_split
+from imbdense.data.change.layout import CHANGE_FOLDER, IMAGE_FOLDERS, LAND_COVER_FOLDERS, read_pair_record
+from imbdense.data.change.pairs import PairFolders, list_pairs
+from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, SegmentationSplit, Split, detection_split
 from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
@@ -20,6 +22,7 @@ from imbdense.data.readers.voc import read_voc
 
 LAYOUTS = """  images/ and labels/ (with or without train/ and val/ below, or with splits/*.txt): segmentation
   images/ and annotations/train.json, annotations/val.json: detection, COCO
+  t1/, t2/ and label_change/, with label_t1/ and label_t2/ or without, and splits/*.txt: change between pairs
   JPEGImages/, Annotations/ and ImageSets/Main/train.txt: detection, Pascal VOC
   a folder of label masks, or a single COCO json"""
 
@@ -41,6 +44,8 @@ def folder_splits(path: str | Path, classes: Sequence[str] | None = None, task: 
         raise LabelReadError(path, 'missing', 'does not exist.', 'Give a config, a folder or a COCO json.')
     if (path / 'Annotations').is_dir() and (path / 'JPEGImages').is_dir():
         return list(_voc(path, classes))
+    if (path / CHANGE_FOLDER).is_dir() and all((path / folder).is_dir() for folder in IMAGE_FOLDERS):
+        return list(_pairs(path, classes))
     if (path / 'labels').is_dir() and task != 'detection':
         return list(_segmentation(path, classes))
     annotations = sorted((path / 'annotations').glob('*.json')) if (path / 'annotations').is_dir() else []
@@ -66,6 +71,33 @@ def _segmentation(root: Path, classes: Sequence[str] | None) -> list[Segmentatio
     for name, folder, chosen in parts:
         images, labels = root / 'images' / folder, root / 'labels' / folder
         splits.append(_paired(name, images if images.is_dir() else root / 'images', labels, chosen, label_format))
+    return splits
+
+
+def _pairs(root: Path, classes: Sequence[str] | None) -> list[ChangeSplit]:
+    """Pairs of images in the standard layout, by split file."""
+    record = read_pair_record(root)
+    names, ignore = _classes_of(root, classes, root / CHANGE_FOLDER)
+    covers = tuple(str(root / folder) for folder in LAND_COVER_FOLDERS) if record.get('land_cover') else ()
+    folders = PairFolders(tuple(str(root / folder) for folder in IMAGE_FOLDERS), str(root / CHANGE_FOLDER), covers)
+    lists = sorted((root / 'splits').glob('*.txt')) if (root / 'splits').is_dir() else []
+    splits = []
+    for file in lists or [None]:
+        faults: list[LabelReadError] = []
+        pairs = list_pairs(folders, file, faults)
+        splits.append(
+            ChangeSplit(
+                file.stem if file else 'all',
+                tuple(pair.images[0] for pair in pairs),
+                tuple(str(pair.change) for pair in pairs),
+                LabelFormat.of(names, ignore_index=ignore),
+                str(root / CHANGE_FOLDER),
+                file.stem if file else '',
+                tuple(Finding('error', f.code, f.path, f.problem, f.cure) for f in faults),
+                tuple(pairs),
+                LabelFormat.of(record['land_cover']) if covers else None,
+            )
+        )
     return splits
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from imbdense.data.checks.change import change_findings
 from imbdense.data.checks.detection import detection_findings
 from imbdense.data.checks.images import duplicate_findings
 from imbdense.data.checks.segmentation import segmentation_findings
-from imbdense.data.checks.splits import SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 
 ORDER = {'error': 0, 'warning': 1, 'note': 2}
@@ -26,6 +27,7 @@ def check_splits(
     for split in splits:
         if isinstance(split, SegmentationSplit):
             found += segmentation_findings(split, workers=workers, progress=progress)
+            found += change_findings(split, workers=workers) if isinstance(split, ChangeSplit) else []
         else:
             found += detection_findings(split, progress=progress)
     classes = {split.classes for split in splits}
@@ -41,5 +43,12 @@ def check_splits(
             )
         )
     progress('comparing images across splits')
-    found += duplicate_findings({split.name: split.images for split in splits})
+    found += duplicate_findings({split.name: _images(split) for split in splits})
     return sorted(dict.fromkeys(found), key=lambda finding: (ORDER[finding.severity], finding.code, finding.file))
+
+
+def _images(split: Split) -> Sequence[str]:
+    """The images of a split; of pairs those of every date."""
+    if isinstance(split, ChangeSplit):
+        return [image for pair in split.pairs for image in pair.images]
+    return split.images

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from imbdense.data.change.pairs import PairFiles
+from imbdense.data.change.transitions import TransitionCounts, count_transitions
 from imbdense.data.finding import Finding
 from imbdense.data.readers.detection import DetectionAnnotations
 from imbdense.data.readers.labels import LabelFormat
@@ -50,6 +52,31 @@ class SegmentationSplit:
             positions=64 if regions else 0,
             workers=workers,
             progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class ChangeSplit(SegmentationSplit):
+    """Pairs of images of one split: ``images`` and ``labels`` are those of the first date and of the change map.
+
+    Attributes:
+        pairs: all files.
+        land_cover_format: of the land-cover maps; None = there are none.
+    """
+
+    pairs: tuple[PairFiles, ...] = ()
+    land_cover_format: LabelFormat | None = None
+
+    def transitions(self, *, workers: int | None = None) -> TransitionCounts | None:
+        """Count the transitions between land covers (cached); None where there are none.
+
+        Raises:
+            LabelReadError: a broken label map. ValueError: maps of different size.
+        """
+        if self.land_cover_format is None or not all(pair.land_cover and pair.change for pair in self.pairs):
+            return None
+        return count_transitions(
+            self.pairs, self.label_format, self.land_cover_format, root=self.root, workers=workers
         )
 
 

@@ -121,6 +121,13 @@ class PoolWriter:
         """Record that image ``index`` cannot be used: it is left out of the pool, and named with the reason."""
         self._own.append(index, reason)
 
+    def put(self, index: int, content: PoolImage | str) -> None:
+        """:meth:`add` an image, or :meth:`fail` with a reason."""
+        if isinstance(content, str):
+            self.fail(index, content)
+        else:
+            self.add(index, content)
+
     def close(self) -> None:
         """Commit what was added; the writer can go on afterwards."""
         self._own.close()

@@ -1,4 +1,5 @@
-"""Bring downloaded data sets into the layout of the configs: images/, labels/ and annotations/ per split."""
+"""Bring downloaded data sets into the layout of the configs: images/, labels/ and annotations/ per split; pairs of
+images for change detection into t1/, t2/, label_change/ (:mod:`imbdense.data.prepare.pairs`)."""
 
 from __future__ import annotations
 
@@ -15,6 +16,10 @@ RECIPE_MODULES: dict[str, str] = {
     'cityscapes': 'cityscapes:RECIPE', 'loveda': 'loveda:RECIPE', 'potsdam': 'isprs:POTSDAM',
     'vaihingen': 'isprs:VAIHINGEN', 'isaid': 'isaid:RECIPE', 'dota': 'dota:RECIPE', 'lvis': 'lvis:RECIPE',
     'hsdb_instrument': 'hsdb_instrument:RECIPE',
+    'dubai_scd_semisynthetic': 'dubai_scd_semisynthetic:RECIPE', 'landsat_taizhou_cd': 'landsat_taizhou_cd:RECIPE',
+    'second': 'second:RECIPE', 'landsat_scd': 'landsat_scd:RECIPE', 'levir_cd': 'levir_cd:RECIPE',
+    'whu_cd': 'whu_cd:RECIPE', 's2looking': 's2looking:RECIPE', 'xbd': 'xbd:RECIPE', 'hrscd': 'hrscd:RECIPE',
+    'dynamic_earthnet': 'dynamic_earthnet:RECIPE', 'habitalp': 'habitalp:RECIPE',
 }
 """Name of a data set -> module and attribute of its recipe."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from imbdense.data.prepare.job import Job, PrepareError
+from imbdense.data.prepare.job import Job
 from imbdense.data.prepare.pixels import ids_to_index, read_image, windows
 from imbdense.data.prepare.recipe import Recipe
-from imbdense.utils.files import atomic_write_bytes
+from imbdense.data.prepare.tiles import write_window
 
 CLASSES = ('background', 'building')
 PALETTE = ((60, 60, 60), (240, 90, 60))
@@ -36,30 +33,6 @@ def build(job: Job) -> None:
     extra = job.source / 'multispectral_float64_1.tif'
     if extra.exists():
         job.place(extra, f'images/unlabelled/{extra.name}')
-
-
-def write_window(source: Path, target: Path, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:
-    """Write one window of a GeoTIFF as GeoTIFF with its own transform; the data type and no-data value stay."""
-    import rasterio
-    from rasterio.io import MemoryFile
-    from rasterio.windows import Window
-
-    y0, x0, y1, x1 = box
-    window = Window(x0, y0, x1 - x0, y1 - y0)
-    with rasterio.open(source) as raster:
-        if (raster.height, raster.width) != shape:
-            raise PrepareError(f'{source} is {(raster.height, raster.width)} but its mask is {shape} (rows, columns).')
-        profile: dict[str, Any] = dict(raster.profile)
-        for key in ('tiled', 'blockxsize', 'blockysize'):
-            profile.pop(key, None)
-        profile.update(
-            width=x1 - x0, height=y1 - y0, transform=raster.window_transform(window), driver='GTiff', compress='deflate'
-        )
-        data = raster.read(window=window)
-    with MemoryFile() as memory:
-        with memory.open(**profile) as writer:
-            writer.write(data)
-        atomic_write_bytes(target, bytes(memory.getbuffer()))
 
 
 RECIPE = Recipe(

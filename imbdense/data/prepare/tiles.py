@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from imbdense.data.prepare.job import IGNORE, Job
+from imbdense.data.prepare.job import IGNORE, Job, PrepareError
 from imbdense.data.prepare.pixels import RGB, check_same_size, colours_to_index, read_image, windows
 from imbdense.utils.files import atomic_write_bytes
 
@@ -53,3 +53,27 @@ def cut_image(
         job.write_image(f'images/{split}/{name}', image[y0:y1, x0:x1])
         job.write_label(f'labels/{split}/{name}', part, palette)
     atomic_write_bytes(job.out / marker, b'')
+
+
+def write_window(source: Path, target: Path, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:
+    """Write one window of a GeoTIFF as GeoTIFF with its own transform; the data type and no-data value stay."""
+    import rasterio
+    from rasterio.io import MemoryFile
+    from rasterio.windows import Window
+
+    y0, x0, y1, x1 = box
+    window = Window(x0, y0, x1 - x0, y1 - y0)
+    with rasterio.open(source) as raster:
+        if (raster.height, raster.width) != shape:
+            raise PrepareError(f'{source} is {(raster.height, raster.width)} but its mask is {shape} (rows, columns).')
+        profile: dict[str, Any] = dict(raster.profile)
+        for key in ('tiled', 'blockxsize', 'blockysize'):
+            profile.pop(key, None)
+        profile.update(
+            width=x1 - x0, height=y1 - y0, transform=raster.window_transform(window), driver='GTiff', compress='deflate'
+        )
+        data = raster.read(window=window)
+    with MemoryFile() as memory:
+        with memory.open(**profile) as writer:
+            writer.write(data)
+        atomic_write_bytes(target, bytes(memory.getbuffer()))

@@ -36,14 +36,21 @@ def colour_table(
 
 
 def colours_to_index(
-    mask: NDArray[np.uint8], table: tuple[Colour, ...], path: str | Path, *, tolerance: int = 0
+    mask: NDArray[np.uint8],
+    table: tuple[Colour, ...],
+    path: str | Path,
+    *,
+    tolerance: int = 0,
+    unknown_index: int | None = None,
 ) -> NDArray[np.uint8]:
     """Turn colours (H, W, 3) into indices (H, W) uint8 by ``table``.
 
     ``tolerance`` > 0 takes a colour that is off by at most that much in every channel as the nearest one of the table.
+    Colours that are farther off become ``unknown_index``.
 
     Raises:
-        LabelReadError: a colour is not in the table; the message holds the first few and how many pixels.
+        LabelReadError: ``unknown_index`` is ``None`` and a colour is not in the table; the message holds the first few,
+            how many pixels, and where the first is.
     """
     keys, values = _sorted_table(table)
     code = mask[..., 0].astype(np.int32) << 16
@@ -56,13 +63,18 @@ def colours_to_index(
         strange = np.unique(code[unknown])
         nearest, far = _nearest_colours(strange, keys, tolerance)
         place[unknown] = nearest[np.searchsorted(strange, code[unknown])]
+        if far.any() and unknown_index is not None:
+            indices = values[place]
+            indices[np.isin(code, strange[far])] = unknown_index
+            return indices
         if far.any():
+            row, column = np.argwhere(np.isin(code, strange[far]))[0].tolist()
             found = [tuple(colour) for colour in _channels(strange[far])[:5].tolist()]
             raise LabelReadError(
                 path,
                 'colours',
                 f'has {int(np.isin(code, strange[far]).sum())} pixels of colours that the palette lacks, for example '
-                f'{found}.',
+                f'{found}; the first is at row {row}, column {column}.',
                 'Add them to the palette or to the ignored colours; many almost equal colours mean that the mask was '
                 'saved with loss (JPEG) or resized with interpolation.',
             )

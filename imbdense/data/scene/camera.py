@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,22 @@ def undistort(x_d: NDArray[Any], y_d: NDArray[Any], distortion: Distortion, iter
     return x, y
 
 
+class RaySource(Protocol):
+    """Anything that looks at a scene: one ray per pixel."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+
+    def rays(self, scale: float = 1.0, shift: tuple[float, float] = (0.5, 0.5)
+             ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return origins, (3,) or (N, 3), and directions (N, 3); N = pixels at ``scale`` times the resolution."""
+
+
 @dataclass(frozen=True)
 class Camera:
     """One exposure.
@@ -66,6 +82,12 @@ class Camera:
         return _directions((self.width, self.height), (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2])),
                            self.distortion, scale, shift)
 
+    def rays(self, scale: float = 1.0, shift: tuple[float, float] = (0.5, 0.5)
+             ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the camera centre (3,) and ray directions (N, 3) in the world; a ray's parameter is the z depth."""
+        directions = self.directions(scale, shift).reshape(-1, 3)
+        return self.c2w[:3, 3].astype(np.float32), directions @ self.c2w[:3, :3].T.astype(np.float32)
+
     def project(self, points: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Project world points (N, 3): pixel coordinates (N, 2) and z depths (N,); points behind have depth ≤ 0."""
         local = (np.asarray(points, np.float64) - self.c2w[:3, 3]) @ self.c2w[:3, :3]
@@ -80,6 +102,40 @@ class Camera:
         return {'id': self.number, 'file': file, 'K': self.intrinsics.tolist(), 'dist': list(self.distortion),
                 'c2w': self.c2w.tolist(), 'width': self.width, 'height': self.height, 'heading_deg': self.heading,
                 'tilt_deg': self.tilt, 'agl': self.agl}
+
+
+@dataclass(frozen=True)
+class OrthoCamera:
+    """Vertical rays through the centres of a square grid: the camera of an orthophoto, row 0 in the north.
+
+    ``size``: side of the scene in m; ``count``: pixels per side; ``top``: height the rays start at; ``offset``: (east,
+    north) in m by which the whole grid is moved, for a view that is not quite registered.
+    """
+
+    size: float
+    count: int
+    top: float
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.count
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.count
+
+    def rays(self, scale: float = 1.0, shift: tuple[float, float] = (0.5, 0.5)
+             ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return origins and directions, both (N, 3); a ray's parameter is the depth below ``top`` in m."""
+        count = max(round(self.count * scale), 1)
+        cell = self.size / count
+        x = (np.arange(count) + shift[0]) * cell + self.offset[0]
+        y = self.size - (np.arange(count) + shift[1]) * cell + self.offset[1]
+        origin = np.stack([*np.meshgrid(x, y), np.full((count, count), self.top)], -1).reshape(-1, 3)
+        return origin.astype(np.float32), np.tile(np.array([[0, 0, -1]], np.float32), (len(origin), 1))
 
 
 @functools.lru_cache(maxsize=8)

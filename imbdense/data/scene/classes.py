@@ -80,7 +80,12 @@ MAPPINGS: dict[str, ClassMapping] = {
         'vegetation': (HIGH_VEG, LOW_VEG, MEDIUM_VEG), 'vehicle': (VEHICLE,), 'truck': (TRUCK, MILITARY),
         'two_wheeler': (BIKE, MOTORCYCLE), 'pole_sign': (LIGHT_POLE, STREET_SIGN), 'fence': (FENCE,),
         'clutter': (CLUTTER,)}),
+    'land_cover': _mapping('land_cover', {
+        'grass': (GRASS,), 'bare_soil': (DIRT,), 'sealed': (ROAD, GROUND), 'building': (BUILDING, WINDOWS),
+        'tree': (HIGH_VEG, MEDIUM_VEG), 'shrub': (LOW_VEG,), 'vehicle': (VEHICLE, TRUCK, MILITARY, AIRCRAFT),
+        'small_object': (CLUTTER, BIKE, MOTORCYCLE, LIGHT_POLE, STREET_SIGN, FENCE)}),
 }
 """``full``: every class of the list (classes that do not occur are dropped when a data set is written);
 ``benchmark6``: the published six classes (aircraft, bikes and clutter count as *building*); ``clean6``: the same with
-those four ignored; ``aerial``: ten classes for a rare-class demonstration (aircraft ignored)."""
+those four ignored; ``aerial``: ten classes for a rare-class demonstration (aircraft ignored); ``land_cover``: eight
+classes for change detection (ground without a material label counts as sealed: pavements are such ground)."""

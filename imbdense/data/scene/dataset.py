@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from imbdense.data.scene.generate import generate_scene
 from imbdense.data.scene.manifest import SceneManifest
 from imbdense.data.scene.partial import exclusive
 from imbdense.data.scene.rng import child_seed
+from imbdense.data.scene.workers import map_tasks
 
 Report = Callable[[str], None]
 
@@ -92,7 +90,7 @@ def generate_dataset(plan: DatasetPlan, out_dir: str | Path, *, workers: int = 1
         mapping = files.occurring(c.MAPPINGS[plan.mapping], manifests)
         exports = [(folder, root, plan.split(number), name, mapping)
                    for number, ((_, folder), name) in enumerate(zip(jobs, names))]
-        parts = list(_map(_export, exports, workers))
+        parts = list(map_tasks(_export, exports, workers))
         by_split = {split: [part for number, part in enumerate(parts) if plan.split(number) == split]
                     for split in ('train', 'val')}
         files.prune(root, parts)
@@ -114,7 +112,7 @@ def _scenes(jobs: Sequence[tuple[SceneConfig, Path]], workers: int) -> Iterator[
     if len(jobs) == 1:
         yield generate_scene(jobs[0][0], jobs[0][1], workers=workers)
         return
-    yield from _map(_scene, jobs, workers)
+    yield from map_tasks(_scene, jobs, workers)
 
 
 def _scene(job: tuple[SceneConfig, Path]) -> SceneManifest:
@@ -125,17 +123,3 @@ def _scene(job: tuple[SceneConfig, Path]) -> SceneManifest:
 def _export(job: tuple[Path, Path, str, str, c.ClassMapping]) -> files.SceneExport:
     """Task: one scene's images and labels."""
     return files.export_scene(*job)
-
-
-def _map(task: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[Any]:
-    """Ordered map over spawned processes, or in this one."""
-    if workers <= 1 or len(jobs) < 2:
-        yield from map(task, jobs)
-        return
-    context = multiprocessing.get_context('spawn')
-    try:
-        with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
-            yield from pool.map(task, jobs)
-    except BrokenProcessPool as error:
-        raise RuntimeError('a worker process died, most likely for want of memory; run the same command again with '
-                           'fewer workers: finished scenes are kept.') from error

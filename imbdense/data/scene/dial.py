@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from imbdense.data.scene import classes as c
 from imbdense.data.scene import mix
-from imbdense.data.scene.camera import Camera
+from imbdense.data.scene.camera import RaySource
 from imbdense.data.scene.config import SceneConfig
 from imbdense.data.scene.placement import SceneObject
 from imbdense.data.scene.raycast import NO_HIT, RayCaster
-from imbdense.data.scene.render import world_rays
 from imbdense.data.scene.subset import choose_subset
 from imbdense.data.scene.world import World, WorldBuilder
 
@@ -44,7 +43,7 @@ class Pool:
     pixels: NDArray[np.float64]
 
 
-def solve_mix(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Camera]) -> DialResult:
+def solve_mix(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RaySource]) -> DialResult:
     """Return the world whose object classes come nearest to the asked shares and ratio.
 
     1. A pool of candidates, about a third more than expected to be needed, is placed without collisions; a dry run at
@@ -91,21 +90,21 @@ def dry_run_scale(total_pixels: int) -> float:
     return 0.25
 
 
-def visible_pixels(world: World, cameras: Sequence[Camera], scale: float) -> NDArray[np.float64]:
+def visible_pixels(world: World, cameras: Sequence[RaySource], scale: float) -> NDArray[np.float64]:
     """Return the expected full-resolution pixels of every instance of ``world`` (buildings first), float64 (I,), from
     rays at ``scale`` times the resolution."""
     caster = RayCaster(world)
     counts = np.zeros(len(world.instances) + 1, np.int64)
     rays, pixels = 0, 0
     for camera in cameras:
-        face = caster.faces(*world_rays(camera, scale))
+        face = caster.faces(*camera.rays(scale))
         counts += np.bincount(world.instance[face[face != NO_HIT]], minlength=len(counts))
-        rays += math.prod(camera.directions(scale).shape[:2])
+        rays += len(face)
         pixels += camera.width * camera.height
     return counts[1:].astype(np.float64) * (pixels / max(rays, 1))
 
 
-def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Camera], weights: Mapping[int, float],
+def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RaySource], weights: Mapping[int, float],
                total: int, scale: float) -> Pool:
     """Place candidates until every class can reach its target; where one finds no room, all targets shrink."""
     visible = mix.first_guess(config, weights, total)

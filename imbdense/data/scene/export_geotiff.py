@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +45,22 @@ def write_ortho(config: SceneConfig, world: World, caster: RayCaster, light: Lig
         rgb[:, rows] = encode(radiance).reshape(*shape, 3).transpose(2, 0, 1)
         surface[rows] = np.where(hits.face == NO_HIT, np.float32(NODATA), hits.point[:, 2]).reshape(shape)
         mask[rows] = labels(world, hits)[0].reshape(shape)
-    _write(folder / 'ortho.tif', rgb, config, cell, None)
-    _write(folder / 'dsm.tif', surface[None], config, cell, NODATA)
-    _write(folder / 'ortho_mask.tif', mask[None], config, cell, VOID)
+    write_raster(folder / 'ortho.tif', rgb, config, None)
+    write_raster(folder / 'dsm.tif', surface[None], config, NODATA)
+    write_raster(folder / 'ortho_mask.tif', mask[None], config, VOID)
     return ['ortho.tif', 'dsm.tif', 'ortho_mask.tif']
 
 
-def _write(path: Path, bands: NDArray[Any], config: SceneConfig, cell: float, nodata: float | None) -> None:
-    """One tiled, deflated GeoTIFF."""
+def write_raster(path: Path, bands: NDArray[Any], config: SceneConfig, nodata: float | None,
+                 names: Sequence[str] = ()) -> None:
+    """Write ``bands`` (B, H, W) over the whole scene as a tiled, deflated GeoTIFF; ``names`` describe the bands."""
     try:
         import rasterio
     except ImportError as error:
         raise ImportError(f'writing {path.name} needs rasterio ({error}): `pip install rasterio`, or switch the ortho '
                           f'products off (output.ortho=False).') from error
     east, north = config.output.origin
+    cell = config.size / bands.shape[2]
     transform = rasterio.transform.from_origin(east, north + config.size, cell, cell)
     try:
         crs = rasterio.crs.CRS.from_user_input(config.output.crs)
@@ -69,3 +72,5 @@ def _write(path: Path, bands: NDArray[Any], config: SceneConfig, cell: float, no
                        dtype=bands.dtype.name, crs=crs, transform=transform, nodata=nodata, tiled=True, blockxsize=256,
                        blockysize=256, compress='deflate', **extra) as target:
         target.write(bands)
+        for number, name in enumerate(names, start=1):
+            target.set_band_description(number, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ _VEGETATION = (c.LOW_VEG, c.MEDIUM_VEG, c.HIGH_VEG)
 _CROWN_SHARE = 0.7
 _GAP = 0.15
 _POLE_FOOT = 0.3
+_TRUNK = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,7 @@ class Placer:
         An instance that finds no free site in its tries is left out, so the result may hold fewer. Instance k of a
         class has the same asset and the same candidate sites whatever the counts are.
         """
-        index = CollisionIndex()
-        for plan in self.layout.buildings:
-            center, half, angle = polygon.bounding_rectangle(plan.footprint)
-            if plan.parts:
-                for place, extent, turn in plan.parts:
-                    index.add(float(place[0]), float(place[1]), (float(extent[0]), float(extent[1])), turn)
-            else:
-                index.add(float(center[0]), float(center[1]), (float(half[0]), float(half[1])), angle)
+        index = self._index_of_buildings()
         placed: list[SceneObject] = []
         jobs = [(class_id, number) for class_id in _ORDER for number in range(counts.get(class_id, 0))]
         covers = {job for job in jobs if self._covers(*job)}
@@ -74,6 +68,34 @@ class Placer:
             if found is not None:
                 placed.append(found)
         return placed
+
+    def extend(self, placed: Sequence[SceneObject], counts: Mapping[int, int]) -> list[SceneObject]:
+        """Return up to ``counts`` {class id: number} further objects that collide with none of ``placed``, nor with
+        each other; their running numbers follow the highest one of their class."""
+        index = self._index_of_buildings()
+        for item in placed:
+            half = _TRUNK if self._covers(item.class_id, item.number) else _footprint(item.class_id, item.asset)
+            index.add(item.x, item.y, half, item.yaw)
+        added: list[SceneObject] = []
+        for class_id in _ORDER:
+            first = max((item.number for item in placed if item.class_id == class_id), default=-1) + 1
+            for number in range(first, first + counts.get(class_id, 0)):
+                found = self._place_one(class_id, number, index, [*placed, *added])
+                if found is not None:
+                    added.append(found)
+        return added
+
+    def _index_of_buildings(self) -> CollisionIndex:
+        """The taken ground of a scene without objects."""
+        index = CollisionIndex()
+        for plan in self.layout.buildings:
+            center, half, angle = polygon.bounding_rectangle(plan.footprint)
+            if plan.parts:
+                for place, extent, turn in plan.parts:
+                    index.add(float(place[0]), float(place[1]), (float(extent[0]), float(extent[1])), turn)
+            else:
+                index.add(float(center[0]), float(center[1]), (float(half[0]), float(half[1])), angle)
+        return index
 
     def _covers(self, class_id: int, number: int) -> bool:
         """Whether this is a tree that shall reach over a small object."""
@@ -93,13 +115,10 @@ class Placer:
                    ) -> SceneObject | None:
         """Try up to 40 candidate sites (vegetation: 60, it fills what is left)."""
         asset = self._asset(class_id, number)
-        half = (_POLE_FOOT, _POLE_FOOT) if class_id == c.LIGHT_POLE else asset.half  # the arm may reach over the street
         rng = stream(self.config.seed, 'site', class_id, number)
         small = [item for item in placed if item.class_id not in (*_VEGETATION, c.FENCE, c.AIRCRAFT)] \
             if self._covers(class_id, number) else []
-        if class_id in _VEGETATION:
-            crown = _CROWN_SHARE * max(half)
-            half = (0.5, 0.5) if small else (crown, crown)
+        half = _TRUNK if small else _footprint(class_id, asset)
         site: Site | None
         for attempt in range(60 if class_id in _VEGETATION else 40):
             if small:
@@ -127,6 +146,14 @@ class Placer:
                                     site.y + u * (hx * sine) + v * (hy * cosine))
         paved = (APRON,) if class_id in _VEGETATION else ()  # nothing grows on a parking lot or apron
         return not bool(_zone_table(site.forbidden + paved)[zones].any())
+
+
+def _footprint(class_id: int, asset: Asset) -> tuple[float, float]:
+    """Half sizes of the ground an object takes: crowns may touch, the arm of a pole reaches over the street."""
+    if class_id == c.LIGHT_POLE:
+        return _POLE_FOOT, _POLE_FOOT
+    crown = _CROWN_SHARE * max(asset.half)
+    return (crown, crown) if class_id in _VEGETATION else asset.half
 
 
 @functools.lru_cache(maxsize=4096)

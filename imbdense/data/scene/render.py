@@ -43,19 +43,12 @@ def labels(world: World, hits: Hits) -> tuple[NDArray[np.uint8], NDArray[np.uint
     return semantic, np.where(met, world.instance[face], np.uint16(0))
 
 
-def world_rays(camera: Camera, scale: float = 1.0, shift: tuple[float, float] = (0.5, 0.5)
-               ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the camera centre (3,) and ray directions (H·W, 3) in the world; a ray's parameter is the z depth."""
-    directions = camera.directions(scale, shift).reshape(-1, 3)
-    return camera.c2w[:3, 3].astype(np.float32), directions @ camera.c2w[:3, :3].T.astype(np.float32)
-
-
 def render_view(config: SceneConfig, world: World, caster: RayCaster, light: Light, camera: Camera) -> View:
     """Render one exposure. Masks use the ray through the pixel centre (no anti-aliasing); all noise comes from the
     image's own random stream, so a view does not depend on which process renders it or on what was rendered before."""
     render = config.render
     shape = (camera.height, camera.width)
-    origin, directions = world_rays(camera)
+    origin, directions = camera.rays()
     hits = caster.cast(origin, directions)
     semantic, instance = labels(world, hits)
     if render.supersample == 1:
@@ -63,7 +56,7 @@ def render_view(config: SceneConfig, world: World, caster: RayCaster, light: Lig
     else:
         radiance = np.zeros((len(directions), 3), np.float32)
         for shift in _SUBPIXELS:
-            extra = caster.cast(*world_rays(camera, 1.0, shift))
+            extra = caster.cast(*camera.rays(1.0, shift))
             radiance += 0.25 * shade(world, caster, extra, light, render.texture, render.haze_distance)
     rgb = expose(radiance.reshape(*shape, 3), render, stream(config.seed, 'image', camera.number))
     depth = np.where(hits.face == NO_HIT, np.float32(0), hits.depth)
@@ -71,7 +64,7 @@ def render_view(config: SceneConfig, world: World, caster: RayCaster, light: Lig
 
 
 def expose(radiance: NDArray[np.float32], render: RenderConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the 8-bit image of linear ``radiance`` (H, W, 3).
+    """Return the 8-bit image of linear ``radiance`` (H, W, B).
 
     Exposure gain, vignette ``1 - v (r/r_max)²``, shot noise ``σ = s √I``, read noise, clipping, gamma 2.2.
     """

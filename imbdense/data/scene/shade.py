@@ -16,8 +16,8 @@ from imbdense.data.scene.rng import stream
 from imbdense.data.scene.world import World
 
 _SKY = np.array([0.62, 0.72, 0.85], np.float32)
-_SUN_TINT = np.array([1.04, 1.0, 0.93], np.float32)
-_AMBIENT_TINT = np.array([0.92, 1.0, 1.12], np.float32)
+SUN_TINT = np.array([1.04, 1.0, 0.93], np.float32)
+AMBIENT_TINT = np.array([0.92, 1.0, 1.12], np.float32)
 _SHADOW_BIAS = np.float32(1e-2)
 _TILE_ROW = 0.3
 
@@ -70,6 +70,23 @@ def shade(world: World, caster: RayCaster, hits: Hits, light: Light, amplitude: 
     cast only where n·l > 0; then ``sky`` mixed in with ``1 - exp(-depth / haze)``. Rays without a hit see the sky.
     """
     color, fine = albedo(world, hits, amplitude)
+    lambert = sunlight(world, caster, hits, light, fine)
+    met = hits.face != NO_HIT
+    a = np.float32(light.ambient)
+    radiance = color * (a * AMBIENT_TINT + ((1 - a) * lambert)[:, None] * SUN_TINT)
+    depth = np.where(met, hits.depth, np.float32(0))
+    fog = 1 - np.exp(-depth * np.float32(1 / haze))
+    radiance += fog[:, None] * (_SKY - radiance)
+    radiance[~met] = _SKY
+    return radiance
+
+
+def sunlight(world: World, caster: RayCaster, hits: Hits, light: Light, fine: NDArray[np.float32]
+             ) -> NDArray[np.float32]:
+    """Return ``max(0, n·l) · visible`` in [0, 1], float32 (N,): the share of direct sun each hit point gets.
+
+    ``fine``: the noise :func:`albedo` returned, which makes the leaves of a crown differ.
+    """
     met = hits.face != NO_HIT
     face = np.where(met, hits.face, np.uint32(0))
     lambert = hits.normal @ light.sun
@@ -80,10 +97,4 @@ def shade(world: World, caster: RayCaster, hits: Hits, light: Light, amplitude: 
     lit = np.flatnonzero(lambert > 0)
     shadowed = caster.occluded(hits.point[lit] + _SHADOW_BIAS * hits.normal[lit], light.sun)
     lambert[lit[shadowed]] = 0
-    a = np.float32(light.ambient)
-    radiance = color * (a * _AMBIENT_TINT + ((1 - a) * lambert)[:, None] * _SUN_TINT)
-    depth = np.where(met, hits.depth, np.float32(0))
-    fog = 1 - np.exp(-depth * np.float32(1 / haze))
-    radiance += fog[:, None] * (_SKY - radiance)
-    radiance[~met] = _SKY
-    return radiance
+    return lambert

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +114,24 @@ def _results(job: ImageJob, cameras: Sequence[Camera], workers: int) -> Iterator
             yield from pool.map(_render, cameras, chunksize=max(len(cameras) // (8 * workers), 1))
     except BrokenProcessPool as error:
         raise RuntimeError('a rendering process died, most likely for want of memory; run the same command again with '
+                           'fewer workers: finished scenes are kept.') from error
+
+
+def map_tasks(task: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Yield ``task(job)`` of whole scenes in order, over ``workers`` spawned processes (1 = in this one).
+
+    Raises:
+        RuntimeError: a worker died (for example killed for want of memory).
+    """
+    if workers <= 1 or len(jobs) < 2:
+        yield from map(task, jobs)
+        return
+    context = multiprocessing.get_context('spawn')
+    try:
+        with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
+            yield from pool.map(task, jobs)
+    except BrokenProcessPool as error:
+        raise RuntimeError('a worker process died, most likely for want of memory; run the same command again with '
                            'fewer workers: finished scenes are kept.') from error
 
 

@@ -14,7 +14,7 @@ from imbdense.data.scene.assets.building import build_building
 from imbdense.data.scene.config import SceneConfig
 from imbdense.data.scene.flight import ground_margin
 from imbdense.data.scene.ground import GroundPlan, make_ground
-from imbdense.data.scene.layout import Layout, make_layout
+from imbdense.data.scene.layout import BuildingPlan, Layout, make_layout
 from imbdense.data.scene.mesh import INHERIT, Mesh
 from imbdense.data.scene.placement import Placer, SceneObject
 from imbdense.data.scene.rng import stream
@@ -43,6 +43,14 @@ class World:
     first_object: int
 
 
+@dataclass(frozen=True)
+class Building:
+    """A building as it stands in the scene: its plan and its mesh in scene coordinates."""
+
+    plan: BuildingPlan
+    mesh: Mesh
+
+
 class WorldBuilder:
     """Everything of a scene that does not depend on the number of objects, and :meth:`build` for what does."""
 
@@ -53,31 +61,35 @@ class WorldBuilder:
         self.ground: GroundPlan = make_ground(config, self.layout, margin)
         self.terrain: Terrain = make_terrain(config, self.layout, margin)
         self.placer = Placer(config, self.layout, self.ground, self.terrain)
-        self._buildings = [self._building(number) for number in range(len(self.layout.buildings))]
+        self.buildings = tuple(self.building(plan, stream(config.seed, 'facade', number))
+                               for number, plan in enumerate(self.layout.buildings))
 
-    def _building(self, number: int) -> Mesh:
-        """Mesh of one building on levelled ground."""
-        plan = self.layout.buildings[number]
+    def building(self, plan: BuildingPlan, rng: np.random.Generator) -> Building:
+        """Return the building of ``plan`` on levelled ground; ``rng`` draws its colours and details."""
         level = float(self.terrain.height_at(*plan.footprint.mean(axis=0)))
-        return build_building(plan, level, stream(self.config.seed, 'facade', number))
+        return Building(plan, build_building(plan, level, rng))
 
     def build(self, counts: Mapping[int, int]) -> tuple[World, list[SceneObject]]:
         """Return the world with the wanted number of objects per class, and the objects that found a place."""
         objects = self.placer.place(counts)
         return self.assemble(objects), objects
 
-    def assemble(self, objects: Sequence[SceneObject]) -> World:
-        """Return the world of the given scene graph.
+    def assemble(self, objects: Sequence[SceneObject], buildings: Sequence[Building] | None = None,
+                 ground: GroundPlan | None = None) -> World:
+        """Return the world of the given scene graph: ``objects`` on this terrain, with the layout's own buildings and
+        ground unless others are given.
 
         Raises:
             ValueError: more than 65535 instances, which a 16-bit instance image cannot hold.
         """
-        total = len(self._buildings) + len(objects)
+        buildings = self.buildings if buildings is None else buildings
+        total = len(buildings) + len(objects)
         if total > 65535:
             raise ValueError(f'the scene holds {total} instances, but a 16-bit instance image can hold 65535; lower '
                              f'mix.object_share or size.')
-        meshes = list(self._buildings) + [item.asset.mesh.placed(item.x, item.y, item.z, item.yaw) for item in objects]
-        owners = [c.BUILDING] * len(self._buildings) + [item.class_id for item in objects]
+        meshes = [item.mesh for item in buildings]
+        meshes += [item.asset.mesh.placed(item.x, item.y, item.z, item.yaw) for item in objects]
+        owners = [c.BUILDING] * len(buildings) + [item.class_id for item in objects]
         vertices, faces = self.terrain.triangles()
         offsets = len(vertices) + np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
         sizes = [len(mesh.faces) for mesh in meshes]
@@ -91,20 +103,20 @@ class WorldBuilder:
             np.concatenate([np.zeros(count), np.repeat(np.arange(1, total + 1), sizes)]).astype(np.uint16),
             np.concatenate([np.zeros((count, 3)), *(mesh.color for mesh in meshes)]).astype(np.float32),
             np.concatenate([np.zeros(count), *(mesh.texture for mesh in meshes)]).astype(np.uint8),
-            self.ground,
-            tuple(self._record(number, objects) for number in range(total)),
-            len(self._buildings),
+            self.ground if ground is None else ground,
+            tuple(self._record(number, buildings, objects) for number in range(total)),
+            len(buildings),
         )
 
-    def _record(self, number: int, objects: Sequence[SceneObject]) -> dict[str, Any]:
+    def _record(self, number: int, buildings: Sequence[Building], objects: Sequence[SceneObject]) -> dict[str, Any]:
         """JSON record of one instance."""
-        if number < len(self._buildings):
-            plan = self.layout.buildings[number]
+        if number < len(buildings):
+            plan = buildings[number].plan
             x, y = plan.footprint.mean(axis=0)
             return {'id': number + 1, 'class': c.CLASS_NAMES[c.BUILDING],
                     'position': _round([x, y, self.terrain.height_at(x, y)]), 'yaw_deg': 0.0,
                     'height': _round([plan.height])[0]}
-        item = objects[number - len(self._buildings)]
+        item = objects[number - len(buildings)]
         return {'id': number + 1, 'class': c.CLASS_NAMES[item.class_id], 'position': _round([item.x, item.y, item.z]),
                 'yaw_deg': _round([np.rad2deg(item.yaw) % 360])[0], 'height': _round([item.asset.height])[0]}
 

@@ -4,5 +4,10 @@ from imbdense.mm.optional import import_members
 
 import_members(
     __name__,
-    {'dense_data_pre_processor': (), 'semi_data_pre_processor': (), 'views_data_pre_processor': ()},
+    {
+        'dense_data_pre_processor': (),
+        'semi_data_pre_processor': (),
+        'star_pairing': ('mmseg',),
+        'views_data_pre_processor': (),
+    },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         size: (height, width) to pad to; ``size_divisor``: or a multiple of it.
         pad_val: of images, after normalisation (0 = the mean). seg_pad_val: of label maps.
         bgr_to_rgb: exchange the first and the third band of every date (files read by OpenCV).
-        batch_augments: configs of batch augmentations, each called as ``(inputs, data_samples)``.
+        batch_augments: configs of batch augmentations, each called as ``(inputs, data_samples)``. One with
+            ``makes_dates = D`` (``imbdense.STARPairing``) is given images of fewer dates in training, ``dates / D``.
         test_cfg: ``size`` or ``size_divisor`` in evaluation.
 
     Raises:
@@ -74,7 +76,8 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         """Return ``inputs`` (N, dates * B, H, W) float32 and the samples, with ``pad_shape`` and ``padding_size``."""
         data = self.cast_data(data)  # type: ignore[assignment]
         images, samples = list(data['inputs']), data.get('data_samples')
-        images = [self._normalised(image) for image in images]
+        dates = self.dates // math.prod(getattr(a, 'makes_dates', 1) for a in self.batch_augments if training)
+        images = [self._normalised(image, dates) for image in images]
         target = self._target(images, training)
         images = [F.pad(image, _padding(image, target), value=self.pad_val) if target else image for image in images]
         for image_shape, sample in zip([image.shape for image in data['inputs']], samples or []):
@@ -84,9 +87,9 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
             inputs, samples = augment(inputs, samples)
         return {'inputs': inputs, 'data_samples': samples}
 
-    def _normalised(self, image: Tensor) -> Tensor:
+    def _normalised(self, image: Tensor, dates: int) -> Tensor:
         """One image as float32, bands in the order of the model, mean 0 and standard deviation 1."""
-        channels, dates, name = image.shape[0], self.dates, type(self).__name__
+        channels, name = image.shape[0], type(self).__name__
         if channels % dates:
             raise ValueError(f'{name}: the image has {channels} channels, which is no multiple of dates={dates}.')
         image = image.float()
@@ -98,17 +101,19 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
             image = image[order]
         if self.mean is None or self.std is None:
             return image
-        mean, std = self._per_channel('mean', self.mean, channels), self._per_channel('std', self.std, channels)
+        mean, std = (
+            self._per_channel(key, values, channels, dates) for key, values in (('mean', self.mean), ('std', self.std))
+        )
         return (image - mean.to(image)) / std.to(image)
 
-    def _per_channel(self, key: str, values: tuple[float, ...], channels: int) -> Tensor:
+    def _per_channel(self, key: str, values: tuple[float, ...], channels: int, dates: int) -> Tensor:
         """(channels, 1, 1) of B or dates * B numbers."""
-        if len(values) * self.dates == channels:
-            values = values * self.dates
+        if len(values) * dates == channels:
+            values = values * dates
         if len(values) != channels:
             raise ValueError(
-                f'{type(self).__name__}: {key} has {len(values)} numbers for {channels} channels in {self.dates} '
-                f'date(s); give {channels // self.dates} (one per band) or {channels}.'
+                f'{type(self).__name__}: {key} has {len(values)} numbers for {channels} channels in {dates} '
+                f'date(s); give {channels // dates} (one per band) or {channels}.'
             )
         return torch.tensor(values).view(-1, 1, 1)
 
@@ -130,8 +135,9 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         """Pad the label maps in training, and say what was padded; models crop their predictions by it."""
         padding = (0, target[1] - shape[1], 0, target[0] - shape[0])
         if training:
-            for key in [key for key, value in sample.items() if key.startswith('gt_') and _is_map(value)]:
-                sample.set_data({key: PixelData(data=F.pad(sample.get(key).data, padding, value=self.seg_pad_val))})
+            maps = {key: value.data for key, value in sample.items() if key.startswith('gt_') and _is_map(value)}
+            for key, label in maps.items():  # two names may stand for one map: each is padded from what it was
+                sample.set_data({key: PixelData(data=F.pad(label, padding, value=self.seg_pad_val))})
             sample.set_metainfo({'img_shape': tuple(shape), 'padding_size': padding})
         else:
             sample.set_metainfo({'img_padding_size': padding})

@@ -8,6 +8,7 @@ import_members(
         'autolabel_dataset': (),
         'any_coco_dataset': ('mmdet',),
         'any_voc_dataset': ('mmdet',),
+        'change_pair_dataset': ('mmseg',),
         'imbalanced_subset_dataset': (),
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),

@@ -10,7 +10,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from imbdense.data.checks.splits import DetectionSplit, SegmentationSplit, Split
+from imbdense.data.change.pairs import PairFiles
+from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
@@ -85,9 +86,16 @@ def describe(dataset: Any, name: str) -> Split:
     prefix = (getattr(dataset, 'data_prefix', None) or {}).get('seg_map_path')
     labels = tuple(label_files(dataset))
     inside = prefix and all(os.path.abspath(file).startswith(os.path.abspath(prefix) + os.sep) for file in labels)
-    return SegmentationSplit(
+    described = SegmentationSplit(
         name, images, labels, label_format(dataset), prefix if inside else None, split_name(dataset)
     )
+    if all(info.get('img_paths') for info in infos):
+        pairs = tuple(
+            PairFiles(tuple(info['img_paths']), info.get('seg_map_path'), tuple(info.get('land_cover_paths', ())))
+            for info in infos
+        )
+        return ChangeSplit(**vars(described), pairs=pairs, land_cover_format=dataset.land_cover_format)
+    return described
 
 
 def _annotation_findings(dataset: Any, classes: tuple[str, ...]) -> tuple[Finding, ...]:

@@ -117,8 +117,10 @@ def label_format(dataset: Any) -> LabelFormat:
 
     From its class list, ``ignore_index``, the ``label_map`` and ``reduce_zero_label`` of its records, and the palette
     of ``imbdense.LoadSegMask`` in its pipeline. Where ``imbdense.LoadGeoTiffWindow`` loads, label nodata is ignored
-    (that of the image is not known to the count).
+    (that of the image is not known to the count). A data set of pairs says it itself (``change_format``).
     """
+    if isinstance(getattr(dataset, 'change_format', None), LabelFormat):
+        return dataset.change_format  # type: ignore[no-any-return]
     first = _info(dataset, 0) if len(dataset) else {}
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or ()
     palettes = [t.palette for t in transforms if type(t).__name__ == 'LoadSegMask' and t.palette]

@@ -21,5 +21,11 @@ import_members(
         'bacl_bbox_head': ('mmdet',),
         'sampling_free_dense': ('mmdet',),
         'sampling_free_yolov3_head': ('mmdet',),
+        'vss_change_head': ('mmseg',),
+        'cga_semantic_head': ('mmseg',),
+        'fc_siam_head': ('mmseg',),
+        'changer_head': ('mmseg',),
+        'change_vit_head': ('mmseg',),
+        'binary_then_multiclass_head': ('mmseg',),
     },
 )

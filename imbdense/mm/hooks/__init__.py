@@ -19,6 +19,7 @@ import_members(
         'graceful_stop_hook': (),
         'nan_guard_hook': (),
         'neural_collapse_hook': (),
+        'post_classification_hook': ('mmseg',),
         'post_hoc_logit_adjust_hook': (),
         'prior_bias_init_hook': (),
         'prior_estimate_hook': ('mmseg',),

@@ -35,5 +35,7 @@ import_members(
         'mrkld': (),
         'guided_loss_balancer': (),
         'ssim': (),
+        'soft_sek': (),
+        'unchanged_consistency': (),
     },
 )

@@ -8,6 +8,11 @@ import_members(
         'confusion_metric': (),
         'dense_ranking_metric': (),
         'calibration_metric': (),
+        'scd_metric': (),
+        'bcd_metric': (),
+        'xview2_metric': (),
+        'dynamic_earth_net_metric': (),
+        'post_classification_metric': (),
         'frequency_grouped_coco_metric': ('pycocotools',),
     },
 )

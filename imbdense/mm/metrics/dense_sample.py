@@ -14,6 +14,8 @@ CURES = {
     'gt_sem_seg': "The evaluated data set has no labels: add dict(type='LoadAnnotations') to its pipeline.",
     'pred_sem_seg': 'Is the model a segmentor whose predict() returns SegDataSample?',
     'seg_logits': 'The model must return logits: mmseg segmentors do (postprocess_result); a custom predict() may not.',
+    'gt_sem_t': 'The labels of that date are missing: does the data set have label folders per date?',
+    'pred_sem_t': 'The model must predict land cover at each date, as imbdense.SemanticChangeDetector does.',
 }
 
 
@@ -25,7 +27,10 @@ def place_of(sample: Mapping[str, Any]) -> str:
 def field_of(sample: Mapping[str, Any], key: str, owner: str) -> Tensor:
     """Return ``sample[key]['data']``; ``KeyError`` that says which step should have put it there."""
     if key not in sample:
-        raise KeyError(f"{owner}: the sample of {place_of(sample) or 'an unnamed image'} has no '{key}'. {CURES[key]}")
+        raise KeyError(
+            f"{owner}: the sample of {place_of(sample) or 'an unnamed image'} has no '{key}'. "
+            f"{CURES.get(key.rstrip('0123456789'), '')}"
+        )
     data: Tensor = sample[key]['data']
     return data
 

@@ -41,6 +41,9 @@ class TableMetric(BaseMetric):
     k of rank r has the place k * world + r in the data set; places >= the size of the set are repeats. The last
     sample of each rank is therefore held back until ``evaluate`` knows the size.
 
+    Parts that were evaluated apart (tiles of a raster, machines without a common group) are put together with
+    ``state_dict``, ``load_state_dict`` and ``merge``: sums of parts are the sum of the whole, exactly.
+
     Attributes:
         artifact: JSON-able summary of the last evaluation (NaN as None) for ``imbdense report``.
     """
@@ -109,6 +112,43 @@ class TableMetric(BaseMetric):
         scalars = self.compute_metrics([tally])
         return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in scalars.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted so far on this rank: ``tables`` (int64), ``records``, ``samples``. Goes on counting."""
+        self._fold()
+        return {
+            'tables': {name: table.clone() for name, table in self._tables.items()},
+            'records': list(self._records),
+            'samples': self._seen + self._added,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Forget what was counted and take over ``state``."""
+        self._reset()
+        self._add(state)
+
+    def merge(self, other: TableMetric) -> None:
+        """Add what ``other`` counted; it keeps its own state.
+
+        Samples taken over are never padding. So merge before samples of a distributed evaluation are counted here, or
+        after it, in one process.
+        """
+        if type(other) is not type(self):
+            raise TypeError(f'{type(self).__name__}: cannot merge a {type(other).__name__}.')
+        self._add(other.state_dict())
+
+    def _add(self, state: Mapping[str, Any]) -> None:
+        """Add tables, records and the number of samples of a state."""
+        self._fold()
+        for name, table in state['tables'].items():
+            if name in self._tables and self._tables[name].shape != table.shape:
+                raise ValueError(
+                    f'{type(self).__name__}: table {name!r} is {tuple(table.shape)} there but '
+                    f'{tuple(self._tables[name].shape)} here; both must be made with the same classes and arguments.'
+                )
+            self._tables[name] = self._tables[name] + table if name in self._tables else as_table(table).clone()
+        self._records.extend(state['records'])
+        self._added += int(state['samples'])
+
     def compute_metrics(self, results: list[Tally]) -> dict[str, float]:
         """Scalars of one tally; NaN (absent classes) is left out, because loggers cannot draw it."""
         scalars = self.summarize(results[0])
@@ -131,7 +171,7 @@ class TableMetric(BaseMetric):
         """Tables and records of all ranks, the number of samples seen, and how many were left out as padding."""
         own = {name: table.cpu().numpy() for name, table in self._tables.items()}
         shapes = {name: table.shape for name, table in own.items()}
-        everyone = gather_objects((shapes, self._records, self._seen, padded))
+        everyone = gather_objects((shapes, self._records, self._seen + self._added, padded))
         for other_shapes, *_ in everyone:
             for name, shape in other_shapes.items():
                 own.setdefault(name, np.zeros(shape, dtype=np.int64))
@@ -145,6 +185,7 @@ class TableMetric(BaseMetric):
         self._records: list[Any] = []
         self._pending: tuple[dict[str, Tensor], Any] | None = None
         self._seen = 0
+        self._added = 0
         self.results.clear()
 
 

@@ -20,6 +20,8 @@ from imbdense.mm.predictor import Predictor, file_record
 from imbdense.nn.masked_pool import MaskedPool
 
 Progress = Callable[[int, int], None]
+Take = Callable[[int, PoolImage | str], None]
+"""(number of the image, its objects or the reason why it cannot be used)."""
 
 
 @dataclass(frozen=True)
@@ -34,59 +36,91 @@ class ImageFacts:
     group: Sequence[int]
 
 
-def build_pool(
-    writer: PoolWriter,
-    images: PoolImages,
-    predictor: Predictor,
-    source: Source,
-    *,
-    classes: Mapping[int, int],
-    facts: ImageFacts,
-    layer: str | None = None,
-    amp: bool = False,
-    workers: int = 0,
-    progress: Progress | None = None,
-) -> None:
-    """Add the images that ``writer`` still misses, in evaluation mode without gradient; the writer is left open to
-    :meth:`~imbdense.data.object_pool.PoolWriter.finish`.
+class ObjectExtractor:
+    """The objects of images with their features, by one model in evaluation mode without gradient.
 
     The feature of an object is the mean of the map of ``layer`` over it (:class:`imbdense.nn.masked_pool.MaskedPool`),
     that of the image the mean over the part of the map that shows it. Segmentors with a sliding window see whole
-    images. An image that cannot be read is recorded as failed; whatever else goes wrong ends the run, which goes on
-    with the next call.
+    images. What an image gives depends on nothing but the image: any process may do any of them.
 
     Args:
         classes: class index of the source -> class index of the pool; objects of other classes are left out.
         layer: default the last map of the backbone; see :class:`~imbdense.mm.inference.layer_tap.LayerTap`.
         amp: run the model in half precision (bfloat16 on a CPU); features are averaged in float32.
+    """
+
+    def __init__(
+        self,
+        images: PoolImages,
+        predictor: Predictor,
+        source: Source,
+        *,
+        classes: Mapping[int, int],
+        facts: ImageFacts,
+        layer: str | None = None,
+        amp: bool = False,
+    ) -> None:
+        self.images, self.predictor, self.source = images, predictor, source
+        self.classes, self.facts, self.layer, self.amp = classes, facts, layer, amp
+
+    def __call__(self, numbers: Sequence[int], take: Take, workers: int = 0) -> None:
+        """Hand each of the images ``numbers`` to ``take``, in this order; of one that cannot be read the reason.
+
+        Whatever else goes wrong is raised.
+
+        Args:
+            workers: processes that load images.
+
+        Raises:
+            ValueError: no such layer, labels that do not fit their image, a test pipeline that flips.
+        """
+        files, pipeline, model = self.images.files, self.predictor.pipeline, self.predictor.model
+        prepared = SafeImages(lambda index: pipeline(file_record(files[index])), numbers,
+                              [self.images.ids[index] for index in numbers])  # fmt: skip
+        precision = torch.autocast(torch.device(self.predictor.device).type, enabled=self.amp)
+        with LayerTap(model, self.layer) as tap, whole_pictures(model), torch.inference_mode(), precision:
+            for index, sample in predicted(model, prepared, workers):
+                if isinstance(sample, str):
+                    take(index, sample)
+                    continue
+                maps, size = tap.take()
+                objects = of_classes(self.source(index, sample), self.classes)
+                feat, img_feat = object_features(maps[0], objects, sample, size)
+                take(index, PoolImage(
+                    np.array([item.klass for item in objects], np.int32), np.array([item.score for item in objects]),
+                    np.array([item.box for item in objects]).reshape(-1, 4), np.array([item.area for item in objects]),
+                    feat, img_feat, float(self.facts.cost[index]), int(self.facts.group[index]),
+                ))  # fmt: skip
+
+
+def build_pool(
+    writer: PoolWriter, extract: ObjectExtractor, *, workers: int = 0, progress: Progress | None = None
+) -> None:
+    """Add the images that ``writer`` still misses; it is left open to
+    :meth:`~imbdense.data.object_pool.PoolWriter.finish`.
+
+    An image that cannot be read is recorded as failed; whatever else goes wrong ends the run, which goes on with the
+    next call.
+
+    Args:
         workers: processes that load images.
         progress: called with (images done, images to do) by this rank.
 
     Raises:
-        ValueError: no such layer, labels that do not fit their image, a test pipeline that flips.
-        FileWriteError: the disk.
+        ValueError: see :class:`ObjectExtractor`. FileWriteError: the disk.
     """
     todo = writer.missing()
-    pipeline = predictor.pipeline
-    prepared = SafeImages(lambda index: pipeline(file_record(images.files[index])), todo,
-                          [images.ids[index] for index in todo])  # fmt: skip
-    precision = torch.autocast(torch.device(predictor.device).type, enabled=amp)
-    model = predictor.model
-    with LayerTap(model, layer) as tap, whole_pictures(model), torch.inference_mode(), precision, writer:
-        for number, (index, sample) in enumerate(predicted(model, prepared, workers)):
-            if isinstance(sample, str):
-                writer.fail(index, sample)
-            else:
-                maps, size = tap.take()
-                objects = of_classes(source(index, sample), classes)
-                feat, img_feat = object_features(maps[0], objects, sample, size)
-                writer.add(index, PoolImage(
-                    np.array([item.klass for item in objects], np.int32), np.array([item.score for item in objects]),
-                    np.array([item.box for item in objects]).reshape(-1, 4), np.array([item.area for item in objects]),
-                    feat, img_feat, float(facts.cost[index]), int(facts.group[index]),
-                ))  # fmt: skip
-            if progress is not None:
-                progress(number + 1, len(todo))
+    done = 0
+
+    def take(index: int, content: PoolImage | str) -> None:
+        nonlocal done
+        writer.put(index, content)
+        done += 1
+        if progress is not None:
+            progress(done, len(todo))
+
+    with writer:
+        extract(todo, take, workers)
 
 
 def object_features(

@@ -1,4 +1,4 @@
-"""What counts as an object of an image: the annotation, what a model predicts, or proposals from elsewhere."""
+"""What counts as an object of an image: the annotation, what a model predicts, proposals, or the image itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imbdense.core.checks import check_integer, check_number
+from imbdense.core.selection import UNKNOWN_CLASS
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.detection import DetectionAnnotations
 from imbdense.data.regions import connected_regions
@@ -135,6 +136,13 @@ def external_proposals(annotations: DetectionAnnotations, images: PoolImages) ->
         return found
 
     return objects
+
+
+def whole_image(place: int, sample: Any) -> list[FoundObject]:
+    """The image as its one object, of unknown class: a source for images without labels, boxes or a detector."""
+    height, width = image_size(sample)
+    window = Window(np.ones((height, width), bool), 0, 0)
+    return [FoundObject(UNKNOWN_CLASS, 1.0, (0, 0, width, height), float(height * width), window)]
 
 
 def of_classes(found: Sequence[FoundObject], index: Mapping[int, int]) -> list[FoundObject]:

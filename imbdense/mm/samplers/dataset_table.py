@@ -12,13 +12,17 @@ def dataset_table(dataset: Any) -> ImageClassTable:
 
     mmseg and mmdet data sets (also wrapped) are counted by :func:`imbdense.mm.datasets.statistics.class_table`,
     through its cache. Any other data set must have ``get_cat_ids(i)`` (class indices of image i, once per object) and
-    ``metainfo['classes']``; it is asked once per image.
+    ``metainfo['classes']``; it is asked once per image. A data set may have ``sampling_table()``, another table to
+    balance and its names, or ``None``.
 
     Raises:
         TypeError: the data set offers neither.
     """
     from imbdense.mm.datasets.statistics import class_table
 
+    own = dataset.sampling_table() if hasattr(dataset, 'sampling_table') else None
+    if own is not None:
+        return own[0]  # type: ignore[no-any-return]
     try:
         return class_table(dataset)
     except TypeError as error:
@@ -33,5 +37,6 @@ def dataset_table(dataset: Any) -> ImageClassTable:
 
 def class_names(dataset: Any, indices: Any) -> list[str]:
     """Return the names of class ``indices`` for a message; the numbers when the data set names none."""
-    names = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    own = dataset.sampling_table() if hasattr(dataset, 'sampling_table') else None
+    names = own[1] if own is not None else (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     return [str(names[i]) if i < len(names) else str(i) for i in indices]

@@ -2,4 +2,13 @@
 
 from imbdense.mm.optional import import_members
 
-import_members(__name__, {'consistency': ('mmseg',), 'semi_segmentor': ('mmseg',)})
+import_members(
+    __name__,
+    {
+        'consistency': ('mmseg',),
+        'semi_segmentor': ('mmseg',),
+        'semantic_change_detector': ('mmseg',),
+        'siamese_segmentor': ('mmseg',),
+        'post_classification_change': ('mmseg',),
+    },
+)

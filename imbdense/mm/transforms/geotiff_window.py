@@ -13,6 +13,7 @@ from imbdense.core.checks import check_integer
 from imbdense.data.geotiff import check_same_grid, draw_window, open_raster, read_window
 from imbdense.mm.transforms.host_rng import host_generator
 from imbdense.mm.transforms.label_values import map_label_values
+from imbdense.mm.transforms.value_range import check_value_range, scale_values
 from imbdense.registry import TRANSFORMS
 
 
@@ -61,7 +62,7 @@ class LoadGeoTiffWindow(BaseTransform):
         self.window_size = None if sizes is None else tuple(check_integer('window_size', s, low=1) for s in sizes)
         self.bands = None if bands is None else tuple(check_integer('bands', b, low=1, owner=owner) for b in bands)
         self.align = bool(align)
-        self.value_range = _check_range(value_range, owner)
+        self.value_range = check_value_range(value_range, owner)
         self.nodata_fill = float(nodata_fill)
         self.ignore_index = int(ignore_index)
 
@@ -96,12 +97,7 @@ class LoadGeoTiffWindow(BaseTransform):
         """Values as float32 in output units, filled where there are no data."""
         image = values.astype(np.float32)
         if self.value_range is not None:
-            if self.value_range.shape[0] not in (1, image.shape[2]):
-                raise ValueError(
-                    f'LoadGeoTiffWindow: value_range has {self.value_range.shape[0]} pairs for {image.shape[2]} bands.'
-                )
-            low, high = self.value_range[:, 0], self.value_range[:, 1]
-            image = ((image - low) * (255.0 / (high - low))).astype(np.float32)
+            image = scale_values(image, self.value_range, type(self).__name__)
         image[~valid] = self.nodata_fill
         return image
 
@@ -122,13 +118,3 @@ class LoadGeoTiffWindow(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(window_size={self.window_size}, bands={self.bands}, align={self.align})'
-
-
-def _check_range(value: Any, owner: str) -> NDArray[np.float32] | None:
-    """(1 or B, 2) array of low < high."""
-    if value is None:
-        return None
-    pairs = np.atleast_2d(np.asarray(value, dtype=np.float32))
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or not (pairs[:, 0] < pairs[:, 1]).all():
-        raise ValueError(f'{owner}: value_range must be (low, high) with low < high, or such a pair per band; {value}.')
-    return pairs

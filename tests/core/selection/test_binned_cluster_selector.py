@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -205,3 +206,32 @@ def test_record_of_the_selection() -> None:
     selection = BinnedClusterSelector(alpha=0.3)(pool, 5)
     assert selection.selector['type'] == 'BinnedClusterSelector' and selection.selector['alpha'] == 0.3
     assert selection.report['chosen_per_class'] == {'class 0': 5}
+
+
+def test_whole_images() -> None:
+    """``level='image'`` of a pool of images is what 'object' is of one object per image; objects play no part."""
+    points, _ = satellites(0)
+    groups = np.arange(4000) // 1000
+    tiles = tile_pool(points, groups=groups)
+    few = tile_pool(np.ones((2, 3)), images=np.array([0, 3999]), groups=groups)
+    images = replace(few, img_feat=tiles.obj_feat)
+    selected = [5, 17]
+    one = BinnedClusterSelector()(tiles, 50, selected, seed=3)
+    two = BinnedClusterSelector(level='image')(images, 50, selected, seed=3)
+    assert one.images.tolist() == two.images.tolist() and one.report.items() >= two.report.items()
+    assert all(choice.row == choice.klass == -1 and choice.cluster >= 0 for choice in two.choices)
+    assert {choice.rule for choice in two.choices} == {f'bin {number}' for number in range(5)}
+
+
+def test_images_without_a_finite_feature_come_last() -> None:
+    points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    points[7] = np.nan
+    pool = replace(tile_pool(np.zeros((0, 3)), images=np.zeros(0)), image_ids=[str(i) for i in range(40)],
+                   img_feat=points)
+    chosen = BinnedClusterSelector(level='image')(pool, 40)
+    assert chosen.images[-1] == 7 and chosen.notes[0].startswith('1 images with features that are not finite')
+    assert chosen.notes[1] == '1 of 40 images are random: no other image has a finite feature.'
+    with pytest.raises(ValueError, match="level='image' needs img_feat"):
+        BinnedClusterSelector(level='image')(tile_pool(points[:5]), 1)
+    with pytest.raises(ValueError, match='level'):
+        BinnedClusterSelector(level='class_object')  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 
 from imbdense.core.selection import OFDS
 from tests.core.selection.small_pools import small_pool
+from tests.helpers.selection_pools import random_pool
 from tests.helpers.synthetic_pool import synthetic_pool
 
 A, B = 0, 1
@@ -60,6 +61,23 @@ def test_leftover_goes_to_image_features_where_there_are_some() -> None:
     chosen = OFDS(verify=None, normalize=False)(small_pool([(2, A, 1.0)], 5, 1, img_feat=features), 2)
     assert chosen.images.tolist() == [2, 1], 'image 1 is the farthest from image 2'
     assert chosen.choices[1].rule == 'k-centre fill'
+    assert chosen.notes == ['1 images are chosen by k-centre on image features: no other image has a trusted object.']
+
+
+def test_the_note_on_random_images_says_why() -> None:
+    """Filters left nothing in them; a feature of theirs is not finite; no minutes for them; nothing there at all."""
+    objects = [(0, A, 1.0), (1, A, 2.0)]
+    low = OFDS(verify=None, adaptive_tau=False)(small_pool(objects, 3, 1, scores=[1.0, 0.1]), 3)
+    assert low.notes == ['2 of 3 images are random: no other image has a trusted object.']
+    features = np.array([[1.0], [np.nan], [2.0]], np.float32)
+    some = OFDS(verify=None, normalize=False)(small_pool(objects[:1], 3, 1, img_feat=features), 3)
+    assert [choice.rule for choice in some.choices] == ['every image', 'k-centre fill', 'fill']
+    assert some.images.tolist() == [0, 2, 1] and 'no other image has a trusted object' in some.notes[1]
+    dear = small_pool(objects, 3, 1, img_cost=np.array([1, 5, 1], np.float32))
+    paid = OFDS(verify=None, normalize=False, cost='img_cost')(dear, 3)
+    assert paid.images.tolist() == [0, 2] and 'the minutes left pay for no image' in paid.notes[0]
+    nothing = OFDS()(random_pool(0, images=2, objects=0), 1)
+    assert nothing.notes == ['1 of 1 images are random: the pool holds no object.']
 
 
 def test_labelled_images_that_cover_all_modes_but_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def test_killed_in_the_middle_of_a_record(tmp_path: Path, where: int) -> None:
         for index in again.missing():
             again.add(index, image(index))
     assert contents(again.finish()) == contents(write(tmp_path / 'straight', 30))
+
+
+def test_killed_while_joining(tmp_path: Path) -> None:
+    """Before the rename: the half-written pool is removed and made again. After it: the pool stands, the shards go."""
+    expected = contents(write(tmp_path / 'straight', 5))
+    with writer(tmp_path / 'pool', 5) as out:
+        for index in out.missing():
+            out.add(index, image(index))
+    half = tmp_path / '.pool.tmp-killed'
+    half.mkdir()
+    (half / 'obj_feat.npy').write_bytes(b'half')
+    work = tmp_path / 'pool.part'
+    kept = shutil.copytree(work, tmp_path / 'kept')
+    assert contents(writer(tmp_path / 'pool', 5).finish()) == expected and not half.exists()
+    shutil.copytree(kept, work)
+    with pytest.raises(PoolError, match='is complete'):
+        writer(tmp_path / 'pool', 5)
+    assert not work.exists() and contents(tmp_path / 'pool') == expected
 
 
 def on_rank(folder: Path) -> int:

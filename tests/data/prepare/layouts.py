@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from imbdense.data.prepare import cityscapes, hsdb_instrument, isaid, isprs
+from tests.data.prepare.change_layouts import CHANGE_LAYOUTS
 
 
 def picture(path: Path, size: tuple[int, int] = (12, 16), seed: int = 0) -> None:
@@ -159,3 +160,4 @@ def make_spacenet_georef(root: Path) -> None:
 LAYOUTS: dict[str, Callable[[Path], None]] = {
     name.removeprefix('make_'): function for name, function in list(globals().items()) if name.startswith('make_')
 }
+LAYOUTS.update(CHANGE_LAYOUTS)

@@ -14,7 +14,10 @@ from PIL import Image
 from imbdense.data.prepare import RECIPE_MODULES, PrepareError, cityscapes, hsdb_instrument, prepare, recipe
 from tests.data.prepare.layouts import LAYOUTS, mask
 
-SMALL_TILES = {'potsdam': 8, 'vaihingen': 8, 'isaid': 8, 'dota': 10, 'spacenet_georef': 8}
+SMALL_TILES = {
+    'potsdam': 8, 'vaihingen': 8, 'isaid': 8, 'dota': 10, 'spacenet_georef': 8, 'whu_cd': 16, 'hrscd': 20,
+    'habitalp': 8,
+}
 NUM_CLASSES = {
     'dsb2018_nuclei': 3, 'dubai_aerial': 5, 'spacenet_georef': 2, 'cityscapes': 19, 'loveda': 7, 'potsdam': 6,
     'vaihingen': 6, 'isaid': 16,
@@ -94,12 +97,11 @@ def test_killed_run_goes_on(layout, monkeypatch):
 
 def test_missing_part_names_it_and_shows_the_layout(layout):
     name, source, out = layout
-    victim = min((p for p in source.rglob('*') if p.is_dir()), key=lambda p: len(p.parts), default=None)
-    if victim is None:
-        victim = source / 'atlanta_buildings_mask.png'
-        victim.unlink()
+    folders = sorted((path for path in source.rglob('*') if path.is_dir()), key=lambda path: len(path.parts))
+    if not folders:
+        min(source.iterdir()).unlink()
     else:
-        shutil.rmtree(victim)
+        shutil.rmtree(source / 'train' if name == 'xbd' else folders[0])
     with pytest.raises(PrepareError, match='Expected layout') as error:
         run(name, source, out)
     assert recipe(name).home in str(error.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ pytest.importorskip('mmseg')
 
 from imbdense.core.selection import BinnedClusterSelector
 from imbdense.data.object_pool import PoolWriter, open_pool
-from imbdense.mm.object_pool.build import ImageFacts, build_pool
+from imbdense.mm.object_pool.build import ImageFacts, ObjectExtractor, build_pool
 from imbdense.mm.object_pool.images import PoolImages
-from imbdense.mm.object_pool.objects import FoundObject
+from imbdense.mm.object_pool.objects import whole_image
 from imbdense.mm.predictor import Predictor
 from imbdense.utils.paths import configs_dir
 
@@ -32,12 +31,6 @@ def scope() -> Iterator[None]:
         yield
 
 
-def whole_tile(place: int, sample: Any) -> list[FoundObject]:
-    """The tile itself."""
-    height, width = sample.metainfo['ori_shape']
-    return [FoundObject(0, 1.0, (0, 0, width, height), float(height * width), None)]
-
-
 def test_features_of_tiles(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     files = [tmp_path / f'{number}.png' for number in range(TILES)]
@@ -46,9 +39,10 @@ def test_features_of_tiles(tmp_path: Path) -> None:
     config = Config.fromfile(str(configs_dir() / 'selection' / 'autoencoder_scenes.py'))
     predictor = Predictor(config, None, 'cpu')
     names = [file.name for file in files]
-    writer = PoolWriter(tmp_path / 'pool', names, ['tile'], source='tiles', dtype='float32', normalize=False)
-    build_pool(writer, PoolImages(names, [str(file) for file in files]), predictor, whole_tile, classes={0: 0},
-               facts=ImageFacts([1.0] * TILES, [0] * TILES))
+    writer = PoolWriter(tmp_path / 'pool', names, [], source='image', dtype='float32', normalize=False)
+    extract = ObjectExtractor(PoolImages(names, [str(file) for file in files]), predictor, whole_image,
+                              classes={-1: -1}, facts=ImageFacts([1.0] * TILES, [0] * TILES))
+    build_pool(writer, extract)
     pool = open_pool(writer.finish())
     images = np.stack([np.asarray(Image.open(file)) for file in files]).transpose(0, 3, 1, 2) / 255
     with torch.no_grad():

@@ -37,13 +37,12 @@ def test_bands_of_every_date_are_normalised_alike() -> None:
 
 def test_every_label_map_is_padded_and_the_padding_is_told() -> None:
     samples = [sample(3, 5), sample(6, 4)]
-    DenseDataPreProcessor(size_divisor=1)({'inputs': [torch.ones(1, 3, 5), torch.ones(1, 6, 4)],
-                                           'data_samples': samples}, True)
-    for one, padding in zip(samples, [(0, 0, 0, 3), (0, 1, 0, 0)]):
+    data = {'inputs': [torch.ones(1, 3, 5), torch.ones(1, 6, 4)], 'data_samples': samples}
+    out = DenseDataPreProcessor(size_divisor=1)(data, True)['data_samples']
+    for one, pixels, padding in zip(out, (15, 24), [(0, 0, 0, 3), (0, 1, 0, 0)]):
         for key in ('gt_sem_seg', 'gt_sem_t1'):
-            data = one.get(key).data
-            assert data.shape == (1, 6, 5)
-            assert (data == 255).sum() == 30 - (15 if one is samples[0] else 24)
+            assert one.get(key).data.shape == (1, 6, 5)
+            assert (one.get(key).data == 255).sum() == 30 - pixels
         assert one.padding_size == padding and one.pad_shape == (6, 5)
 
 
@@ -66,8 +65,9 @@ def test_bgr_to_rgb_keeps_the_dates_apart_and_further_bands() -> None:
 def test_padding_in_evaluation_only_where_asked() -> None:
     image = torch.ones(2, 5, 7)
     assert DenseDataPreProcessor(dates=2, size=(8, 8))({'inputs': [image]})['inputs'].shape == (1, 2, 5, 7)
-    one = sample(5, 7)
-    out = DenseDataPreProcessor(dates=2, test_cfg=dict(size_divisor=4))({'inputs': [image], 'data_samples': [one]})
+    model = DenseDataPreProcessor(dates=2, test_cfg=dict(size_divisor=4))
+    out = model({'inputs': [image], 'data_samples': [sample(5, 7)]})
+    one = out['data_samples'][0]
     assert out['inputs'].shape == (1, 2, 8, 8) and one.img_padding_size == (0, 1, 0, 3)
     assert one.gt_sem_seg.data.shape == (1, 5, 7), 'labels keep their size: predictions are cut to it'
 

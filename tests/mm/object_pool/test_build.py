@@ -22,6 +22,7 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 from imbdense.cli.main import run_verb
+from imbdense.core.selection import OFDS, BinnedClusterSelector, KCenterGreedy, TypiClust
 from imbdense.data.object_pool import open_pool
 from imbdense.mm.predictor import Predictor
 from tests.data.object_pool.pools import contents
@@ -196,6 +197,28 @@ def test_boxes_and_masks_of_a_coco_set(tmp_path: Path) -> None:
     np.testing.assert_allclose(pool.obj_area[::2], 200, atol=25)
     assert (pool.obj_area[1::2] == 400).all()
     np.testing.assert_allclose(pool.obj_box[:, 2:] - pool.obj_box[:, :2], 20)
+
+
+def test_images_as_wholes(segmentor: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No labels, no boxes, no checkpoint: one object per image, which every selector without classes can use."""
+    out = tmp_path / 'pool'
+    arguments = (segmentor.config, '--source', 'image', '--images', segmentor.images, '--out', out)
+    assert make(*arguments, '--classes', 'a') == 2 and 'knows no classes' in capsys.readouterr().err
+    assert make(*arguments) == 0
+    pool = open_pool(out)
+    assert list(pool.classes) == [] and pool.obj_image.tolist() == list(range(6)) and (pool.obj_class == -1).all()
+    sizes = [Image.open(segmentor.images / name).size for name in pool.image_ids]
+    assert pool.obj_box.tolist() == [[0, 0, width, height] for width, height in sizes]
+    assert pool.obj_area.tolist() == [width * height for width, height in sizes]
+    np.testing.assert_allclose(pool.obj_feat, pool.img_feat, atol=1e-3)
+    for selector in (TypiClust(), TypiClust(level='image'), KCenterGreedy(), BinnedClusterSelector(),
+                     BinnedClusterSelector(level='image')):
+        chosen = selector(pool, 3)
+        assert len(chosen) == 3 and not chosen.notes and all(choice.klass == -1 for choice in chosen.choices)
+    (note,) = OFDS()(pool, 2).notes
+    assert note == '2 images are chosen by k-centre on image features: no other image has a trusted object.'
+    (note,) = KCenterGreedy(level='class_object')(pool, 2).notes
+    assert note == '2 of 2 images are random: no other image has a usable object of a known class.'
 
 
 def test_a_broken_image_is_named(segmentor: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

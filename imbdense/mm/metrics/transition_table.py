@@ -1,0 +1,74 @@
+"""A record per transition, the CSV of them, and tables of kinds of change."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.core.metrics.alpine_transitions import alpine_transition_lut
+from imbdense.core.metrics.change_scores import HistogramSums, class_scores
+from imbdense.core.metrics.change_states import UNKNOWN
+from imbdense.utils.files import atomic_write_text
+
+COLUMNS = (
+    'from', 'to', 'labelled', 'predicted', 'hit', 'IoU', 'F1', 'recall', 'labelled_ha', 'predicted_ha', 'hit_ha',
+)  # fmt: skip
+
+
+def transition_records(sums: HistogramSums, classes: Sequence[str], area: HistogramSums | None) -> list[dict[str, Any]]:
+    """The transitions that labels or predictions hold, most labelled pixels first; hectares where ``area`` is given.
+
+    Args:
+        sums: of a ``from_to`` histogram of 1 + S^2 ids. classes: S names. area: the same sums in hectares.
+    """
+    scores, size = class_scores(sums), len(classes)
+    held = np.flatnonzero((sums.labelled + sums.predicted)[1:]) + 1
+    records = []
+    for index in held[np.argsort(-sums.labelled[held], kind='stable')].tolist():
+        record = {
+            'from': classes[(index - 1) // size],
+            'to': classes[(index - 1) % size],
+            'labelled': int(sums.labelled[index]),
+            'predicted': int(sums.predicted[index]),
+            'hit': int(sums.agreed[index]),
+            **{name: float(scores[name][index]) for name in ('IoU', 'F1', 'recall')},
+        }
+        if area is not None:
+            record |= {
+                'labelled_ha': float(area.labelled[index]),
+                'predicted_ha': float(area.predicted[index]),
+                'hit_ha': float(area.agreed[index]),
+            }
+        records.append(record)
+    return records
+
+
+def write_transitions(path: str, records: Sequence[dict[str, Any]]) -> None:
+    """Write the records as CSV; undefined scores and unknown areas are empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, restval='', lineterminator='\n')
+    writer.writeheader()
+    for record in records:
+        writer.writerow({key: '' if value is None or value != value else value for key, value in record.items()})
+    atomic_write_text(path, stream.getvalue())
+
+
+def read_lut(source: str, size: int) -> NDArray[np.int64]:
+    """Kinds of change int64 (S, S) from a CSV file or ``'alpine'``.
+
+    Raises:
+        ValueError: another shape, or values below 0 or above 254; the message names the file.
+    """
+    table = alpine_transition_lut() if source == 'alpine' else np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
+    if table.shape == (size + 1, size + 1):
+        table = table[1:, 1:]
+    if table.shape != (size, size):
+        raise ValueError(f'lut {source}: expected {size} x {size} kinds, one per pair of classes, but got {table.shape}.')
+    if table.min() < 0 or table.max() >= UNKNOWN:
+        raise ValueError(f'lut {source}: kinds must be 0 to 254, but reach from {table.min()} to {table.max()}.')
+    return table.astype(np.int64)
