@@ -4,11 +4,11 @@
   imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --layers change p_change from_to
   torchrun --nproc-per-node 4 -m imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
 
-Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif, from_to.tif)
-on the grid of the first file, with "no data" where any date has none, class names and colours; areas.json and, with
---polygons, a GeoPackage. Interrupted or killed: run the same command again, it goes on where it was. The files are the same
-for any --workers, --batch-size, --block-size and number of processes. Several machines: give each --shard 0/4, 1/4, ...,
-then run once without --shard.
+Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif,
+from_to.tif) on the grid of the first file, with "no data" where any date has none, class names and colours; areas.json
+and, with --polygons, a GeoPackage. Interrupted or killed: run the same command again, it goes on where it was. The
+files are the same for any --workers, --batch-size, --block-size and number of processes. Several machines: give each
+--shard 0/4, 1/4, ..., then run once without --shard.
 
 Exit code: 0 done, 1 no pixel holds data or a shard was finished whose others are missing, 2 wrong use.
 """
@@ -46,17 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--align', action='store_true', help='resample other dates to the grid of the first')
     parser.add_argument('--layers', nargs='+', default=[], metavar='NAME', help='label, confidence; change, p_change, '
                         'label_t1, label_t2, from_to; entropy (default: all but probabilities)')
-    parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each tile '
-                        'that is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
+    parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each '
+                        'tile is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
     parser.add_argument('--tile', type=int, help='side of a tile (default: what the config was trained on)')
-    parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two tiles '
-                        '(blend; default: a quarter)')
+    parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two '
+                        'tiles (blend; default: a quarter)')
     parser.add_argument('--batch-size', type=int, default=1, help='tiles per pass; used where it changes no bit (1)')
     parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 512 MB allow)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
     parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
     parser.add_argument('--amp', action='store_true', help='run the network in half precision')
-    parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer, a GeoPackage')
+    parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer (GeoPackage)')
     parser.add_argument('--area-points', type=Path, metavar='CSV', help='reference points (x, y, class) for area '
                         'estimates with intervals')
     parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
@@ -178,8 +178,8 @@ def _announce(job: RasterJob) -> None:
     """One line about how it is done, and what slows it down."""
     plan, grid = job.plan, job.stack.grid
     how = f'context of {plan.overlap} pixels cut off' if plan.mode == 'halo' else f'{plan.overlap} pixels blended'
-    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles of '
-          f'{plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
+    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles '
+          f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
     if job.stack.in_strips and job.store.layout.panels > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -221,8 +220,10 @@ def test_bad_input_is_named(
     cut = tmp_path / 'cut.tif'
     cut.write_bytes(Path(raster).read_bytes()[:200_000])
     two_bands = write_raster(tmp_path / 'two.tif', scene(64, 64, 2))
-    for path, said in ((str(cut), 'cut.tif: cannot be read as a raster'), (two_bands, 'does not take tiles of 2 channels'),
-                       (str(tmp_path / 'none.tif'), 'none.tif: cannot be read')):
+    for path, said in (
+        (str(cut), 'cut.tif: cannot be read as a raster'), (two_bands, 'does not take tiles of 2 channels'),
+        (str(tmp_path / 'none.tif'), 'none.tif: cannot be read'),
+    ):  # fmt: skip
         assert predict(model, [path], tmp_path / 'out') == 2
         assert said in capsys.readouterr().err
     assert predict(model, [raster], tmp_path / 'out', '--bands', '1', '2', '7') == 2

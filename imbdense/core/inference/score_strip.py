@@ -1,4 +1,4 @@
-"""A strip of class scores that moves down a raster while tiles are added to it; its size knows nothing of the height."""
+"""A strip of class scores that moves down a raster while tiles are added; its size knows nothing of the height."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class ScoreStrip:
     def finished(self, stop: int) -> Tensor:
         """The sums (C, stop - top, width) of the rows before ``stop``; a view, gone after :meth:`move`."""
         if not 0 <= stop - self.top <= self._sums.shape[1]:
-            raise ValueError(f'ScoreStrip: the strip holds the rows {self.top} to {self.top + self._sums.shape[1]}, not '
-                             f'up to {stop}.')
+            raise ValueError(f'ScoreStrip: the strip holds the rows {self.top} to {self.top + self._sums.shape[1]}, '
+                             f'not up to {stop}.')
         return self._sums[:, : stop - self.top]
 
     def move(self, top: int) -> None:

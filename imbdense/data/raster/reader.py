@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ class RowFeed:
         rows, columns = _piece_size(stack)
         self._column_cuts = _cuts(left, right, columns)
         cuts = _cuts(top, bottom, rows)
-        self._todo = deque(zip(cuts[:-1], cuts[1:]))
+        self._todo = deque(pairwise(cuts))
         self._ahead: deque[tuple[int, int, list[Future[Planes]]]] = deque()
         self._rows: deque[tuple[int, int, Planes]] = deque()
 
@@ -180,7 +181,7 @@ class RowFeed:
         if self._pool is None:
             top, bottom = self._todo.popleft()
             return top, bottom, self.stack.read(top, bottom, self.left, self.right)
-        pairs = list(zip(self._column_cuts[:-1], self._column_cuts[1:]))
+        pairs = list(pairwise(self._column_cuts))
         while self._todo and len(self._ahead) < 3:
             top, bottom = self._todo.popleft()
             self._ahead.append((top, bottom, [self._pool.submit(self.stack.read, top, bottom, *p) for p in pairs]))
@@ -226,5 +227,5 @@ def _named(paths: Sequence[str]) -> Iterator[None]:
         if isinstance(error, OSError) and not isinstance(error, RasterioError) and 'cannot be read as a raster' in text:
             raise
         raise OSError(
-            f'{", ".join(paths)}: cannot be read as a raster ({text}). It is missing, cut off or no raster; copy it anew.'
+            f'{", ".join(paths)}: cannot be read as a raster ({text}). It is missing, cut off or no raster.'
         ) from error

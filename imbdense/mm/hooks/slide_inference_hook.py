@@ -15,9 +15,9 @@ from imbdense.registry import HOOKS
 class SlideInferenceHook(Hook):
     """Let a segmentor of the host slide its windows without padding each to the whole image.
 
-    One line in ``custom_hooks`` of any config with ``test_cfg=dict(mode='slide', ...)``. While the model is validated or
-    tested, its ``slide_inference`` is :func:`~imbdense.core.inference.slide_mean.slide_mean`: the same logits bit for bit,
-    but work grows with the area of the image and not with its square. State: none. Ranks: each its own model.
+    One line in ``custom_hooks`` of any config with ``test_cfg=dict(mode='slide', ...)``. While the model is validated
+    or tested, its ``slide_inference`` is :func:`~imbdense.core.inference.slide_mean.slide_mean`: the same logits bit
+    for bit, but work grows with the area of the image and not with its square. State: none. Ranks: each its own model.
 
     Raises:
         ValueError: the model has no ``slide_inference``.

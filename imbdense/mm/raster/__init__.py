@@ -5,5 +5,6 @@ from imbdense.mm.raster.network import RasterNetwork
 from imbdense.mm.raster.plan import RasterPlan, make_plan
 
 __all__ = [
-    'RasterJob', 'RasterNetwork', 'RasterPlan', 'layer_classes', 'make_plan', 'predict_units', 'start_job', 'write_maps',
+    'RasterJob', 'RasterNetwork', 'RasterPlan', 'layer_classes', 'make_plan', 'predict_units', 'start_job',
+    'write_maps',
 ]  # fmt: skip

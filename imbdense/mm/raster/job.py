@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,11 @@ class RasterJob:
 
 
 def start_job(
-    network: RasterNetwork, stack: RasterStack, plan: RasterPlan, folder: Path, layers: Sequence[str] = (),
+    network: RasterNetwork,
+    stack: RasterStack,
+    plan: RasterPlan,
+    folder: Path,
+    layers: Sequence[str] = (),
     block_size: int | None = None,
 ) -> RasterJob:
     """Open or go on with the units in ``folder``.
@@ -76,7 +80,11 @@ def start_job(
 
 
 def predict_units(
-    job: RasterJob, units: Sequence[tuple[int, int]], *, threads: int = 2, batch: int = 1,
+    job: RasterJob,
+    units: Sequence[tuple[int, int]],
+    *,
+    threads: int = 2,
+    batch: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Compute and store those of ``units`` that are not there yet.
@@ -126,8 +134,8 @@ def write_maps(job: RasterJob, folder: Path) -> dict[str, Path]:
 
 def layer_classes(network: RasterNetwork, layer: MapLayer) -> tuple[list[str], list[tuple[int, int, int]]]:
     """Names and colours of the values of a layer; empty for probabilities."""
-    covers = len(network.land_cover) or max((g.channels - g.unchanged_channel for g in network.groups if g.name == 't1'),
-                                            default=0)
+    found = [group.channels - group.unchanged_channel for group in network.groups if group.name == 't1']
+    covers = len(network.land_cover) or sum(found)
     names = network.land_cover or [f'class {index}' for index in range(covers)]
     if layer.name in ('label', 'change'):
         group = next((group for group in network.groups if group.name == layer.name), None)

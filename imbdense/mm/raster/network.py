@@ -65,8 +65,10 @@ class RasterNetwork:
         meta = {**(dataset.get('metainfo') or {}), **(finished.content.get('meta', {}).get('dataset_meta') or {})}
         self.land_cover, self.land_cover_palette = _land_cover(meta)
         self.tile = _tile_size(config)
-        self.facts = {'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
-                      'amp': amp}
+        self.facts = {
+            'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
+            'amp': amp,
+        }  # fmt: skip
 
     @property
     def comparison(self) -> Comparison | None:
@@ -76,7 +78,8 @@ class RasterNetwork:
     def prepare(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
         """Normalise a raw tile (D * B, T, T) as in training -> float32 on the device; 0 where there are no data."""
         tile = torch.from_numpy(self.loading(values, valid))
-        sample = BaseDataElement(metainfo={key: tuple(tile.shape[-2:]) for key in ('img_shape', 'ori_shape', 'pad_shape')})
+        size = tuple(tile.shape[-2:])
+        sample = BaseDataElement(metainfo={'img_shape': size, 'ori_shape': size, 'pad_shape': size})
         inputs = self.preprocess({'inputs': [tile], 'data_samples': [sample]}, False)['inputs'][0]
         if self.loading.fill is None and not valid.all():
             inputs = inputs.masked_fill(torch.from_numpy(~valid).to(inputs.device), 0.0)
@@ -109,8 +112,8 @@ class RasterNetwork:
                              f'--bands.')
         for name, scores in maps.items():
             if scores.shape[-2:] != inputs.shape[-2:]:
-                raise ValueError(f'{wrong}: its {name} scores have the size {tuple(scores.shape[-2:])}. Choose a --tile '
-                                 f'that is a multiple of 32.')
+                raise ValueError(f'{wrong}: its {name} scores have the size {tuple(scores.shape[-2:])}. Choose a '
+                                 f'--tile that is a multiple of 32.')
         self.groups = tuple(self._group(name, scores.shape[1]) for name, scores in maps.items())
 
     def _maps(self, inputs: Tensor) -> Mapping[str, Tensor]:
@@ -118,6 +121,8 @@ class RasterNetwork:
         with self._autocast():
             if hasattr(self.model, 'score_maps'):
                 return self.model.score_maps(inputs)
+            if hasattr(self.model, 'semantic_head'):  # imbdense.SemanticChangeDetector
+                return dict(zip(('change', 't1', 't2'), self.model.encode_decode(inputs)))
             return {'label' if self.dates == 1 else 'change': class_logits(self.model, inputs)}
 
     def _group(self, name: str, channels: int) -> ScoreGroup:
@@ -126,8 +131,9 @@ class RasterNetwork:
             head = getattr(self.model, 'decode_head', None)
             threshold = getattr(head, 'threshold', None)
             return ScoreGroup(name, 1, 0.5 if threshold is None else float(threshold))
-        covers = len(self.land_cover)
-        return ScoreGroup(name, channels, None, name in ('t1', 't2') and channels == covers + 1 > 1)
+        semantic = getattr(self.model, 'semantic_head', None)
+        unchanged = name != 'change' and bool(getattr(semantic, 'unchanged_channel', False))
+        return ScoreGroup(name, channels, None, unchanged)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Half precision where asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -42,14 +43,15 @@ class Sweep:
         rows, columns = self.plan.rows, self.plan.columns
         numbers = rows.touching(run.top, run.bottom)
         window = (*rows.reach(run.top, run.bottom), *columns.reach(run.left, run.right))
-        sink = (_BlendedRows if self.plan.mode == 'blend' else _CutRows)(self.maker, self.plan, run, self.network.device)
-        top = run.top
+        kind = _BlendedRows if self.plan.mode == 'blend' else _CutRows
+        sink, top = kind(self.maker, self.plan, run, self.network.device), run.top
         with RowFeed(self.stack, *window, self.threads) as feed:
             for number in numbers:
                 first = rows.origins[number]
                 values, valid = feed.rows(first, min(first + self.plan.tile, rows.length))
                 bottom = run.bottom if number == numbers[-1] else max(top, rows.spans[number + 1][0])
-                for column, scores in self._scores(number, columns.touching(run.left, run.right), values, valid, window[2]):
+                tiles = columns.touching(run.left, run.right)
+                for column, scores in self._scores(number, tiles, values, valid, window[2]):
                     sink.add(number, column, scores)
                 if bottom == top:  # the next tiles speak about the first rows as well
                     continue
@@ -114,7 +116,7 @@ class _BlendedRows:
         sums = self.strip.finished(bottom)
         found = _empty(self.maker.layers, bottom - top, sums.shape[2])
         cuts = [top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom]
-        for first, last in zip(cuts[:-1], cuts[1:]):
+        for first, last in pairwise(cuts):
             for left in range(0, sums.shape[2], BLOCK):
                 place = slice(first - top, last - top), slice(left, left + BLOCK)
                 for name, value in self.maker.from_probabilities(sums[(slice(None), *place)].contiguous()).items():

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip('rasterio')
 
-from imbdense.data.raster import reader  # noqa: E402
-from imbdense.data.raster.reader import RasterStack, RowFeed  # noqa: E402
-from tests.helpers.raster_scene import scene, write_raster  # noqa: E402
+from imbdense.data.raster import reader
+from imbdense.data.raster.reader import RasterStack, RowFeed
+from tests.helpers.raster_scene import scene, write_raster
 
 
 @pytest.mark.parametrize('threads', [0, 3])

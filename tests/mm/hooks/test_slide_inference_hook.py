@@ -10,8 +10,8 @@ import torch
 
 pytest.importorskip('mmseg')
 
-from imbdense.registry import HOOKS  # noqa: E402
-from tests.helpers.raster_scene import write_model  # noqa: E402
+from imbdense.registry import HOOKS
+from tests.helpers.raster_scene import write_model
 
 
 def test_logits_of_the_host_bit_for_bit(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ with rasterio.open(path, 'w', driver='GTiff', height=side, width=side, count=ban
                    blockxsize=512, blockysize=512, compress='deflate', sparse_ok=True, bigtiff='YES'):
     pass  # no block is written: every pixel reads as 0
 start, clock = time.process_time(), time.monotonic()
-found = predict_map(path, Path(folder) / f'map_{side}', PointwiseNetwork(bands, classes, tile), mode, overlap, threads=1)
+network = PointwiseNetwork(bands, classes, tile)
+found = predict_map(path, Path(folder) / f'map_{side}', network, mode, overlap, threads=1)
 seconds = time.process_time() - start
 with rasterio.open(found) as source:
     assert source.shape == (side, side)
