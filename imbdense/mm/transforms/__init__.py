@@ -8,7 +8,6 @@ import_members(
         'albumentations_adapter': ('mmcv',),
         'bank_paste': ('mmcv',),
         'change_aware_crop': ('mmcv',),
-        'change_kinds': ('mmcv',),
         'copy_paste_change': ('mmcv',),
         'geotiff_window': ('mmcv',),
         'load_change_pair': ('mmcv',),
