@@ -85,7 +85,7 @@ def _start(args: argparse.Namespace, config: Any) -> RasterJob:
     """Load the model, open the rasters, lay the tiles, open the units."""
     from imbdense.data.raster.reader import RasterStack
     from imbdense.mm.checkpoints import install_safe_loading
-    from imbdense.mm.raster import RasterNetwork, make_plan, start_job
+    from imbdense.mm.raster import RasterNetwork, make_plan, set_scene_transitions, start_job
 
     install_safe_loading()
     device = args.device or (f'cuda:{os.environ["LOCAL_RANK"]}' if _has_gpus() and 'LOCAL_RANK' in os.environ else None)
@@ -97,6 +97,9 @@ def _start(args: argparse.Namespace, config: Any) -> RasterJob:
         bands = ' '.join(map(str, range(1, len(stack.bands) + 2)))
         hint = f' The last band of {args.rasters[0]} is marked as alpha; if it holds values, name it: --bands {bands}.'
         raise ValueError(f'{error}{hint if stack.alpha_is_mask else ""}') from error
+    rate = set_scene_transitions(network, stack, args.tile or network.tile)
+    if rate is not None and _is_first(args):
+        print(f'transitions estimated from the scene itself: {100 * rate:.2f} % of the pixels are expected to change.')
     plan = make_plan(network, stack.channels, stack.grid, args.mode, args.tile, args.overlap)
     return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size)
 

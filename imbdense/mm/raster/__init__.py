@@ -3,8 +3,9 @@
 from imbdense.mm.raster.job import RasterJob, layer_classes, predict_units, start_job, write_maps
 from imbdense.mm.raster.network import RasterNetwork
 from imbdense.mm.raster.plan import RasterPlan, make_plan
+from imbdense.mm.raster.scene_transitions import set_scene_transitions
 
 __all__ = [
-    'RasterJob', 'RasterNetwork', 'RasterPlan', 'layer_classes', 'make_plan', 'predict_units', 'start_job',
-    'write_maps',
+    'RasterJob', 'RasterNetwork', 'RasterPlan', 'layer_classes', 'make_plan', 'predict_units',
+    'set_scene_transitions', 'start_job', 'write_maps',
 ]  # fmt: skip
