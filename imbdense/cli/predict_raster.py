@@ -48,10 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'label_t1, label_t2, from_to; entropy (default: all but probabilities)')
     parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each '
                         'tile is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
-    parser.add_argument('--tile', type=int, help='side of a tile (default: what the config was trained on)')
+    parser.add_argument('--tile', type=int, help='side of a tile (default: the window of test_cfg or the size of the '
+                        'preprocessor, else 512)')
     parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two '
                         'tiles (blend; default: a quarter)')
-    parser.add_argument('--batch-size', type=int, default=1, help='tiles per pass; used where it changes no bit (1)')
+    parser.add_argument('--batch-size', type=int, help='tiles at once: on a CPU one per thread (default: as many as '
+                        'torch has threads), on a GPU in one pass, where that changes no bit (1)')
     parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 512 MB allow)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
     parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
@@ -70,25 +72,30 @@ def run(args: argparse.Namespace) -> int:
     shard, shards, joins = _share(args)
     config = load_config(args)
     with explained(args.config, args.traceback):
-        try:
-            job = _start(args, config)
-        except (ValueError, OSError) as error:
-            if args.traceback:
-                raise
-            raise UserError(str(error)) from error
-        if _is_first(args):
-            _announce(job)
-        return _predict(args, job, shard, shards, joins)
+        from imbdense.mm.raster import one_thread_per_tile
+
+        device = _device(args)
+        if args.batch_size is None:
+            args.batch_size = _threads() if device == 'cpu' else 1
+        with one_thread_per_tile(device):
+            try:
+                job = _start(args, config, device)
+            except (ValueError, OSError) as error:
+                if args.traceback:
+                    raise
+                raise UserError(str(error)) from error
+            if _is_first(args):
+                _announce(job)
+            return _predict(args, job, shard, shards, joins)
 
 
-def _start(args: argparse.Namespace, config: Any) -> RasterJob:
+def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
     """Load the model, open the rasters, lay the tiles, open the units."""
     from imbdense.data.raster.reader import RasterStack
     from imbdense.mm.checkpoints import install_safe_loading
     from imbdense.mm.raster import RasterNetwork, make_plan, set_scene_transitions, start_job
 
     install_safe_loading()
-    device = args.device or (f'cuda:{os.environ["LOCAL_RANK"]}' if _has_gpus() and 'LOCAL_RANK' in os.environ else None)
     network = RasterNetwork(config, args.checkpoint, dates=len(args.rasters), device=device, amp=args.amp)
     stack = RasterStack(args.rasters, args.bands or network.bands, args.align)
     try:
@@ -206,11 +213,21 @@ def _is_first(args: argparse.Namespace) -> bool:
     return bool(args.shard) or os.environ.get('RANK', '0') == '0'
 
 
-def _has_gpus() -> bool:
-    """Whether torch sees a CUDA device."""
+def _device(args: argparse.Namespace) -> str:
+    """``--device``, else the GPU of this process of torchrun, else the first accelerator or the CPU."""
+    import torch
+    from mmengine.device import get_device
+
+    if args.device is None and torch.cuda.is_available() and 'LOCAL_RANK' in os.environ:
+        return f'cuda:{os.environ["LOCAL_RANK"]}'
+    return str(args.device or get_device())
+
+
+def _threads() -> int:
+    """Threads torch would use."""
     import torch
 
-    return torch.cuda.is_available()
+    return torch.get_num_threads()
 
 
 def _percent(share: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from imbdense.data.raster.cog import Band, write_cog
 from imbdense.data.raster.layout import BLOCK, Layout, panel_width
 from imbdense.data.raster.reader import RasterStack
 from imbdense.data.raster.unit_store import UnitStore
-from imbdense.mm.raster.network import RasterNetwork
+from imbdense.mm.raster.network import RasterNetwork, one_thread_per_tile
 from imbdense.mm.raster.plan import RasterPlan
 from imbdense.mm.raster.sweep import Sweep
 from imbdense.utils.overlay import distinct_colours
@@ -90,7 +91,7 @@ def predict_units(
     """Compute and store those of ``units`` that are not there yet.
 
     Args:
-        threads: readers; one more writes. 0 = everything in turn. batch: tiles per pass.
+        threads: readers; one more writes. 0 = everything in turn. batch: tiles at once, see :class:`EqualBatches`.
         progress: called with (done, all) pixels of ``units``.
     """
     todo = job.store.unfinished(units)
@@ -100,7 +101,7 @@ def predict_units(
         progress(done, total)
     sweep = Sweep(job.network, job.maker, job.plan, job.stack, threads, batch)
     nodata = {layer.name: layer.nodata for layer in job.maker.layers}
-    with _Writer(threads > 0) as writer:
+    with one_thread_per_tile(job.network.device), _Writer(threads > 0) as writer, contextlib.closing(sweep.batches):
         for run in layout.runs(todo):
             bands = iter(run.bands)
             band = next(bands)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,18 @@ from imbdense.mm.raster.loading import TileLoading
 from imbdense.mm.segmentors.networks import class_logits
 
 DEFAULT_TILE = 512
+
+
+@contextlib.contextmanager
+def one_thread_per_tile(device: torch.device | str) -> Iterator[None]:
+    """Let torch use one thread inside the block, if the network runs on the CPU: other numbers round differently."""
+    before = torch.get_num_threads()
+    if torch.device(device).type == 'cpu':
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class RasterNetwork:

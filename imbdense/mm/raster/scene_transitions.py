@@ -52,8 +52,8 @@ def set_scene_transitions(network: RasterNetwork, stack: RasterStack, tile: int,
         reservoir.add(first, second)
         found += int(kept.sum())
     if not found:
-        raise ValueError(f'none of {len(places)} tiles drawn from {", ".join(stack.paths)} holds data at both dates, so '
-                         f'the transitions cannot be estimated. Give the model transitions=FILE.csv.')
+        raise ValueError(f'none of {len(places)} tiles drawn from {", ".join(stack.paths)} holds data at both dates, '
+                         f'so the transitions cannot be estimated. Give the model transitions=FILE.csv.')
     estimate = estimate_transitions(*reservoir.sample(), model.prior.cpu(), model.allowed.cpu())
     model.set_transition(estimate.matrix)
     network.facts['transitions'] = hashlib.sha256(estimate.matrix.numpy().round(6).tobytes()).hexdigest()[:16]

@@ -29,7 +29,7 @@ class Sweep:
     which tiles are looked at and which of their pixels are kept.
 
     Args:
-        threads: readers that work ahead. batch: tiles per pass of the network, see :class:`EqualBatches`.
+        threads: readers that work ahead. batch: tiles at once, see :class:`EqualBatches`.
     """
 
     def __init__(
