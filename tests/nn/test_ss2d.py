@@ -118,3 +118,20 @@ def test_drop_path() -> None:
 def test_without_mlp_half_of_the_block_is_gone() -> None:
     assert VSSBlock(8, mlp_ratio=0).mlp is None and VSSBlock(8).mlp is not None
     assert VSSBlock(8, mlp_ratio=0)(torch.randn(1, 2, 2, 8)).shape == (1, 2, 2, 8)
+
+
+def test_memory_of_training_grows_as_the_area() -> None:
+    """What autograd keeps of a block, for maps of 8 x 8 and 16 x 16."""
+    block, sizes = VSSBlock(8), []
+    for side in (8, 16):
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = block(torch.randn(1, side, side, 8))  # keeps the graph, so that no memory is used twice
+        sizes.append(sum(kept.values()) - sum(p.numel() * 4 for p in block.parameters()))
+        del y
+    assert 3.2 < sizes[1] / sizes[0] < 4.3

@@ -29,6 +29,7 @@ import_members(
         'rare_collapse_hook': (),
         'report_hook': (),
         'rich_progress_hook': (),
+        'slide_inference_hook': (),
         'spectrum_hook': (),
         'ssp_load_hook': (),
     },

@@ -30,7 +30,7 @@ class MarkedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
         # With no paramwise_cfg at all the host makes one group of all parameters; a neutral key makes it list them.
-        super().__init__(optim_wrapper_cfg, {'bias_lr_mult': 1.0, **(paramwise_cfg or {})})
+        super().__init__(optim_wrapper_cfg, {'custom_keys': {}, **(paramwise_cfg or {})})
 
     def add_params(
         self, params: list[dict[str, Any]], module: nn.Module, prefix: str = '', is_dcn_module: Any = None

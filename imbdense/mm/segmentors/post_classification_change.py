@@ -150,9 +150,10 @@ class PostClassificationChange(BaseSegmentor):
                 for date, images in enumerate(inputs.chunk(2, dim=1), 1)}
 
     def compare_dates(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(land cover at date 1, at date 2, probability of a change) of probabilities (K, ...)."""
+        """(land cover at date 1, at date 2, probability of a change) of probabilities (K, ...), as maps are stored."""
         maps = self.compare(first, second)
-        return maps.first, maps.second, maps.p_change
+        dtype = torch.uint8 if self.land_classes < 255 else torch.int32
+        return maps.first.to(dtype), maps.second.to(dtype), maps.p_change
 
     def compare(self, first: Tensor, second: Tensor) -> ChangeMaps:
         """Change maps of probabilities (K, ...), with the constraints applied."""

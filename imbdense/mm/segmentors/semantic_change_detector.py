@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from imbdense.core.checks import check_choice
 from imbdense.mm.losses.joint_change import ChangeCall
 from imbdense.mm.mapped_weights import fill_module, read_weights
-from imbdense.mm.segmentors.sliding import BLENDS, TINY, slide_probabilities
+from imbdense.mm.segmentors.sliding import slide_probabilities
 from imbdense.mm.structures.scd_data_sample import SCDDataSample
 from imbdense.registry import MODELS
 
 Config = Mapping[str, Any]
+TINY = 1e-12
 
 
 @MODELS.register_module()
@@ -45,8 +46,8 @@ class SemanticChangeDetector(BaseSegmentor):
             ``out_channels`` of the backbone where it is not given.
         losses_joint: configs of losses of all three maps, see :mod:`imbdense.mm.losses.joint_change`.
         data_preprocessor: config.
-        train_cfg: unused, for the host. test_cfg: ``mode='whole'`` or ``'slide'`` with ``crop_size``, ``stride`` and
-            ``blend`` ('hann' or 'mean').
+        train_cfg: unused, for the host. test_cfg: ``mode='whole'``, or ``'slide'`` with ``crop_size`` and ``stride``,
+            which blends the probabilities of overlapping windows (Hann).
         init_cfg: ``dict(type='Pretrained', checkpoint=..., key_map='mamba_fcs')`` reads a whole released model (heads
             with ``classifier='pf_official'`` and ``unchanged_channel=True``); without ``key_map``, one of imbdense.
     """
@@ -154,9 +155,8 @@ class SemanticChangeDetector(BaseSegmentor):
         if self.test_cfg['mode'] == 'whole':
             self._compare_tile(inputs.shape[-2:])
             return list(self.encode_decode(inputs))
-        crop, stride = (tuple(self.test_cfg[key]) for key in ('crop_size', 'stride'))
-        self._compare_tile(crop)
-        maps = slide_probabilities(inputs, self.encode_decode, crop, stride, self.test_cfg.get('blend', 'hann'))
+        self._compare_tile(self.test_cfg['crop_size'])
+        maps = slide_probabilities(inputs, self.encode_decode, self.test_cfg['crop_size'], self.test_cfg['stride'])
         return [part.clamp_min(TINY).log() for part in maps]
 
     def _original(self, logits: Tensor, meta: Mapping[str, Any]) -> Tensor:
@@ -184,7 +184,7 @@ class SemanticChangeDetector(BaseSegmentor):
         owner = 'SemanticChangeDetector'
         mode = check_choice('test_cfg.mode', self.test_cfg.get('mode', 'whole'), ('whole', 'slide'), owner=owner)
         if mode == 'slide':
-            check_choice('test_cfg.blend', self.test_cfg.get('blend', 'hann'), BLENDS, owner=owner)
+            check_choice('test_cfg.blend', self.test_cfg.get('blend', 'hann'), ('hann',), owner=owner)
             missing = [key for key in ('crop_size', 'stride') if key not in self.test_cfg]
             if missing:
                 raise ValueError(f"{owner}: test_cfg of mode 'slide' needs crop_size and stride; {missing} missing.")

@@ -9,7 +9,6 @@ import_members(
         'band_photometric': ('mmcv',),
         'bank_paste': ('mmcv',),
         'change_aware_crop': ('mmcv',),
-        'change_kinds': ('mmcv',),
         'copy_paste_change': ('mmcv',),
         'geo_turn': ('mmcv',),
         'geotiff_window': ('mmcv',),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,8 +125,9 @@ def pipeline(*transforms: object) -> SimpleNamespace:
     return SimpleNamespace(pipeline=SimpleNamespace(transforms=list(transforms)))
 
 
-def test_sampler_and_transform_effects_multiply() -> None:
-    wrapper = SimpleNamespace(transforms=[HalvingTransform()])  # inside RandomApply and the like
+@pytest.mark.parametrize('compose', [list, lambda inner: SimpleNamespace(transforms=inner)], ids=['list', 'Compose'])
+def test_sampler_and_transform_effects_multiply(compose: Any) -> None:
+    wrapper = SimpleNamespace(transforms=compose([HalvingTransform()]))  # inside RandomApply, PerDate and the like
     ledger, unknown = build_ledger(COUNTS, TABLE, pipeline(object(), wrapper), FavouringSampler(), seed=3)
     assert [entry.source for entry in ledger.entries[1:]] == ['FavouringSampler', 'HalvingTransform'] and not unknown
     sampled = np.array([0.5 * 300 + 2 * 300 + 2 * 200 + 0.5 * 100, 200.0])

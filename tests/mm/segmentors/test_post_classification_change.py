@@ -14,6 +14,7 @@ pytest.importorskip('mmseg')
 from mmengine.config import ConfigDict
 
 from imbdense.core.inference import compare_classifications, estimate_transitions
+from imbdense.core.inference.map_layers import MapMaker, ScoreGroup
 from imbdense.core.stats import PriorLedger
 from imbdense.data.change.transition_file import read_transitions, write_transitions
 from imbdense.mm.hooks.post_classification_hook import PostClassificationHook
@@ -149,6 +150,12 @@ def test_windows_and_scores_for_rasters() -> None:
     first, second, p_change = model.compare_dates(*(logits[0].softmax(0) for logits in maps.values()))
     assert first.shape == second.shape == p_change.shape == (48, 40)
     torch.testing.assert_close(model._forward(images)[0, 1].exp(), p_change, atol=1e-5, rtol=0)
+    names = ['change', 'p_change', 'label_t1', 'label_t2', 'from_to']
+    maker = MapMaker([ScoreGroup('t1', 3), ScoreGroup('t2', 3)], names, model.compare_dates)
+    with torch.no_grad():
+        layers = maker.from_logits(torch.cat([logits[0] for logits in maps.values()]))
+    assert torch.equal(layers['label_t1'], first) and layers['label_t1'].dtype == torch.uint8
+    assert torch.equal(layers['change'].bool(), first != second) and set(layers) == set(names)
 
 
 def test_constraints_are_applied_last_and_training_is_refused() -> None:

@@ -1,0 +1,27 @@
+# Shows the released recipe on SECOND, to compare with: VMamba-B, batch 2 of whole 512 x 512 pairs, AdamW 1e-4 halved
+# every 10 000 iterations, weight decay on all parameters, the released SeK loss, "unchanged" as a land-cover channel.
+_base_ = [
+    '../_base_/models/mamba_fcs.py', '../_base_/datasets/second.py', '../_base_/schedules/adamw_40k.py',
+    '../_base_/runtime/segmentation.py'
+]
+weights = None  # vssm_base_0229 of VMamba
+ce = dict(type='CrossEntropyLoss', avg_non_ignore=True)
+lovasz = dict(type='LovaszLoss', classes='present', reduction='none', loss_weight=0.5)
+model = dict(
+    backbone=dict(
+        arch='base', init_cfg=weights and dict(type='Pretrained', checkpoint=weights, key_map='vmamba0229')),
+    change_head=dict(classifier='pf_official', loss_decode=[ce, lovasz]),
+    semantic_head=dict(
+        classifier='pf_official', unchanged_channel=True,
+        loss_decode=[dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.5), lovasz]),
+    losses_joint=[
+        dict(type='imbdense.OfficialSeKLoss', loss_weight=0.5),
+        dict(type='imbdense.UnchangedConsistencyLoss', loss_weight=0.05)])
+train_dataloader = dict(batch_size=2)
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-4, weight_decay=5e-4),
+    paramwise_cfg=dict(norm_decay_mult=1.0, custom_keys=dict(decode_head=dict(lr_mult=1.0))),
+    clip_grad=None)
+param_scheduler = [dict(type='StepLR', step_size=10000, gamma=0.5, by_epoch=False)]
+train_cfg = dict(max_iters=200000, val_interval=5000)  # 400 000 samples
+default_hooks = dict(checkpoint=dict(interval=5000, save_best='scd/sem/SeK'))
