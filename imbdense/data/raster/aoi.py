@@ -14,7 +14,8 @@ class AreaOfInterest:
     """Polygons in the coordinates of a grid.
 
     Args:
-        path: a GeoJSON or GeoPackage file, see :func:`~imbdense.data.raster.vector_files.read_polygons`. grid: the reference grid; polygons are brought to its coordinate system.
+        path: a GeoJSON or GeoPackage file, see :func:`~imbdense.data.raster.vector_files.read_polygons`.
+        grid: the reference grid; polygons are brought to its coordinate system.
 
     Raises:
         ValueError: no polygon, or none that touches the grid; a file that cannot be read. The message names it.
