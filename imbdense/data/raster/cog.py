@@ -1,4 +1,4 @@
-"""The finished map: units joined into a cloud-optimised GeoTIFF that keeps place, "no data", colours and class names."""
+"""The finished map: units joined into a cloud-optimised GeoTIFF with place, "no data", colours and class names."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def _source(store: UnitStore, band: Band, panel: int, number: int) -> str:
     height, width = bottom - top, right - left
     name = store.path(band.name, panel, number).relative_to(store.folder)
     return (
-        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(str(name))}</SourceFilename><SourceBand>1</SourceBand>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(str(name))}</SourceFilename>'
+        '<SourceBand>1</SourceBand>'
         f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{GDAL_TYPES[band.dtype]}" '
         f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"/>'
         f'<SrcRect xOff="0" yOff="0" xSize="{width}" ySize="{height}"/>'
