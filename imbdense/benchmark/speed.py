@@ -40,7 +40,7 @@ NOTES = (
     '* `muon-step`: the iteration costs about 150 GFLOP a step whatever the batch; forward and backward of two images',
     '  of 512² are so little that 1.15 is out of reach in float32 (as published, without the Gram form: about 1.7).',
     '  With `ns_dtype="bfloat16"` and AVX512-BF16 1.28 was measured. The share falls with the batch.',
-    '* `k-means`, `knn-faiss`: the OpenBLAS 0.3.15 in faiss-cpu takes processors newer than itself for the oldest ones;',
+    '* `k-means`, `knn-faiss`: the OpenBLAS 0.3.15 in faiss-cpu takes processors newer than itself for old ones;',
     '  it is told which one it runs on (`OPENBLAS_CORETYPE`), else the peer would be four times slower. Bounds by the',
     '  triangle inequality were tried in k-means: they spare few rows in ten moves and cost more than they spare.',
     '* `ofds`: the limits are those for four cores, met by one. Two cores at best halve the times; the cores were too',
