@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'selection_scale': ('ofds',),
     'binned_clusters': ('binned-clusters',),
     'raster': ('slide-mmseg', 'slide-monai', 'raster-monai', 'raster-reading'),
+    'terrain': ('terrain-slope', 'terrain-position'),
     'selective_scan': ('selective-scan', 'vss-block'),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
