@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'tiles (blend; default: a quarter)')
     parser.add_argument('--batch-size', type=int, help='tiles at once: on a CPU one per thread (default: as many as '
                         'torch has threads), on a GPU in one pass, where that changes no bit (1)')
-    parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 512 MB allow)')
+    parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 256 MB allow)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
     parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
     parser.add_argument('--amp', action='store_true', help='run the network in half precision')
@@ -72,12 +72,13 @@ def run(args: argparse.Namespace) -> int:
     shard, shards, joins = _share(args)
     config = load_config(args)
     with explained(args.config, args.traceback):
+        from imbdense.data.raster.reader import small_cache
         from imbdense.mm.raster import one_thread_per_tile
 
         device = _device(args)
         if args.batch_size is None:
             args.batch_size = _threads() if device == 'cpu' else 1
-        with one_thread_per_tile(device):
+        with one_thread_per_tile(device), small_cache():
             try:
                 job = _start(args, config, device)
             except (ValueError, OSError) as error:

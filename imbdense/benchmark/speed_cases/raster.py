@@ -124,20 +124,29 @@ class PointwiseNetwork:
             return self.convolution(inputs)
 
 
-def predict_map(path: str, out: Path, network: Any, mode: str, overlap: int | None, threads: int = 0) -> Path:
+def predict_map(
+    path: str,
+    out: Path,
+    network: Any,
+    mode: str,
+    overlap: int | None,
+    threads: int = 0,
+    block_size: int | None = None,
+) -> Path:
     """GeoTIFF to label GeoTIFF with the code of `imbdense predict raster`; starts anew."""
     import shutil
 
-    from imbdense.data.raster.reader import RasterStack
+    from imbdense.data.raster.reader import RasterStack, small_cache
     from imbdense.mm.raster import make_plan, predict_units, start_job, write_maps
 
     shutil.rmtree(out, ignore_errors=True)
-    stack = RasterStack([path], list(range(1, network.convolution.in_channels + 1)))
-    plan = make_plan(network, stack.channels, stack.grid, mode, None, overlap)
-    job = start_job(network, stack, plan, out / 'units', ['label'])
-    predict_units(job, job.store.layout.units(), threads=threads)
-    files = write_maps(job, out)
-    stack.close()
+    with small_cache():
+        stack = RasterStack([path], list(range(1, network.convolution.in_channels + 1)))
+        plan = make_plan(network, stack.channels, stack.grid, mode, None, overlap)
+        job = start_job(network, stack, plan, out / 'units', ['label'], block_size)
+        predict_units(job, job.store.layout.units(), threads=threads)
+        files = write_maps(job, out)
+        stack.close()
     return files['label']
 
 

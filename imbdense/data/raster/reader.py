@@ -20,11 +20,18 @@ from imbdense.data.raster.grid import Grid, check_one_grid, grid_of, open_aligne
 
 PIECE_ROWS, PIECE_COLUMNS = 512, 2048
 """Size of a piece in pixels, rounded to whole blocks."""
-CACHE_MEGABYTES = 64
-"""GDAL's block cache; blocks are read once, so it only serves blocks that two pieces share."""
+CACHE_BYTES = 64 << 20
+"""GDAL's block cache while a raster is mapped: blocks are read once, and by default it grows to 5 % of the memory."""
 
 Planes = tuple[NDArray[Any], NDArray[np.bool_]]
 """values (D * B, h, w), date by date, and valid (h, w)."""
+
+
+def small_cache() -> contextlib.AbstractContextManager[Any]:
+    """Keep GDAL's block cache small inside the block; of the whole process, not of this thread alone."""
+    import rasterio
+
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)  # a number this large is taken as bytes by every version
 
 
 class RasterStack:
@@ -53,9 +60,7 @@ class RasterStack:
         self._opened: list[Any] = []
         self._lock = threading.Lock()
         self._grid: Grid | None = None
-        import rasterio
-
-        with _named(self.paths), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+        with _named(self.paths):
             sources = self._handles()
             self._grid = grid_of(sources[0])
             self.bands = _value_bands(sources[0]) if bands is None else list(bands)
@@ -64,7 +69,7 @@ class RasterStack:
                 self._check_bands(path, source)
             self.dtype = np.result_type(*(dtype for source in sources for dtype in source.dtypes))
             self.block = sources[0].block_shapes[0]
-            self.read(0, 1, 0, 1)  # the first read fixes the size of GDAL's cache for the whole process
+            self.read(0, 1, 0, 1)  # a file that was cut off tells so here
             self.read(self.grid.height - 1, self.grid.height, self.grid.width - 1, self.grid.width)
 
     @property

@@ -24,7 +24,7 @@ from imbdense.mm.raster.plan import RasterPlan
 from imbdense.mm.raster.sweep import Sweep
 from imbdense.utils.overlay import distinct_colours
 
-MEMORY = 512 << 20
+MEMORY = 256 << 20
 """Bytes that the rows of one panel may take: scores, input rows and layers."""
 MOST_NAMES = 2000
 """A layer with more values than this carries no names."""

@@ -13,8 +13,8 @@ import torch
 pytest.importorskip('mmseg')
 rasterio = pytest.importorskip('rasterio')
 
-from imbdense.cli.main import run_verb
-from tests.helpers.raster_scene import read_map, scene, write_raster
+from imbdense.cli.main import run_verb  # noqa: E402
+from tests.helpers.raster_scene import read_map, scene, write_raster  # noqa: E402
 
 LAND = ('rock', 'grass', 'water')
 SIZE = 64
