@@ -35,6 +35,7 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
     try:
         record = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}). Give a work dir, or a file of its folder imbdense/.') from error
+        hint = 'Give a work dir, or a file of its folder imbdense/.'
+        raise UserError(f'{path} cannot be read ({error}). {hint}') from error
     artifact = record.get('artifact', record) if isinstance(record, dict) else None
     return {str(artifact['kind']): artifact} if isinstance(artifact, dict) and 'kind' in artifact else {}

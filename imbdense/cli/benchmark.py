@@ -21,6 +21,7 @@ PARTS = {
     'proof': 'imbdense.benchmark.proof',
     'semi': 'imbdense.benchmark.semi',
     'select': 'imbdense.benchmark.select',
+    'change': 'imbdense.benchmark.change',
     'imbalance': 'imbdense.benchmark.imbalance',
     'ssl-curve': 'imbdense.benchmark.ssl_curve',
     'prior-shift': 'imbdense.benchmark.prior_shift',

@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
         show(kind, records[kind], args, len(sides[0][kind]['blocks']['ids']))
     if args.out:
         try:
-            settings = {'n_boot': args.n_boot, 'seed': args.seed, 'alpha': args.alpha}
-            atomic_write_json(args.out, {**settings, 'baseline': str(args.baseline), 'other': str(args.other), **records})
+            head = {'baseline': str(args.baseline), 'other': str(args.other)}
+            head |= {'n_boot': args.n_boot, 'seed': args.seed, 'alpha': args.alpha}
+            atomic_write_json(args.out, {**head, **records})
         except FileWriteError as error:
             raise UserError(str(error)) from error
         print(f'differences written to {args.out}')

@@ -68,6 +68,8 @@ class Predictor:
             self.content = load_checkpoint(checkpoint, 'cpu')
             self.model = MODELS.build(config.model)
             load_weights(self.model, self.content.get('state_dict', self.content), checkpoint)
+            if hasattr(self.model, 'adopt_ledger'):
+                self.model.adopt_ledger(self.content)
         self.model.to(self.device).eval()
         _adaptive_thresholds(self.model, config, self.content)
         dataset = innermost_dataset(config)

@@ -180,7 +180,10 @@ def declared_ledger(checkpoint: dict[str, Any]) -> PriorLedger | None:
 
 def _walk(pipeline: Any) -> Iterator[Any]:
     """Depth-first over Compose and wrapper transforms."""
-    for transform in getattr(pipeline, 'transforms', None) or ():
+    transforms = getattr(pipeline, 'transforms', None) or ()
+    if hasattr(transforms, 'transforms'):  # a transform whose sub-pipeline is a Compose
+        transforms = transforms.transforms
+    for transform in transforms:
         if hasattr(transform, 'prior_effect'):
             yield transform
         elif not isinstance(transform, (list, tuple)):

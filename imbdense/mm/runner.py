@@ -15,6 +15,7 @@ from torch import nn
 
 from imbdense.utils.files import FileWriteError
 
+HOST_DEFAULTS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 SAFETY_HOOKS = ('imbdense.NanGuardHook', 'imbdense.ExactResumeHook', 'imbdense.GracefulStopHook')
 """Hooks that every training through :class:`SafeRunner` has."""
 
@@ -47,8 +48,12 @@ class SafeRunner(Runner):
         default_hooks: dict[str, Hook | dict[str, Any]] | None = None,
         custom_hooks: Sequence[Hook | dict[str, Any]] | None = None,
     ) -> None:
-        """Register the config's hooks with the safe checkpoint hook, then the safety hooks it does not have."""
-        defaults = dict(default_hooks or {})
+        """Register the config's hooks with the safe checkpoint hook, then the safety hooks it does not have.
+
+        A hook that an experiment sets to ``None`` is left out (the host knows that of its own default hooks only).
+        """
+        given = dict(default_hooks or {})
+        defaults = {name: hook for name, hook in given.items() if hook is not None or name in HOST_DEFAULTS}
         checkpoint = defaults.get('checkpoint', {'type': 'CheckpointHook', 'interval': 1})
         if isinstance(checkpoint, dict) and checkpoint.get('type') == 'CheckpointHook':
             defaults['checkpoint'] = {**checkpoint, 'type': 'imbdense.AtomicCheckpointHook'}

@@ -60,9 +60,11 @@ def make_sample(place: str, *maps: np.ndarray) -> dict[str, Any]:
 def perfect(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The same samples with the labels as predictions."""
     return [
-        {**sample, **{key.replace('gt_', 'pred_'): value for key, value in sample.items() if key.startswith('gt_')}}
+        {key: value for key, value in sample.items() if not key.startswith('pred_')}
+        | {key.replace('gt_', 'pred_'): {'data': value['data'].clone()}
+           for key, value in sample.items() if key.startswith('gt_')}
         for sample in samples
-    ]
+    ]  # fmt: skip
 
 
 def slow_tables(samples: Sequence[Mapping[str, Any]], classes: int) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ model = dict(
     type='imbdense.SiameseSegmentor',
     data_preprocessor=dict(
         type='imbdense.DenseDataPreProcessor', dates=2, mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True,
-        size=(192, 192), test_cfg=dict(size_divisor=32)),
+        size_divisor=32, test_cfg=dict(size_divisor=32)),
     backbone=dict(
         type='MobileNetV2',
         out_indices=(0, 1, 2, 4, 6),
@@ -31,6 +31,6 @@ model = dict(
     decode_head=dict(
         type='imbdense.BinaryThenMulticlassHead',
         change_head=dict(**fpn_head, num_classes=2, loss_decode=dict(type='CrossEntropyLoss')),
-        type_head=dict(**fpn_head, num_classes=5, loss_decode=dict(type='imbdense.BalancedSoftmaxLoss'))),
+        type_head=dict(**fpn_head, num_classes=2, loss_decode=dict(type='imbdense.BalancedSoftmaxLoss'))),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

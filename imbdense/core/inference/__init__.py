@@ -52,6 +52,7 @@ from imbdense.core.inference.transition_prior import (
     PixelPairReservoir,
     TransitionEstimate,
     count_transitions,
+    date_agreement,
     estimate_transitions,
     transition_shares,
 )
@@ -91,6 +92,7 @@ __all__ = [
     'compare_classifications',
     'count_transitions',
     'cross_validate',
+    'date_agreement',
     'detection_shares',
     'draw_pixels',
     'estimate_transitions',

@@ -14,7 +14,8 @@ from imbdense.core.inference.transition_prior import check_pair, class_likelihoo
 
 Mode = Literal['argmax', 'prob', 'bayes']
 MODES: tuple[str, ...] = ('argmax', 'prob', 'bayes')
-CHUNK = 65_536
+CHUNK, WIDE_CHUNK = 8_192, 1 << 20
+"""Pixels at a time: what the cache of a core holds, and what keeps an accelerator busy."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def compare_classifications(
     prior: Tensor | None = None,
     transition: Tensor | None = None,
     threshold: float | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> ChangeMaps:
     """Compare the class probabilities of two dates, pixel by pixel.
 
@@ -70,6 +71,7 @@ def compare_classifications(
         transition: (K, K) share of each transition, sum 1, 0 = forbidden; 'bayes' only. See
             :func:`imbdense.core.inference.estimate_transitions`.
         threshold: of p_change in [0, 1]; ``None`` = 0.5 in mode 'prob', the most likely pair in mode 'bayes'.
+        chunk: pixels at a time; ``None`` = 8 192 on a CPU, 2^20 elsewhere. Changes no label.
 
     Raises:
         ValueError: shapes that do not fit, 'bayes' without ``prior`` or ``transition``.
@@ -78,7 +80,8 @@ def compare_classifications(
     check_choice('mode', mode, MODES, owner=owner)
     if threshold is not None:
         check_number('threshold', threshold, low=0.0, high=1.0, owner=owner)
-    check_integer('chunk', chunk, low=1, owner=owner)
+    wide = first.device.type != 'cpu'
+    step = check_integer('chunk', (WIDE_CHUNK if wide else CHUNK) if chunk is None else chunk, low=1, owner=owner)
     classes = check_pair(first, second, prior, owner)
     if mode == 'bayes':
         if prior is None or transition is None:
@@ -87,8 +90,8 @@ def compare_classifications(
     scene, one, two = first.shape[1:], first.detach().flatten(1), second.detach().flatten(1)
     labels = torch.empty(2, one.shape[1], dtype=torch.int64, device=first.device)
     p_change = torch.empty(one.shape[1], dtype=torch.float32, device=first.device)
-    for start in range(0, one.shape[1], chunk):
-        part = slice(start, start + chunk)
+    for start in range(0, one.shape[1], step):
+        part = slice(start, start + step)
         p, q = one[:, part].float(), two[:, part].float()
         if mode == 'bayes' and prior is not None and transition is not None:
             found = _bayes(class_likelihoods(p, prior), class_likelihoods(q, prior), transition.to(p), threshold)

@@ -126,6 +126,29 @@ def estimate_transitions(
     return TransitionEstimate(matrix, done, change < tolerance, level)
 
 
+def date_agreement(first: Tensor, second: Tensor, matrix: Tensor) -> tuple[float, float]:
+    """Share of pixels where both dates have the same most likely class: (observed, expected).
+
+    ::
+
+        C_t(a | i) = sum_x p_t(i) [argmax p_t = a] / sum_x p_t(i)         how date t confuses class i, calibrated
+        expected   = sum_ij T(i, j) sum_a C_1(a | i) C_2(a | j)           if the errors of the dates are independent
+
+    Observed far above expected: the same errors are made at both dates (the same light, the same shadows, one image
+    derived from the other). They look like proof of "no change", and :func:`estimate_transitions` finds too little.
+
+    Args:
+        first, second: (K, P) probabilities. matrix: (K, K) transition prior with sum 1.
+    """
+    classes = check_pair(first, second, None, 'date_agreement')
+    tables = []
+    for values in (first.double(), second.double()):
+        hard = torch.nn.functional.one_hot(values.argmax(0), classes).double()
+        tables.append(values @ hard / values.sum(1, keepdim=True).clamp_min(FLOOR))
+    expected = (matrix.double() * (tables[0] @ tables[1].T)).sum()
+    return float((first.argmax(0) == second.argmax(0)).double().mean()), float(expected)
+
+
 class PixelPairReservoir:
     """A uniform sample of the pixels of any number of scenes, without knowing how many come.
 

@@ -18,7 +18,9 @@ STAGES = {'young': (6, 7), 'pole': (8, 9, 10), 'mature': (11, 12, 13, 14), 'old'
 DENSE, OPEN = (9, 12, 14, 16, 18), (8, 11, 13, 15, 17)
 CLEARCUT, SHRUB_OR_GRASS = 19, (20, 21, 22)
 UP = (('young', 'pole'), ('pole', 'mature'), ('pole', 'old'), ('mature', 'old'))
-DOWN = (('pole', 'young'), ('mature', 'young'), ('old', 'young'), ('mature', 'pole'), ('old', 'pole'), ('old', 'mature'))
+DOWN = (
+    ('pole', 'young'), ('mature', 'young'), ('old', 'young'), ('mature', 'pole'), ('old', 'pole'), ('old', 'mature'),
+)  # fmt: skip
 LOSS = {'young': 3, 'pole': 3, 'mature': 1, 'old': 2}
 NO_DATA = 255
 

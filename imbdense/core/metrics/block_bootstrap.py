@@ -47,7 +47,8 @@ class SpatialBlockBootstrap:
         """Sums (n_boot, width) of all resamples, from sums per block (B, width), the same draws for every name."""
         sizes = {len(values) for values in blocks.values()}
         if len(sizes) != 1 or 0 in sizes:
-            raise ValueError(f'SpatialBlockBootstrap: every table needs the same B > 0 blocks, but got {sorted(sizes)}.')
+            found = sorted(sizes)
+            raise ValueError(f'SpatialBlockBootstrap: every table needs the same B > 0 blocks, but got {found}.')
         size = sizes.pop()
         draws = np.random.default_rng(self.seed).multinomial(size, np.full(size, 1.0 / size), size=self.n_boot)
         times = draws.astype(np.float64)

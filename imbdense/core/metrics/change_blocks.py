@@ -13,6 +13,7 @@ from imbdense.core.metrics.change_scores import HistogramSums, binary_scores, ch
 TWO_CLASSES = ('bcd', 'pcc/change')
 PROTOCOLS = ('scd/sem', 'scd/from_to')
 KINDS = ('pcc/kinds',)
+FLAGS = ('valid', 'kappa_degenerate')
 
 
 def scores_of_sums(
@@ -37,5 +38,3 @@ def scores_of_sums(
         found.update({f'{table}/{name}': value for name, value in scores.items() if name not in FLAGS})
     return found
 
-
-FLAGS = ('valid', 'kappa_degenerate')

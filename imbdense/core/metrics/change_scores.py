@@ -4,13 +4,13 @@ With H[i, j] = pixels predicted i and labelled j (0 = unchanged), n = sum H, h =
 
 * OA = trace(H) / n; kappa of H
 * IoU0 = h / (h + FN + FP), IoU1 = TP / (TP + FN + FP), mIoU = (IoU0 + IoU1) / 2: of changed or not, not of land cover
-* separated kappa = kappa of M; SeK = separated kappa exp(IoU1 - 1), in (-1, 1]; Score = 0.3 mIoU + 0.7 SeK
+* separated kappa = kappa of M; SeK = separated kappa exp(IoU1 - 1), in [-1, 1]; Score = 0.3 mIoU + 0.7 SeK
 * F_scd = harmonic mean of P = sum_{k>0} H[k, k] / predicted changed and R = the same / labelled changed
 
 None of them needs more of H than its row sums, column sums and diagonal; these add up over tiles, ranks and blocks.
 
-Sources: Yang et al., "Asymmetric Siamese Networks for Semantic Change Detection" (TGRS 2021, arXiv 2010.05687); F_scd:
-Ding et al., "Bi-Temporal Semantic Reasoning for the Semantic Change Detection in HR Remote Sensing Images" (TGRS 2022).
+Sources: Yang et al., "Semantic Change Detection with Asymmetric Siamese Networks" (TGRS 2021, arXiv 2010.05687);
+F_scd as in the code of Bi-SRNet (Ding et al., TGRS 2022).
 """
 
 from __future__ import annotations
@@ -151,11 +151,12 @@ def kind_scores(sums: HistogramSums) -> dict[str, Floats]:
 
 
 def binary_scores(sums: HistogramSums) -> dict[str, Floats]:
-    """Scores of a two-class histogram: ``precision, recall, F1, IoU`` of the change class alone, ``OA, kappa``, and the
-    two-class means ``mIoU`` and ``mFscore``."""
+    """Scores of a two-class histogram: ``precision, recall, F1, IoU`` of the change class alone; ``false_change``, the
+    share of unchanged pixels called changed; ``OA, kappa``; the two-class means ``mIoU`` and ``mFscore``."""
     per_class = class_scores(sums)
     return {
         **{name: per_class[name][..., 1] for name in ('precision', 'recall', 'F1', 'IoU')},
+        'false_change': 1.0 - per_class['recall'][..., 0],
         'OA': _ratio(sums.agreed.sum(axis=-1).astype(np.float64), sums.total.astype(np.float64)),
         'kappa': cohen_kappa(sums),
         'mIoU': per_class['IoU'].mean(axis=-1),

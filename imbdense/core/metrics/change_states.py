@@ -1,14 +1,13 @@
 """What a change detector says at a pixel, as one number; and how often it says what against which label.
 
-At a pixel a side (prediction or label) is in one of 1 + (S + 1)^2 states: 0 = unchanged, otherwise 1 + (S + 1) a + b with
-the land cover a at the first and b at the second date, each 1 ... S, or 0 = none given. Pairs of states are counted
-once; both protocols of semantic change, the binary table and the transitions are sums of these counts.
+At a pixel a side (prediction or label) is in one of 1 + (S + 1)^2 states: 0 = unchanged, otherwise 1 + (S + 1) a + b
+with the land cover a at the first and b at the second date, each 1 ... S, or 0 = none given. Pairs of states are
+counted once; both protocols of semantic change, the binary table and the transitions are sums of these counts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch

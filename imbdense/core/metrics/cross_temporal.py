@@ -39,13 +39,13 @@ def cross_temporal(tables: Mapping[tuple[str, str], NDArray[np.int64]]) -> Cross
         raise ValueError('cross_temporal: needs at least one table.')
     train = tuple(dict.fromkeys(key[0] for key in tables))
     test = tuple(dict.fromkeys(key[1] for key in tables))
-    scores = {name: np.full((len(train), len(test)), np.nan) for name in SCORES}
+    scores: dict[str, NDArray[np.float64]] = {name: np.full((len(train), len(test)), np.nan) for name in SCORES}
     for (before, after), table in tables.items():
         means = confusion_scores(table).means()
         values = (means['aAcc'], means['mRecall'], means['mIoU'], means['mDice'])
         for name, value in zip(SCORES, values):
             scores[name][train.index(before), test.index(after)] = value
-    drops = {}
+    drops: dict[str, NDArray[np.float64]] = {}
     for name, matrix in scores.items():
         home = [matrix[train.index(date), column] if date in train else np.nan for column, date in enumerate(test)]
         drops[name] = np.asarray(home)[None] - matrix

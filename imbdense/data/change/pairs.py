@@ -74,8 +74,8 @@ def list_pairs(
     rows = _names(split_file, folders, images) if split_file else [(name,) for name in _all_names(images)]
     found = []
     for row in rows:
-        # A list without columns of land cover calls it as it calls the change map.
-        names = row * len(places) if len(row) == 1 else row + row[-1:] * (len(places) - len(row))
+        # A list without columns of land cover calls it as it calls the change map; one with them serves without, too.
+        names = row * len(places) if len(row) == 1 else (row + row[-1:] * (len(places) - len(row)))[: len(places)]
         missing = [number for number, name in enumerate(names) if name not in (images + labels)[number]]
         if missing:
             fault = _missing(places[missing[0]], names[missing[0]], folders, missing[0] < dates)

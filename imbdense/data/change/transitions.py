@@ -27,8 +27,8 @@ from imbdense.utils.files import FileWriteError, atomic_write_bytes
 
 VERSION, CHUNK, PARALLEL_FROM = 1, 16, 64
 Row = tuple[NDArray[np.int32], NDArray[np.int64]]
-"""Of one pair: ids as :func:`transition_ids` gives them, with two more for contradictions, and pixels of each."""
-SAME, CONTRADICTED = -3, -4
+"""Of one pair: ids as :func:`transition_ids` gives them, with three more for contradictions, and pixels of each."""
+SAME, CONTRADICTED, ONE_DATE = -3, -4, -5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class TransitionCounts:
 
     def pixels_of(self, number: int) -> NDArray[np.int64]:
         """(I,) pixels of an id in every pair; ``SAME``: changed, though the land cover is the same at both dates;
-        ``CONTRADICTED``: unchanged, though it differs."""
+        ``CONTRADICTED``: unchanged, though it differs; ``ONE_DATE``: changed, and known at one date only."""
         return np.array([int(pixels[ids == number].sum()) for ids, pixels in self.rows], np.int64)
 
 
@@ -134,13 +134,14 @@ def _count(pair: PairFiles, change_format: LabelFormat, cover_format: LabelForma
         if label.shape != change.shape:
             raise ValueError(f'{path} is {label.shape}, but {pair.change} is {change.shape} (height, width).')
     ids = transition_ids(change, (first, last), len(cover_format.classes))
-    both = (first != IGNORE) & (last != IGNORE)
+    both, changed = (first != IGNORE) & (last != IGNORE), (change != 0) & (change != IGNORE)
     numbers, pixels = np.unique(ids, return_counts=True)
-    same = int(np.count_nonzero((change != 0) & (change != IGNORE) & both & (first == last)))
+    same = int(np.count_nonzero(changed & both & (first == last)))
+    one_date = int(np.count_nonzero(changed & ((first != IGNORE) != (last != IGNORE))))
     contradicted = int(np.count_nonzero((change == 0) & both & (first != last)))
     return (
-        np.append(numbers, [SAME, CONTRADICTED]).astype(np.int32),
-        np.append(pixels, [same, contradicted]).astype(np.int64),
+        np.append(numbers, [SAME, CONTRADICTED, ONE_DATE]).astype(np.int32),
+        np.append(pixels, [same, contradicted, one_date]).astype(np.int64),
     )
 
 

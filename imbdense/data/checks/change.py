@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from imbdense.data.change.summary import RARE_PAIRS
-from imbdense.data.change.transitions import CONTRADICTED, SAME, TransitionCounts
+from imbdense.data.change.transitions import CONTRADICTED, ONE_DATE, SAME, TransitionCounts
 from imbdense.data.checks.images import image_findings, size_finding
 from imbdense.data.checks.segmentation import segmentation_findings
 from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit
@@ -98,6 +98,17 @@ def _contradictions(split: ChangeSplit, transitions: TransitionCounts) -> list[F
                     'Make the change map from the land covers, or set such pixels to 255.',
                 )
             )
+    one_date = transitions.pixels_of(ONE_DATE)
+    if one_date.any():
+        names = ', '.join(str(split.pairs[row].change) for row in np.flatnonzero(one_date)[:3])
+        found.append(
+            Finding(
+                'warning', 'one_date_only', '',
+                f'{int(one_date.sum())} changed pixels in {np.count_nonzero(one_date)} pairs have a land cover at one '
+                f'date only, e.g. in {names}.',
+                'Fine where a label is missing; where land cover is labelled inside changes only, the maps disagree.',
+            )
+        )
     same = transitions.pixels_of(SAME)
     if same.any():
         example = split.pairs[int(same.argmax())]

@@ -57,7 +57,7 @@ def read_layers(path: Path) -> Label:
 
 RECIPE = Recipe(
     'dynamic_earthnet', 'monthly land cover, 7 classes, 75 areas of 1024 px, 4 bands; pairs of months',
-    'the DynamicEarthNet page of mediaTUM (Toker et al. 2022)',
+    'the DynamicEarthNet project page',
     """  splits/{train,val,test}.txt (names of areas)
   <area>/images/<month>.tif (4 bands; of the daily images the one of the label's date)
   <area>/labels/<month>.tif (7 layers of 0 and not 0), the same names

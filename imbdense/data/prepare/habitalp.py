@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imbdense.core.metrics.alpine_transitions import KINDS, alpine_transition_lut
 from imbdense.data.change.spatial_blocks import SpatialBlockSplit
 from imbdense.data.geotiff import open_raster
 from imbdense.data.prepare.job import IGNORE, Job, PrepareError
@@ -12,10 +12,7 @@ from imbdense.data.prepare.pairs import Label, PairOutput, Window, cut_pair, rea
 from imbdense.data.prepare.pixels import ids_to_index
 from imbdense.data.prepare.recipe import Recipe
 
-CLASSES = (
-    'none', 'mature density loss', 'old-growth density loss', 'setback', 'progression', 'density gain',
-    'early establishment', 'clearcut', 'other change',
-)  # fmt: skip
+CLASSES = KINDS
 PALETTE = (
     (230, 230, 230), (255, 200, 120), (200, 110, 40), (150, 0, 60), (90, 170, 90), (0, 110, 60), (170, 220, 90),
     (255, 0, 0), (120, 120, 200),
@@ -27,44 +24,8 @@ HABITATS = (
     'clearcut', 'krummholz', 'grassland', 'alpine grassland', 'other',
 )  # fmt: skip
 """Ids 1 to 23 of the label rasters."""
-STAGES = {0: (6, 7), 1: (8, 9, 10), 2: (11, 12, 13, 14), 3: (15, 16, 17, 18)}
-"""Young, pole, mature and old forest."""
-DENSE, OPEN = (9, 12, 14, 16, 18), (8, 11, 13, 15, 17)
-CLEARCUT, LOW = 19, (20, 21, 22)
 SHARES = {'train': 0.7, 'val': 0.15, 'test': 0.15}
 TILES_PER_BLOCK = 4
-
-
-def transition_table() -> NDArray[np.uint8]:
-    """(24, 24) kind of change from habitat id to habitat id; 255 where an id is 0."""
-    stage = {number: level for level, members in STAGES.items() for number in members}
-    table = np.full((24, 24), 8, np.uint8)
-    np.fill_diagonal(table, 0)
-    for before in range(1, 24):
-        for after in range(1, 24):
-            if before != after:
-                table[before, after] = _kind(before, after, stage)
-    table[0] = table[:, 0] = IGNORE
-    return table
-
-
-def _kind(before: int, after: int, stage: dict[int, int]) -> int:
-    """Kind of one transition between different habitats."""
-    if before in LOW and after in stage:
-        return 6
-    if after == CLEARCUT:
-        return 7
-    if before == CLEARCUT:
-        return 6 if stage.get(after) == 0 else 8
-    if before not in stage or after not in stage:
-        return 8
-    if stage[before] == stage[after]:
-        if before in DENSE and after in OPEN:
-            return {2: 1, 3: 2}.get(stage[before], 3)
-        return 5 if before in OPEN and after in DENSE else 8
-    if stage[after] < stage[before]:
-        return 3
-    return 4 if (stage[before], stage[after]) in ((0, 1), (1, 2), (1, 3), (2, 3)) else 8
 
 
 def build(job: Job) -> None:
@@ -79,7 +40,7 @@ def build(job: Job) -> None:
             if (raster.height, raster.width) != shape:
                 raise PrepareError(f'{path} is {(raster.height, raster.width)}, but {images[0]} is {shape}.')
     blocks = SpatialBlockSplit(SHARES, TILES_PER_BLOCK * job.tile, buffer=job.tile // 4).divide(shape)
-    table, ids = transition_table(), {number: number for number in range(24)} | {IGNORE: 0}
+    table, ids = alpine_transition_lut(), {number: number for number in range(24)} | {IGNORE: 0}
     for split in blocks.names:
 
         def labels(window: Window, split: str = split) -> tuple[Label, list[Label]]:

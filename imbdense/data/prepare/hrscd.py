@@ -56,7 +56,7 @@ def _by_place(files: list[Path]) -> dict[str, Path]:
 
 
 RECIPE = Recipe(
-    'hrscd', 'land cover change, 5 land covers, 291 pairs of 10000 px, 0.5 m; tiles', 'HRSCD on IEEE DataPort',
+    'hrscd', 'land cover change, 5 land covers, 291 pairs of 10000 px, 0.5 m; tiles', 'the HRSCD download page',
     """  images_2006/<department>/*.tif  images_2012/<department>/*.tif
   labels_land_cover_2006/<department>/*.tif  labels_land_cover_2012/<department>/*.tif (0 to 5)
   labels_change/<department>/*.tif (0, 1)

@@ -84,7 +84,7 @@ def _date(job: Job, part: str, folder: str, name: str) -> NDArray[np.uint8]:
 
 RECIPE = Recipe(
     'landsat_scd', 'semantic change, 4 land covers inside changes, 30 m; transition ids or labels per date',
-    'the Landsat-SCD download (figshare), or the re-pack of the SCanNet repository',
+    'the Landsat-SCD download page, or the re-pack of the SCanNet repository',
     """  A/*.png  B/*.png  label/*.png (ids 0 to 9 of transitions), or
   [{train,val,test}/]A/*.png  B/*.png  labelA/*.png  labelB/*.png (indices; or labelA_rgb, labelB_rgb)""", build,
 )

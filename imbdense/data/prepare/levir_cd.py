@@ -22,6 +22,6 @@ def build(job: Job) -> None:
 
 
 RECIPE = Recipe(
-    'levir_cd', 'building change, 637 pairs of 1024 px, 0.5 m', 'the LEVIR-CD project page (Chen and Shi 2020)',
+    'levir_cd', 'building change, 637 pairs of 1024 px, 0.5 m', 'the LEVIR-CD project page',
     """  {train,val,test}/A/*.png  B/*.png  label/*.png (0, 255)""", build,
 )

@@ -10,7 +10,7 @@ from imbdense.data.prepare.pixels import ids_to_index, windows
 from imbdense.data.prepare.recipe import Recipe
 
 TRAIN_SHARE = 21243 / 32507
-"""Columns of the training area (left) in all columns; the test area is on the right."""
+"""Columns of the training area (left) in all columns, not verified; the test area is on the right."""
 VAL = {'train': 0.9, 'val': 0.1}
 TILES_PER_BLOCK = 8
 
@@ -45,7 +45,7 @@ def build(job: Job) -> None:
 
 RECIPE = Recipe(
     'whu_cd', 'building change, one pair of 32507 x 15354 px, 0.2 m; tiles with the geographic split',
-    'the WHU building data set page (Ji et al. 2019), part change detection',
+    'the WHU building data set page, part change detection',
     """  before.tif  after.tif (the same grid)
   change_label.tif (one band; 0 and 1, or 0 and 255)
 (the download has other names: arrange it like this)""", build, tile=256, overlap=0,

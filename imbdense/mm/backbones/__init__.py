@@ -6,7 +6,9 @@ import_members(
     __name__,
     {
         'change_vit_backbone': (),
+        'clay_vit': (),
         'fc_siam_encoder': (),
+        'prithvi_vit': (),
         'vssm': (),
     },
 )

@@ -71,12 +71,16 @@ class DenseDataPreProcessor(BaseDataPreprocessor):
         self.test_padding = dict(test_cfg or {})
         self.pad_val, self.seg_pad_val, self.bgr_to_rgb = float(pad_val), int(seg_pad_val), bool(bgr_to_rgb)
         self.batch_augments = [HOST_MODELS.build(dict(config)) for config in batch_augments]
+        made = math.prod(getattr(augment, 'makes_dates', 1) for augment in self.batch_augments)
+        if self.dates % made:
+            raise ValueError(f'{name}: the batch augmentations make samples of {made} dates, but dates={dates}.')
+        self.training_dates = self.dates // made
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return ``inputs`` (N, dates * B, H, W) float32 and the samples, with ``pad_shape`` and ``padding_size``."""
         data = self.cast_data(data)  # type: ignore[assignment]
         images, samples = list(data['inputs']), data.get('data_samples')
-        dates = self.dates // math.prod(getattr(a, 'makes_dates', 1) for a in self.batch_augments if training)
+        dates = self.training_dates if training else self.dates
         images = [self._normalised(image, dates) for image in images]
         target = self._target(images, training)
         images = [F.pad(image, _padding(image, target), value=self.pad_val) if target else image for image in images]

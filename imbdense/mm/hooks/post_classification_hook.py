@@ -16,13 +16,16 @@ from imbdense.core.checks import check_integer
 from imbdense.core.inference import (
     PixelPairReservoir,
     count_transitions,
+    date_agreement,
     estimate_transitions,
     transition_shares,
 )
 from imbdense.data.change.transition_file import write_transitions
-from imbdense.mm.prior import declared_ledger
 from imbdense.registry import HOOKS
 from imbdense.utils.distributed import gather_objects, rank_and_world
+
+DEPENDENT = 0.1
+"""More agreement of the dates than this above what independent errors explain is a warning."""
 
 
 @HOOKS.register_module()
@@ -34,6 +37,9 @@ class PostClassificationHook(Hook):
     about to be tested (their labels are not looked at), or counted in labelled pairs. Testing then runs the segmentor
     twice over the images. The table is written to ``work_dir/imbdense/transitions.csv``; give it to the model as
     ``transitions`` to do without this hook (for rasters, for instance). A model that has a table keeps it.
+
+    The estimate takes the errors of the dates as independent; where they are not, it finds too little change. The hook
+    compares how often the dates agree with how often they would, and warns.
 
     On several ranks each draws its share of the pixels; the sample is gathered and all compute the same table.
 
@@ -57,9 +63,7 @@ class PostClassificationHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Take the class prior of the ledger."""
-        model, ledger = _model(runner), declared_ledger(checkpoint)
-        if ledger is not None and not bool(model.prior.any()):
-            model.set_prior(ledger)
+        _model(runner).adopt_ledger(checkpoint)
 
     def before_val(self, runner: Any) -> None:
         """Find the transitions."""
@@ -106,6 +110,13 @@ class PostClassificationHook(Hook):
             f'PostClassificationHook: {first.shape[1]} pixels, {found.iterations} steps, '
             f'{"converged" if found.converged else "not converged"}.'
         )
+        observed, expected = date_agreement(first, second, found.matrix)
+        if observed > expected + DEPENDENT:
+            MMLogger.get_current_instance().warning(
+                f'PostClassificationHook: the dates agree at {100 * observed:.0f} % of the pixels, where independent '
+                f'errors would at {100 * expected:.0f} %: the same errors are made at both. The estimated change is '
+                f"too low; count the transitions in some labelled pairs (labels=...), or compare with mode='argmax'."
+            )
         return found.matrix
 
     def _counted(self, model: Any) -> Tensor:

@@ -17,6 +17,7 @@ from imbdense.core.metrics.change_states import UNKNOWN
 from imbdense.core.metrics.confusion import confusion_table
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table, with_intervals, with_range
 from imbdense.mm.metrics.change_sample import byte_map, change_probability
+from imbdense.mm.metrics.dense_sample import place_of
 from imbdense.mm.metrics.output import jsonable, log_table
 from imbdense.mm.metrics.table_metric import Tally
 from imbdense.registry import METRICS
@@ -28,11 +29,15 @@ SHOWN = ('F1', 'precision', 'recall', 'IoU', 'OA', 'kappa')
 class BCDMetric(ChangeMetric):
     """Precision, recall, F1, IoU of the change class, and average precision over all thresholds.
 
-    Returned, in [0, 1]: ``bcd/F1, precision, recall, IoU`` of the change class alone; ``bcd/OA, kappa``; the two-class
-    means ``bcd/mIoU, mFscore`` and the same as ``binary/mIoU, binary/mFscore`` (open-cd's names); with ``sweep``
-    ``bcd/AP, AUROC, best_F1, best_threshold``; with ``ci`` ``<key>_lo`` and ``<key>_hi``. Kinds of change of a direct
-    multi-class detector count as one class, but ``bcd/recall/<class>`` says of every labelled kind which share was
-    called changed at all. 255 in the label is ignored. Scores of a set without any change are left out.
+    Returned, in [0, 1]: ``bcd/F1, precision, recall, IoU`` of the change class alone; ``bcd/false_change`` (share of
+    unchanged pixels called changed), ``OA, kappa``; the two-class means ``bcd/mIoU, mFscore`` and the same as
+    ``binary/mIoU, binary/mFscore`` (open-cd's names); with ``sweep`` ``bcd/AP, AUROC, best_F1, best_threshold``; with
+    ``ci`` ``<key>_lo`` and ``<key>_hi``. Kinds of change of a direct multi-class detector count as one class, but
+    ``bcd/recall/<class>`` says of every labelled kind which share was called changed at all. 255 in the label is
+    ignored. Scores of a set without any change are left out.
+
+    Beside an SCDMetric, which returns ``bcd/...`` as well, give this metric a ``prefix`` or leave ``'bcd'`` out of the
+    other's ``metrics``: the host refuses two values of one name.
 
     Args:
         threshold: probability from which a pixel is changed. 0.5 takes the model's own map (``pred_sem_seg``), any
@@ -47,6 +52,7 @@ class BCDMetric(ChangeMetric):
     card = 'change_metrics'
     tasks = ('segmentation', 'change_detection')
     located = ('bcd',)
+    resampled = ('bcd',)
 
     def __init__(
         self,
@@ -67,6 +73,11 @@ class BCDMetric(ChangeMetric):
         label = byte_map(sample, 'gt_sem_seg', owner, self.ignore_index)
         if not self.sweep and self.threshold == 0.5:
             return [byte_map(sample, 'pred_sem_seg', owner).clamp(max=1), label]
+        if 'seg_logits' not in sample:
+            raise KeyError(
+                f'{owner}: the sample of {place_of(sample)} has no seg_logits, which the sweep and a threshold other '
+                f'than 0.5 need. Set sweep=False, or let predict() return them.'
+            )
         probability = change_probability(sample, owner)
         if self.threshold == 0.5:
             change = byte_map(sample, 'pred_sem_seg', owner).clamp(max=1)

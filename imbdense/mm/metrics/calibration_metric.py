@@ -66,8 +66,12 @@ class CalibrationMetric(TableMetric):
         if logits.shape[0] == 1:
             if len(self.classes) != 2:
                 raise ValueError(f'{owner}: a one-channel sigmoid head needs 2 classes, but there are {self.classes}.')
-            logits = torch.cat([torch.zeros_like(logits), logits])
-        probs = logits.float().softmax(dim=0)
+            probs = torch.cat([1 - logits.float(), logits.float()])  # the host stores the sigmoid of one channel
+            if bool(((probs < 0) & valid).any()):
+                raise ValueError(f'{owner}: the one channel of seg_logits of {place_of(sample)} reaches outside '
+                                 f'[0, 1], but mmseg keeps probabilities there; store the sigmoid.')
+        else:
+            probs = logits.float().softmax(dim=0)
         broken = probs.isnan().any(dim=0)
         nan_pixels = (broken & valid).sum()
         if self.strict and int(nan_pixels):

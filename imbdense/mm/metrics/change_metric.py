@@ -28,8 +28,8 @@ class ChangeMetric(TableMetric):
     A subclass implements ``read`` (sample -> byte maps of one size), ``tabulate`` (maps -> int64 tables) and ``sums``
     (tables -> named histogram sums). This base adds, where asked for:
 
-    * blocks: with ``ci``, the sums of every block of space are kept beside the total. A block is what ``block_id`` of
-      the sample names; without one the sample itself, cut into squares if ``ci`` has a ``block``.
+    * blocks: with ``ci``, the sums named by ``resampled`` are kept of every block of space beside the total. A block is
+      what ``block_id`` of the sample names; without one the sample itself, cut into squares if ``ci`` has a ``block``.
     * areas: where samples carry a projected ``transform`` (a, b, c, d, e, f) in metres, the sums named in ``located``
       are also kept in square millimetres.
 
@@ -64,6 +64,11 @@ class ChangeMetric(TableMetric):
     def sums(self, tables: Table) -> Sums:
         """Return the histogram sums of tables of ``tabulate``, by the names of :func:`scores_of_sums`."""
 
+    @property
+    @abstractmethod
+    def resampled(self) -> Sequence[str]:
+        """Names of the sums that get intervals."""
+
     def record(self, tables: Table) -> Any:
         """What is kept of one sample besides its tables; nothing unless a subclass says so."""
         return None
@@ -84,7 +89,8 @@ class ChangeMetric(TableMetric):
                 raise ValueError(f'{type(self).__name__}: {place_of(sample)}: {error}') from None
             _add(total, tables)
             if self.bootstrap is not None:
-                _add(total, {f'block:{name}:{block}': sums.pack() for name, sums in self.sums(tables).items()})
+                sums = self.sums(tables)
+                _add(total, {f'block:{name}:{block}': sums[name].pack() for name in self.resampled})
         record = self.record(total)
         _add(total, self._areas(sample, total))
         return {name: as_table(table) for name, table in total.items()}, record
@@ -136,9 +142,11 @@ class ChangeMetric(TableMetric):
                 if not self._warned:
                     print_log(f'{type(self).__name__}: {place_of(sample)}: {error}', logger='current', level=30)
                 self._warned = True
+        located = {'located': np.array([int(area > 0), 1])}
+        if not area:
+            return located
         sums = self.sums(tables)
-        areas = {f'area/{name}': sums[name].pack() * area for name in self.located if name in sums}
-        return {'located': np.array([int(area > 0), 1]), **areas}
+        return located | {f'area/{name}': sums[name].pack() * area for name in self.located if name in sums}
 
 
 def make_bootstrap(ci: Mapping[str, Any] | None, owner: str) -> SpatialBlockBootstrap | None:

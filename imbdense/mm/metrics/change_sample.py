@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,19 +20,26 @@ def byte_map(sample: Mapping[str, Any], key: str, owner: str, ignore_index: int 
         KeyError: the sample lacks it. ValueError: it holds something else than whole numbers 0 ... 255.
     """
     data = field_of(sample, key, owner)
-    if data.dtype not in (torch.uint8, torch.bool) and data.numel():
-        wrong = (data < 0) | (data > UNKNOWN) | (data != data.round()) if data.is_floating_point() else None
-        low, high = torch.aminmax(data)
-        if (wrong is not None and bool(wrong.any())) or int(low) < 0 or int(high) > UNKNOWN:
-            if not (int(low) == ignore_index < 0 and int(high) <= UNKNOWN):
-                raise ValueError(
-                    f'{owner}: {key} of {place_of(sample)} must hold whole numbers 0 to 255, but reaches from '
-                    f'{low.item()} to {high.item()}.'
-                )
-    bytes_ = data.to(torch.uint8)
     if ignore_index != UNKNOWN:
-        bytes_ = torch.where(data == ignore_index, UNKNOWN, bytes_).to(torch.uint8)
-    return bytes_.reshape(data.shape[-2:])
+        data = torch.where(data == ignore_index, UNKNOWN, data)
+    if not _fits_a_byte(data):
+        low, high = torch.aminmax(data)
+        raise ValueError(
+            f'{owner}: {key} of {place_of(sample)} must hold whole numbers 0 to 255, but reaches from {low.item()} to '
+            f'{high.item()}.'
+        )
+    return data.to(torch.uint8).reshape(data.shape[-2:])
+
+
+def _fits_a_byte(data: Tensor) -> bool:
+    """Whether all values are whole numbers 0 ... 255."""
+    if data.dtype in (torch.uint8, torch.bool) or data.numel() == 0:
+        return True
+    if data.dtype == torch.int64 and data.device.type == 'cpu' and data.is_contiguous():
+        return int(data.numpy().view(np.uint64).max()) <= UNKNOWN  # negative ones are large: one look instead of two
+    low, high = torch.aminmax(data)
+    whole = not data.is_floating_point() or bool((data == data.round()).all())
+    return whole and float(low) >= 0 and float(high) <= UNKNOWN
 
 
 def label_change(first: Tensor, second: Tensor, label_mode: str) -> Tensor:

@@ -28,18 +28,19 @@ from imbdense.mm.metrics.table_metric import Tally
 from imbdense.mm.metrics.transition_table import read_lut, transition_records
 from imbdense.registry import METRICS
 
-SHOWN = ('F1', 'precision', 'recall', 'IoU', 'mIoU', 'OA', 'kappa')
+SHOWN = ('F1', 'precision', 'recall', 'IoU', 'OA', 'kappa')
 
 
 @METRICS.register_module()
 class PostClassificationMetric(ChangeMetric):
     """What comes of comparing two land-cover maps: false change, transitions, areas, kinds of change.
 
-    Two independent maps err independently, and every error is a change that is not there; so ``pcc/false_change``, the
-    share of truly unchanged pixels that are called changed, stands beside the scores. Change is where the land cover
-    differs, in labels and predictions alike; pixels unknown (255) in the labels at either date are left out.
+    Two independent maps err independently, and every error is a change that is not there; so
+    ``pcc/change/false_change``, the share of truly unchanged pixels that are called changed, stands beside the scores.
+    Change is where the land cover differs, in labels and predictions alike; pixels unknown (255) in the labels at
+    either date are left out.
 
-    Returned: ``pcc/change/...`` (precision, recall, F1, IoU of change, OA, kappa, mIoU), ``pcc/false_change``,
+    Returned: ``pcc/change/...`` (precision, recall, F1, IoU of change, false_change, OA, kappa, mIoU),
     ``pcc/share_labelled``, ``pcc/share_predicted`` (of changed pixels); ``pcc/t1/...`` and ``pcc/t2/...`` (OA, kappa,
     macro_recall, macro_iou, macro_f1 of the maps); ``pcc/recall_t2/<class>``; ``pcc/trans/...`` over the transitions
     that the labels hold; with ``lut`` ``pcc/kinds/...`` and ``pcc/IoU/<kind>``; with ``ci`` ``<key>_lo, <key>_hi``.
@@ -79,6 +80,11 @@ class PostClassificationMetric(ChangeMetric):
         """Names of the S classes: ``land_cover`` of the data set, or its ``classes``."""
         return list((self.dataset_meta or {}).get('land_cover') or self.classes)
 
+    @property
+    def resampled(self) -> list[str]:
+        """Changed or not, and the kinds of change."""
+        return ['pcc/change'] if self.lut is None else ['pcc/change', 'pcc/kinds']
+
     def read(self, sample: Mapping[str, Any]) -> list[Tensor]:
         """Predicted and labelled land cover."""
         owner = type(self).__name__
@@ -103,7 +109,10 @@ class PostClassificationMetric(ChangeMetric):
 
     def sums(self, tables: Table) -> Sums:
         """The sums of every histogram but those of single dates."""
-        found = {'pcc/change': HistogramSums.of(tables['change']), 'pcc/from_to': HistogramSums.unpack(tables['from_to'])}
+        found = {
+            'pcc/change': HistogramSums.of(tables['change']),
+            'pcc/from_to': HistogramSums.unpack(tables['from_to']),
+        }
         return found | ({'pcc/kinds': HistogramSums.of(tables['kinds'])} if 'kinds' in tables else {})
 
     def summarize(self, tally: Tally) -> dict[str, float]:
@@ -115,7 +124,8 @@ class PostClassificationMetric(ChangeMetric):
         scalars = with_intervals(scalars, found)
         artifact = {
             'kind': 'post_classification', 'classes': classes, 'scalars': scalars, 'intervals': found,
-            'blocks': blocks, 'tables': {name: tables[name] for name in ('t1', 't2', 'change', 'kinds') if name in tables},
+            'blocks': blocks,
+            'tables': {name: tables[name] for name in ('t1', 't2', 'change', 'kinds') if name in tables},
             'transitions': self._transitions(tables, sums, classes),
         }  # fmt: skip
         if 'pcc/kinds' in sums:
@@ -128,9 +138,7 @@ class PostClassificationMetric(ChangeMetric):
         """Everything that is returned, without intervals."""
         change = sums['pcc/change']
         out = {f'pcc/change/{name}': float(value) for name, value in binary_scores(change).items()}
-        unchanged, pixels = int(change.labelled[0]), int(change.total)
-        false = int(change.labelled[0] - change.agreed[0])
-        out['pcc/false_change'] = false / unchanged if unchanged else float('nan')
+        pixels = int(change.total)
         out['pcc/share_labelled'] = int(change.labelled[1]) / pixels if pixels else float('nan')
         out['pcc/share_predicted'] = int(change.predicted[1]) / pixels if pixels else float('nan')
         for date in ('t1', 't2'):
@@ -189,7 +197,7 @@ class PostClassificationMetric(ChangeMetric):
         row = ('change', *(with_range(f'pcc/change/{name}', scalars[f'pcc/change/{name}'], found) for name in SHOWN))
         notes = [
             f'{percent(scalars["pcc/share_labelled"])} % changed, {percent(scalars["pcc/share_predicted"])} % called '
-            f'changed; {percent(scalars["pcc/false_change"])} % of what did not change is called changed.'
+            f'changed; {percent(scalars["pcc/change/false_change"])} % of what did not change is called changed.'
         ]
         log_table('Change between two land-cover maps, %', ('', *SHOWN), [row], notes)
         names = ('OA', 'kappa', 'macro_recall', 'macro_iou', 'macro_f1')

@@ -13,7 +13,7 @@ from torch import Tensor
 from imbdense.core.checks import check_choice, check_integer
 from imbdense.core.metrics import change_tables
 from imbdense.core.metrics.change_scores import HistogramSums
-from imbdense.core.metrics.change_states import MOST_CLASSES, UNKNOWN, change_states, count_state_pairs
+from imbdense.core.metrics.change_states import MOST_CLASSES, change_states, count_state_pairs
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table
 from imbdense.mm.metrics.change_sample import byte_map, label_change
 from imbdense.mm.metrics.scd_report import report_change
@@ -35,11 +35,11 @@ class SCDMetric(ChangeMetric):
     All values are in [0, 1] but SeK, Score and kappa, which can be negative. Returned, per protocol p: ``scd/p/SeK,
     Score, separated_kappa, F_scd, precision_scd, recall_scd, mIoU, IoU0, IoU1, OA, kappa, valid, kappa_degenerate``;
     ``scd/mIoU`` (of the first protocol; of changed or not, *not* of land cover); ``bcd/F1, precision, recall, IoU``
-    (change class alone), ``OA, kappa, mIoU, mFscore``; ``trans/...`` (means over transitions that the labels hold);
-    ``scd/recall/<class>, scd/IoU/<class>``, ``scd/macro_...``, ``scd/lt_...`` and ``trans/lt_...`` (head, medium, tail
-    by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also ``binary/mIoU,
-    binary/mFscore, semantic/Sek, semantic/SCD_Score`` (fractions, not percent). What is undefined is left out, and
-    ``scd/p/valid`` is 0 where neither labels nor predictions hold a change.
+    (change class alone), ``false_change, OA, kappa, mIoU, mFscore``; ``trans/...`` (means over transitions that the
+    labels hold); ``scd/recall/<class>, scd/IoU/<class>``, ``scd/macro_...``, ``scd/lt_...`` and ``trans/lt_...`` (head,
+    medium, tail by labelled pixels); with ``ci`` also ``<key>_lo`` and ``<key>_hi``. For users of open-cd also
+    ``binary/mIoU, binary/mFscore, semantic/Sek, semantic/SCD_Score`` (fractions, not percent). What is undefined is
+    left out, and ``scd/p/valid`` is 0 where neither labels nor predictions hold a change.
 
     Maps, from :class:`SCDDataSample`: ``pred_sem_seg`` 0/1, ``pred_sem_t1/_t2`` land cover or 255 = "unchanged at this
     date"; ``gt_sem_seg`` 0/1/255, ``gt_sem_t1/_t2`` land cover or 255. A pixel is ignored at a date where it changed
@@ -59,7 +59,8 @@ class SCDMetric(ChangeMetric):
         out_csv: file for the transitions with counts, scores and, where known, hectares.
         ci, ignore_index, collect_device, prefix: as in :class:`ChangeMetric`.
 
-    Artefact: ``kind='change'``. Sources: see :mod:`imbdense.core.metrics.change_scores`.
+    Artefact: ``kind='change'``, with the tables, per class, per transition, intervals and blocks. Sources: see
+    :mod:`imbdense.core.metrics.change_scores`.
     """
 
     card = 'change_metrics'
@@ -120,6 +121,11 @@ class SCDMetric(ChangeMetric):
         """Whether the table of transitions is needed."""
         return 'from_to' in self.protocols or 'transitions' in self.metrics
 
+    @property
+    def resampled(self) -> list[str]:
+        """The protocols asked for, and changed or not."""
+        return [*(f'scd/{protocol}' for protocol in self.protocols), 'bcd']
+
     def read(self, sample: Mapping[str, Any]) -> list[Tensor]:
         """Predicted change and land cover, labelled change and land cover."""
         owner = type(self).__name__
@@ -144,7 +150,7 @@ class SCDMetric(ChangeMetric):
         tables = {
             'sem': change_tables.semantic_table(pairs),
             'bcd': change_tables.binary_table(pairs),
-            'census': np.append(change_tables.label_census(pairs), int((maps[3] == UNKNOWN).sum())),
+            'census': np.append(change_tables.label_census(pairs), maps[3].numel() - pairs.count.sum()),
         }
         if not self.counts_transitions:
             return tables

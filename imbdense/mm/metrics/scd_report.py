@@ -66,7 +66,7 @@ def report_change(metric: SCDMetric, tally: Tally) -> dict[str, float]:
     )
     if metric.out_csv is not None and transitions is not None and is_main_process():
         write_transitions(metric.out_csv, transitions['records'])
-    _log(metric, sums, semantic, classes, found, _notes(metric, tables))
+    _log(metric, sums, semantic, classes, found, _notes(metric, tables, scalars))
     return scalars
 
 
@@ -142,10 +142,15 @@ def _transitions(metric: SCDMetric, tables: Table, sums: Sums, classes: Sequence
     return out
 
 
-def _notes(metric: SCDMetric, tables: Table) -> list[str]:
+def _notes(metric: SCDMetric, tables: Table, scalars: Mapping[str, float]) -> list[str]:
     """What a reader should know before believing the numbers."""
-    unchanged, known, one_unknown, unknown, ignored = tables['census'].tolist()
+    known, one_unknown, unknown, ignored = tables['census'][1:].tolist()
     notes = []
+    if scalars.get('trans/present'):
+        notes.append(
+            f'{scalars["trans/present"]:.0f} transitions in the labels, as varied as {scalars["trans/effective"]:.1f} '
+            f'equally frequent ones.'
+        )
     if one_unknown or unknown:
         notes.append(
             f'{one_unknown + unknown:,} changed pixels have no land-cover label at one date ({one_unknown:,}) or both '
@@ -173,9 +178,8 @@ def _log(
     log_table('Semantic change, %', ('protocol', *SHOWN), rows)
     scores = binary_scores(sums['bcd'])
     names = ('F1', 'precision', 'recall', 'IoU', 'kappa')
-    log_table(
-        'Changed or not, %', ('', *names), [('change', *(with_range(f'bcd/{n}', float(scores[n]), found) for n in names))]
-    )
+    row = ('change', *(with_range(f'bcd/{name}', float(scores[name]), found) for name in names))
+    log_table('Changed or not, %', ('', *names), [row])
     records = sorted(_class_records(semantic, classes), key=lambda record: -record['pixels'])
     log_table(
         'Land cover inside changes, %',

@@ -139,13 +139,13 @@ class TableMetric(BaseMetric):
     def _add(self, state: Mapping[str, Any]) -> None:
         """Add tables, records and the number of samples of a state."""
         self._fold()
-        for name, table in state['tables'].items():
+        for name, table in ((name, as_table(table)) for name, table in state['tables'].items()):
             if name in self._tables and self._tables[name].shape != table.shape:
                 raise ValueError(
                     f'{type(self).__name__}: table {name!r} is {tuple(table.shape)} there but '
                     f'{tuple(self._tables[name].shape)} here; both must be made with the same classes and arguments.'
                 )
-            self._tables[name] = self._tables[name] + table if name in self._tables else as_table(table).clone()
+            self._tables[name] = self._tables[name] + table if name in self._tables else table.clone()
         self._records.extend(state['records'])
         self._added += int(state['samples'])
 

@@ -64,11 +64,14 @@ def read_lut(source: str, size: int) -> NDArray[np.int64]:
     Raises:
         ValueError: another shape, or values below 0 or above 254; the message names the file.
     """
-    table = alpine_transition_lut() if source == 'alpine' else np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
+    if source == 'alpine':
+        table = alpine_transition_lut().astype(np.int64)
+    else:
+        table = np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
     if table.shape == (size + 1, size + 1):
         table = table[1:, 1:]
     if table.shape != (size, size):
-        raise ValueError(f'lut {source}: expected {size} x {size} kinds, one per pair of classes, but got {table.shape}.')
+        raise ValueError(f'lut {source}: expected {size} x {size} kinds, one per pair of classes, got {table.shape}.')
     if table.min() < 0 or table.max() >= UNKNOWN:
         raise ValueError(f'lut {source}: kinds must be 0 to 254, but reach from {table.min()} to {table.max()}.')
-    return table.astype(np.int64)
+    return table

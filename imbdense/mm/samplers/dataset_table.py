@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imbdense.core.stats import ImageClassTable
+from imbdense.mm.dataset_wrappers import leaves
 
 
 def dataset_table(dataset: Any) -> ImageClassTable:
@@ -16,13 +17,19 @@ def dataset_table(dataset: Any) -> ImageClassTable:
     balance and its names, or ``None``.
 
     Raises:
-        TypeError: the data set offers neither.
+        TypeError: the data set offers neither. ValueError: a wrapped data set wants another table balanced.
     """
     from imbdense.mm.datasets.statistics import class_table
 
     own = dataset.sampling_table() if hasattr(dataset, 'sampling_table') else None
     if own is not None:
         return own[0]  # type: ignore[no-any-return]
+    for leaf in leaves(dataset):
+        if leaf is not dataset and hasattr(leaf, 'sampling_table') and leaf.sampling_table() is not None:
+            raise ValueError(
+                f'{type(leaf).__name__} inside {type(dataset).__name__}: samplers cannot balance its own table '
+                f"(sample_by) through a wrapper. Use it without, or with sample_by='change'."
+            )
     try:
         return class_table(dataset)
     except TypeError as error:

@@ -112,10 +112,10 @@ class PostClassificationChange(BaseSegmentor):
             self.allowed[tuple(pair)] = False
         if transitions != 'em':
             self.set_transition(torch.from_numpy(read_transitions(transitions)[1]))
-        if checkpoint is not None:
-            self._load_segmentor(checkpoint)
         if prior is not None:
             self.set_prior(prior)
+        if checkpoint is not None:
+            self._load_segmentor(checkpoint)
 
     def set_prior(self, prior: Sequence[float] | PriorLedger) -> None:
         """Take (K,) class shares, or those of a ledger."""
@@ -126,6 +126,12 @@ class PostClassificationChange(BaseSegmentor):
             raise ValueError(f'{type(self).__name__}: the prior has {shares.numel()} classes, the segmentor '
                              f'{self.land_classes}.')
         self.prior.copy_(shares / shares.sum())
+
+    def adopt_ledger(self, checkpoint: dict[str, Any]) -> None:
+        """Take the class prior of the ledger in a loaded checkpoint, unless there is a prior already."""
+        ledger = declared_ledger(checkpoint)
+        if ledger is not None and not bool(self.prior.any()):
+            self.set_prior(ledger)
 
     def set_transition(self, matrix: Tensor) -> None:
         """Take (K, K) shares of transitions."""
@@ -150,9 +156,10 @@ class PostClassificationChange(BaseSegmentor):
                 for date, images in enumerate(inputs.chunk(2, dim=1), 1)}
 
     def compare_dates(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(land cover at date 1, at date 2, probability of a change) of probabilities (K, ...)."""
+        """(land cover at date 1, at date 2, probability of a change) of probabilities (K, ...), as maps are stored."""
         maps = self.compare(first, second)
-        return maps.first, maps.second, maps.p_change
+        dtype = torch.uint8 if self.land_classes < 255 else torch.int32
+        return maps.first.to(dtype), maps.second.to(dtype), maps.p_change
 
     def compare(self, first: Tensor, second: Tensor) -> ChangeMaps:
         """Change maps of probabilities (K, ...), with the constraints applied."""
@@ -241,9 +248,7 @@ class PostClassificationChange(BaseSegmentor):
         """Weights, and the prior where the file knows it."""
         content = load_checkpoint(checkpoint)
         load_weights(self.segmentor, content.get('state_dict', content), Path(checkpoint))
-        ledger = declared_ledger(content)
-        if ledger is not None:
-            self.set_prior(ledger)
+        self.adopt_ledger(content)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         """Give the weights of a bare segmentor to the segmentor."""

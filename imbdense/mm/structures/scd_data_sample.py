@@ -27,6 +27,7 @@ class SCDDataSample(SegDataSample):
 
     @gt_cd.setter
     def gt_cd(self, value: PixelData) -> None:
+        """Set it."""
         self.gt_sem_seg = value
 
     @property
@@ -36,4 +37,5 @@ class SCDDataSample(SegDataSample):
 
     @pred_cd.setter
     def pred_cd(self, value: PixelData) -> None:
+        """Set it."""
         self.pred_sem_seg = value

@@ -39,7 +39,8 @@ class PerDate(BaseTransform):
     conformance_arguments = {'transforms': ()}
 
     def __init__(self, transforms: Sequence[Any], shared: bool = False) -> None:
-        self.transforms = Compose(list(transforms))
+        self.pipeline = Compose(list(transforms))
+        self.transforms = self.pipeline.transforms  # where those who walk through pipelines look
         self.shared = bool(shared)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -54,7 +55,7 @@ class PerDate(BaseTransform):
                 random.setstate(state[0])
                 np.random.set_state(state[1])
                 torch.set_rng_state(state[2])
-            found = self.transforms({**others, 'img': np.ascontiguousarray(image), 'seg_fields': []})
+            found = self.pipeline({**others, 'img': np.ascontiguousarray(image), 'seg_fields': []})
             if found is None:
                 return None
             if found['img'].shape[:2] != shape or found.get('flip'):

@@ -32,7 +32,7 @@ MEASURES = (
     ('binary_change', 'bcd/AP', 'average precision of change'),
     ('post_classification', 'pcc/change/F1', 'F1 of change, two maps compared'),
     ('post_classification', 'pcc/change/IoU', 'IoU of change, two maps compared'),
-    ('post_classification', 'pcc/false_change', 'unchanged called changed (0 is perfect)'),
+    ('post_classification', 'pcc/change/false_change', 'unchanged called changed (0 is perfect)'),
     ('post_classification', 'pcc/kinds/macro_iou', 'mean IoU of the kinds of change'),
     ('xview2', 'xview2/score', 'xView2 score'),
     ('xview2', 'xview2/F1_loc', 'F1 of buildings'),

@@ -8,6 +8,7 @@ import torch
 from imbdense.core.inference import (
     PixelPairReservoir,
     count_transitions,
+    date_agreement,
     estimate_transitions,
     transition_shares,
 )
@@ -60,6 +61,17 @@ def test_forbidden_transitions_stay_zero() -> None:
     allowed[0, 1] = allowed[3, 2] = False
     found = estimate_transitions(data.first, data.second, data.prior, allowed)
     assert found.matrix[~allowed].eq(0).all() and found.matrix[allowed].gt(0).all()
+
+
+def test_agreement_tells_independent_errors_from_repeated_ones() -> None:
+    data = two_dates(20_000, 1.8, seed=0)
+    observed, expected = date_agreement(data.first, data.second, data.matrix)
+    assert observed == pytest.approx(expected, abs=0.02)
+    repeated, expected = date_agreement(data.first, data.first, data.matrix)
+    assert repeated == 1.0 and expected < 0.75
+    # Two classes, both dates sure of the right one: they agree where nothing changes.
+    sure = torch.eye(2)[torch.tensor([0, 0, 1, 1])].T
+    assert date_agreement(sure, sure.flip(0), torch.tensor([[0.4, 0.1], [0.2, 0.3]])) == (0.0, pytest.approx(0.7))
 
 
 def test_counts_and_shares() -> None:

@@ -149,7 +149,7 @@ def test_binary_scores_and_kappa() -> None:
     found = binary_scores(HistogramSums.of(np.array([[80, 5], [10, 5]])))
     assert found['precision'] == pytest.approx(5 / 15) and found['recall'] == pytest.approx(0.5)
     assert found['F1'] == pytest.approx(0.4) and found['IoU'] == pytest.approx(0.25)
-    assert found['mIoU'] == pytest.approx((80 / 95 + 0.25) / 2)
+    assert found['mIoU'] == pytest.approx((80 / 95 + 0.25) / 2) and found['false_change'] == pytest.approx(10 / 90)
     chance = (85 * 90 + 15 * 10) / 100**2
     assert found['kappa'] == pytest.approx((0.85 - chance) / (1 - chance))
     missed = binary_scores(HistogramSums.of(np.array([[80, 5], [0, 0]])))

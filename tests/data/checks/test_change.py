@@ -64,6 +64,13 @@ def test_contradictions_between_change_and_land_cover(root):
     assert ('note', 'change_within_land_cover', '', 'train') in codes(root)
 
 
+def test_land_cover_at_one_date_only(root):
+    t2 = land_covers(1)[1]
+    t2[land_covers(1)[2] == 1] = 255
+    write_array(root / 'label_t2/001.png', t2)
+    assert ('warning', 'one_date_only', '', 'train') in codes(root)
+
+
 def test_masks_of_0_and_255_that_are_read_as_indices(root):
     for number in range(4):
         write_array(root / f'label_change/{number:03d}.png', (255 * (land_covers(number)[2] == 1)).astype(np.uint8))

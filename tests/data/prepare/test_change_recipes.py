@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imbdense.core.metrics.alpine_transitions import alpine_transition_lut
 from imbdense.data.change.pairs import PairFolders, list_pairs
-from imbdense.data.prepare import PrepareError, habitalp, landsat_scd, second
+from imbdense.data.prepare import PrepareError, landsat_scd, second
 from tests.data.prepare.change_layouts import CHANGE_LAYOUTS, VARIANTS, covers, save
 from tests.data.prepare.test_recipes import run
 
@@ -181,7 +182,7 @@ def test_layers_of_dynamic_earthnet(tmp_path):
 
 
 def test_habitat_table():
-    table = habitalp.transition_table()
+    table = alpine_transition_lut()
     assert (table[0] == 255).all() and (table[:, 0] == 255).all() and (np.diag(table)[1:] == 0).all()
     for before, after, kind in (
         (16, 15, 2), (12, 11, 1), (9, 8, 3), (8, 9, 5), (9, 12, 4), (6, 11, 8), (6, 8, 4), (11, 15, 4), (18, 6, 3),

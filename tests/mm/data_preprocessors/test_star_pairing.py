@@ -52,6 +52,11 @@ def test_training_pairs_single_images_and_testing_takes_pairs() -> None:
     assert model({'inputs': [pair]}, False)['inputs'].shape == (1, 6, 32, 32)
 
 
+def test_dates_must_fit() -> None:
+    with pytest.raises(ValueError, match='make samples of 2 dates, but dates=1'):
+        DenseDataPreProcessor(batch_augments=[PAIRING])
+
+
 def test_draws_repeat_with_the_seed() -> None:
     def change(seed: int) -> list[torch.Tensor]:
         augment = MODELS.build(dict(PAIRING, seed=seed))

@@ -61,6 +61,8 @@ def test_folders_and_columns_of_open_cd(root):
     ends = [record[key][-7:-4] for key in
             ('img_path_from', 'img_path_to', 'seg_map_path', 'seg_map_path_from', 'seg_map_path_to')]  # fmt: skip
     assert ends == ['000', '001', '002', '003', '004']
+    flat = build(root, data_prefix=prefix, ann_file='list.txt', mode='binary').get_data_info(0)
+    assert flat['seg_map_path'].endswith('002.png') and 'land_cover_paths' not in flat
     (root / 'list.txt').write_text('000.png 001.png 002.png\n')
     record = build(root, ann_file='list.txt', mode='binary').get_data_info(0)
     assert [record[key][-7:-4] for key in ('img_path', 'img_path_to', 'seg_map_path')] == ['000', '001', '002']
@@ -225,3 +227,6 @@ def test_samplers_can_balance_transitions(root):
     assert np.allclose(by_change.draw_rates(), 1)
     with pytest.raises(ValueError, match='sample_by'):
         build(root, mode='binary', sample_by='transition')
+    wrapped = DATASETS.build({'type': 'ConcatDataset', 'datasets': [dataset]})
+    with pytest.raises(ValueError, match='through a wrapper'):
+        DATA_SAMPLERS.build({'type': 'imbdense.BalancedClassSampler', 'dataset': wrapped, 'seed': 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ pytest.importorskip('mmseg')
 from mmengine.hooks import Hook
 
 from imbdense.core.stats import ClassCounts, DoubleCorrectionError, ImageClassTable, PriorLedger
-from imbdense.mm.hooks.class_count_hook import ClassCountHook
+from imbdense.mm.hooks.class_count_hook import ClassCountHook, bind_losses
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, PriorContext, build_ledger, declared_ledger, load_label
+from imbdense.registry import MODELS
 from tests.mm.hooks.tiny_run import CLASSES, runner, write_dataset
 
 COUNTS = ClassCounts(('a', 'b'), pixels=[900, 100], images=[4, 2])
@@ -123,8 +125,9 @@ def pipeline(*transforms: object) -> SimpleNamespace:
     return SimpleNamespace(pipeline=SimpleNamespace(transforms=list(transforms)))
 
 
-def test_sampler_and_transform_effects_multiply() -> None:
-    wrapper = SimpleNamespace(transforms=[HalvingTransform()])  # inside RandomApply and the like
+@pytest.mark.parametrize('compose', [list, lambda inner: SimpleNamespace(transforms=inner)], ids=['list', 'Compose'])
+def test_sampler_and_transform_effects_multiply(compose: Any) -> None:
+    wrapper = SimpleNamespace(transforms=compose([HalvingTransform()]))  # inside RandomApply, PerDate and the like
     ledger, unknown = build_ledger(COUNTS, TABLE, pipeline(object(), wrapper), FavouringSampler(), seed=3)
     assert [entry.source for entry in ledger.entries[1:]] == ['FavouringSampler', 'HalvingTransform'] and not unknown
     sampled = np.array([0.5 * 300 + 2 * 300 + 2 * 200 + 0.5 * 100, 200.0])
@@ -186,3 +189,15 @@ def test_labels_for_the_estimate_leave_the_random_numbers_alone():
     assert not np.array_equal(first, load_label(Images(), 5, seed=2))
     assert not np.array_equal(first, load_label(Images(), 6, seed=1))
     assert np.array_equal(before, np.random.get_state()[1])
+
+
+def test_land_cover_heads_of_a_change_detector_count_for_themselves():
+    """Five land covers beside two classes of change: their loss must not get the counts of the change map."""
+    losses = {name: MODELS.build({'type': 'imbdense.BalancedSoftmaxLoss'}) for name in ('change_head', 'semantic_head')}
+    model = torch.nn.ModuleDict({name: torch.nn.ModuleDict({'loss': loss}) for name, loss in losses.items()})
+    ledger = PriorLedger(COUNTS.classes, COUNTS.of('pixels'), source='labels')
+    assert bind_losses(model, ledger, COUNTS) == ['change_head.loss']
+    logits, target = torch.zeros(1, 5, 2, 2), torch.tensor([[[0, 1], [4, 4]]])
+    assert torch.isfinite(losses['semantic_head'](logits, target))
+    with pytest.raises(ValueError, match='class_counts'):
+        losses['change_head'](logits, target)

@@ -34,10 +34,28 @@ def test_sigmoid_head_is_two_classes() -> None:
         binary = torch.where(label == 255, 255, (label == 2).long())
         first['gt_sem_seg']['data'] = second['gt_sem_seg']['data'] = binary
         logit = first['seg_logits']['data'][2:3]
-        first['seg_logits']['data'] = logit
+        first['seg_logits']['data'] = logit.sigmoid()  # what mmseg stores
         second['seg_logits']['data'] = torch.cat([torch.zeros_like(logit), logit])
     names = ('background', 'car')
-    assert evaluate(CONFIG, one, classes=names)[0] == evaluate(CONFIG, two, classes=names)[0]
+    assert evaluate(CONFIG, one, classes=names)[0] == pytest.approx(
+        evaluate(CONFIG, two, classes=names)[0], abs=1e-6)
+    one[0]['seg_logits']['data'] = one[0]['seg_logits']['data'] * 3
+    with pytest.raises(ValueError, match=r'one channel of seg_logits of .* reaches outside'):
+        evaluate(CONFIG, one, classes=names)
+
+
+def test_sigmoid_of_the_host_is_read_as_it_is_stored() -> None:
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import MODELS
+
+    init_default_scope('mmseg')
+    head = dict(type='FCNHead', in_channels=4, channels=4, num_classes=2, out_channels=1, threshold=0.5,
+                num_convs=0, concat_input=False, norm_cfg=None)
+    model = MODELS.build(dict(type='EncoderDecoder', decode_head=head, backbone=dict(
+        type='MobileNetV2', widen_factor=0.1, out_indices=(0,)), test_cfg=dict(mode='whole')))
+    logits = torch.linspace(-3, 3, 12).view(1, 1, 3, 4)
+    stored = model.postprocess_result(logits)[0].seg_logits.data
+    assert torch.equal(stored, logits[0].sigmoid())
 
 
 def test_nan_logits_are_counted_or_refused() -> None:

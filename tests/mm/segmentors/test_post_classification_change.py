@@ -14,6 +14,7 @@ pytest.importorskip('mmseg')
 from mmengine.config import ConfigDict
 
 from imbdense.core.inference import compare_classifications, estimate_transitions
+from imbdense.core.inference.map_layers import MapMaker, ScoreGroup
 from imbdense.core.stats import PriorLedger
 from imbdense.data.change.transition_file import read_transitions, write_transitions
 from imbdense.mm.hooks.post_classification_hook import PostClassificationHook
@@ -129,6 +130,43 @@ def test_hook_estimates_the_transitions_and_writes_them(tmp_path: Path) -> None:
     assert torch.equal(model.transition, before), 'a model that has a table keeps it'
 
 
+def test_hook_warns_of_errors_that_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmengine.logging import MMLogger
+
+    said: list[str] = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
+    model = build(prior=PRIOR)
+    run_hook(model, tmp_path)
+    assert not said
+    twice = [pairs(1)]
+    twice[0]['inputs'][0][3:] = twice[0]['inputs'][0][:3]
+    model.transition.zero_()
+    torch.nn.init.normal_(model.segmentor.decode_head.conv_seg.weight, std=0.3)
+    runner = SimpleNamespace(model=model, test_dataloader=SimpleLoader(twice), work_dir=str(tmp_path))
+    PostClassificationHook().before_test(runner)
+    assert len(said) == 1 and 'the same errors are made at both' in said[0]
+
+
+def test_hook_counts_labelled_pairs(tmp_path: Path) -> None:
+    from imbdense.registry import DATASETS
+
+    def sample(first: list[int], second: list[int]) -> dict[str, Any]:
+        maps = {f'gt_sem_t{date}': SimpleNamespace(data=torch.tensor([[label]]))
+                for date, label in enumerate((first, second), 1)}  # fmt: skip
+        return {'data_samples': SimpleNamespace(**maps)}
+
+    @DATASETS.register_module(name='TinyPairs', force=True)
+    def tiny(changed_only: bool) -> list[dict[str, Any]]:
+        return [sample([0, 0, 1], [1, 2, 0])] if changed_only else [sample([0, 0, 1, 255], [0, 2, 1, 1])]
+
+    model = build(prior=PRIOR)
+    run_hook(model, tmp_path, labels=dict(type='imbdense.TinyPairs', changed_only=False))
+    torch.testing.assert_close(model.transition.diagonal().sum().item(), 2 / 3, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match='known inside changes only'):
+        run_hook(build(prior=PRIOR), tmp_path, labels=dict(type='imbdense.TinyPairs', changed_only=True))
+    DATASETS.module_dict.pop('TinyPairs')
+
+
 def test_hook_takes_the_ledger_of_the_checkpoint(tmp_path: Path) -> None:
     model = build()
     content = torch.load(checkpoint(tmp_path / 'one.pth'), weights_only=True)
@@ -138,6 +176,8 @@ def test_hook_takes_the_ledger_of_the_checkpoint(tmp_path: Path) -> None:
         PostClassificationHook().after_load_checkpoint(SimpleNamespace(model=model.segmentor), content)
     with pytest.raises(ValueError, match='needs the class prior'):
         run_hook(build(), tmp_path)
+    given = build(prior=[1.0, 1.0, 2.0], checkpoint=str(tmp_path / 'one.pth'))
+    assert given.prior.tolist() == [0.25, 0.25, 0.5], 'a prior that is given wins'
 
 
 def test_windows_and_scores_for_rasters() -> None:
@@ -149,6 +189,12 @@ def test_windows_and_scores_for_rasters() -> None:
     first, second, p_change = model.compare_dates(*(logits[0].softmax(0) for logits in maps.values()))
     assert first.shape == second.shape == p_change.shape == (48, 40)
     torch.testing.assert_close(model._forward(images)[0, 1].exp(), p_change, atol=1e-5, rtol=0)
+    names = ['change', 'p_change', 'label_t1', 'label_t2', 'from_to']
+    maker = MapMaker([ScoreGroup('t1', 3), ScoreGroup('t2', 3)], names, model.compare_dates)
+    with torch.no_grad():
+        layers = maker.from_logits(torch.cat([logits[0] for logits in maps.values()]))
+    assert torch.equal(layers['label_t1'], first) and layers['label_t1'].dtype == torch.uint8
+    assert torch.equal(layers['change'].bool(), first != second) and set(layers) == set(names)
 
 
 def test_constraints_are_applied_last_and_training_is_refused() -> None:

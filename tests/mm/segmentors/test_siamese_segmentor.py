@@ -155,6 +155,15 @@ def test_any_imbalance_loss_works_on_the_change_map() -> None:
     assert torch.isfinite(total) and sum('loss' in name for name in terms) == 2
 
 
+@pytest.mark.parametrize('options', [{'symmetric': True}, {'exchange': [None, 'spatial', 'channel', None]}])
+def test_autocast(options: dict[str, Any]) -> None:
+    model = resnet('concat', **options)
+    with torch.autocast('cpu', torch.bfloat16):
+        total, _ = train_step(model, pairs(size=(64, 64)))
+    total.backward()
+    assert torch.isfinite(total) and all(bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+
+
 def test_sliding_windows_equal_those_of_the_host() -> None:
     from mmseg.models.segmentors import EncoderDecoder
 

@@ -52,6 +52,22 @@ def test_geometric_transforms_keep_dates_and_labels_aligned(transform, seed):
     assert np.array_equal((found['gt_seg_map_t1'] != found['gt_seg_map_t2'])[known], found['gt_seg_map'][known] == 1)
 
 
+@pytest.mark.parametrize('seed', range(4))
+def test_rotation_turns_every_date_and_label_by_one_angle(seed):
+    """Images are interpolated, so pixels along the borders of the classes may differ: cells of 24 pixels."""
+    given = sample(seed, (24, 24))
+    for key in ('img', *given['seg_fields']):
+        given[key] = given[key].repeat(6, axis=0).repeat(6, axis=1)
+    given['gt_seg_map_t1'][given['gt_seg_map_t1'] == 255] = 0
+    given['img'][..., 0] = given['img'][..., 3] = 40 * given['gt_seg_map_t1'] + 1
+    np.random.seed(seed)
+    found = build('RandomRotate', prob=1.0, degree=(30.0, 60.0), pad_val=0)(dict(given))
+    assert np.array_equal(found['img'][..., 0], found['img'][..., 3])
+    inside = found['gt_seg_map_t1'] != 255
+    turned, still = (40 * label + 1 for label in (found['gt_seg_map_t1'], given['gt_seg_map_t1']))
+    assert (found['img'][..., 0] == turned)[inside].mean() > 0.85 > (found['img'][..., 0] == still)[inside].mean() + 0.2
+
+
 def test_each_date_is_an_image_of_its_own():
     given = sample()
     given['img'][..., 3:] = given['img'][..., :3]
@@ -90,3 +106,12 @@ def test_channels_that_are_no_dates():
     del given['num_dates']
     with pytest.raises(ValueError, match='num_dates'):
         build('imbdense.PerDate', transforms=[])(given)
+
+
+def test_others_can_walk_through_it():
+    """The ledger asks every transform, also inside others."""
+    from imbdense.mm.prior import prior_transforms
+
+    transform = build('imbdense.PerDate', transforms=[{'type': 'PhotoMetricDistortion'}])
+    dataset = type('DataSet', (), {'pipeline': type('Pipeline', (), {'transforms': [transform]})()})()
+    assert list(prior_transforms(dataset)) == []
