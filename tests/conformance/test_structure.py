@@ -182,3 +182,10 @@ def test_core_runs_where_no_host_is_installed(module: str) -> None:
 def test_every_folder_is_a_package() -> None:
     folders = {path.parent for path in PACKAGE.rglob('*.py')}
     assert not [str(folder) for folder in folders if not (folder / '__init__.py').exists()]
+
+
+@pytest.mark.parametrize('module', [source.module for source in SOURCES if source.path.name == '__init__.py'])
+def test_what_a_package_offers_is_there(module: str) -> None:
+    package = pytest.importorskip(module)
+    missing = [name for name in getattr(package, '__all__', ()) if not hasattr(package, name)]
+    assert not missing, f'{module}.__all__ names {missing}'
