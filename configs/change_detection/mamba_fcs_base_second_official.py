@@ -15,7 +15,8 @@ model = dict(
         classifier='pf_official', unchanged_channel=True,
         loss_decode=[dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.5), lovasz]),
     losses_joint=[
-        dict(type='imbdense.OfficialSeKLoss', loss_weight=0.5),
+        # The release starts it at once, which is NaN where the first batches score below chance.
+        dict(type='imbdense.OfficialSeKLoss', loss_weight=0.5, start_iter=1000),
         dict(type='imbdense.UnchangedConsistencyLoss', loss_weight=0.05)])
 train_dataloader = dict(batch_size=2)
 optim_wrapper = dict(

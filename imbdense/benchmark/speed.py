@@ -20,7 +20,7 @@ from imbdense.benchmark.speed_cases import case_names, load_case
 from imbdense.utils.files import atomic_write_text
 
 PACKAGES = ('torch', 'numpy', 'scipy', 'numba', 'opencv-python', 'rasterio', 'scikit-learn', 'mmsegmentation',
-            'onedl-mmsegmentation', 'mmdet', 'onedl-mmdetection')
+            'onedl-mmsegmentation', 'mmdet', 'onedl-mmdetection', 'monai')
 
 NOTES = (
     '* Other processes on the same cores inflate CPU time as well (shared caches, hyper-threads), the absolute limits',
@@ -40,6 +40,14 @@ NOTES = (
     '* `muon-step`: the iteration costs about 150 GFLOP a step whatever the batch; forward and backward of two images',
     '  of 512² are so little that 1.15 is out of reach in float32 (as published, without the Gram form: about 1.7).',
     '  With `ns_dtype="bfloat16"` and AVX512-BF16 1.28 was measured. The share falls with the batch.',
+    '* `k-means`, `knn-faiss`: the OpenBLAS 0.3.15 in faiss-cpu takes processors newer than itself for old ones;',
+    '  it is told which one it runs on (`OPENBLAS_CORETYPE`), else the peer would be four times slower. Bounds by the',
+    '  triangle inequality were tried in k-means: they spare few rows in ten moves and cost more than they spare.',
+    '* `ofds`: the limits are those for four cores, met by one. Two cores at best halve the times; the cores were too',
+    '  busy to measure it.',
+    '* `raster-*` and `geotiff-window` run with a GDAL block cache of 16 MB: rasters of use are larger than a cache.',
+    '  `raster-monai`: ours writes in units; the peer holds the raster and all scores in memory.',
+    '  `raster-reading`: decoding every block once is 0.34 of the peer, the rest is joining pieces to rows of tiles.',
     '* "n → 4n" compares sizes above the second-level cache for `balanced-softmax`, `reweighted-ce` and `confusion-*`',
     '  (2 and 8 times the size of the table), since leaving a cache is no growth of the work.',
 )
@@ -62,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         near = difflib.get_close_matches(unknown[0], case_names(), n=2)
         hint = f'Did you mean {" or ".join(near)}?' if near else f'The cases are {", ".join(case_names())}.'
         raise UserError(f'there is no speed case {unknown[0]!r}. {hint}')
+    os.environ.setdefault('GDAL_CACHEMAX', '16')  # megabytes; by default, 5 % of the memory, all rasters here fit
     results = [result for name in names for result in measure(name)]
     if args.json:
         print(json.dumps({'machine': machine(), 'results': [result.to_dict() for result in results]}, indent=1))

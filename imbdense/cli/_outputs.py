@@ -65,7 +65,7 @@ def work_dir(args: argparse.Namespace) -> Path:
 
 @contextlib.contextmanager
 def progress_line(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback (done, total): a bar on a terminal, else a line on stderr every ten seconds."""
+    """Yield a callback (done, total): a bar with the time left on a terminal, else such a line every ten seconds."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import Progress
@@ -74,11 +74,16 @@ def progress_line(title: str) -> Iterator[Callable[[int, int], None]]:
             task = bar.add_task(title)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
+    begin: list[float] = []  # time and amount at the first call: what an earlier run did is not counted
     last = [time.monotonic()]
 
     def show(done: int, total: int) -> None:
-        if time.monotonic() - last[0] > 10:
-            last[0] = time.monotonic()
-            print(f'{title}: {done} of {total}', file=sys.stderr, flush=True)
+        now = time.monotonic()
+        begin.extend([] if begin else [now, done])
+        if now - last[0] > 10:
+            last[0] = now
+            speed = (done - begin[1]) / (now - begin[0]) if done > begin[1] else 0.0
+            left = f', about {(total - done) / speed / 60:.1f} minutes left' if speed else ''
+            print(f'{title}: {done} of {total}{left}', file=sys.stderr, flush=True)
 
     yield show

@@ -4,11 +4,11 @@
   imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --layers change p_change from_to
   torchrun --nproc-per-node 4 -m imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
 
-Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif, from_to.tif)
-on the grid of the first file, with "no data" where any date has none, class names and colours; areas.json and, with
---polygons, a GeoPackage. Interrupted or killed: run the same command again, it goes on where it was. The files are the same
-for any --workers, --batch-size, --block-size and number of processes. Several machines: give each --shard 0/4, 1/4, ...,
-then run once without --shard.
+Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif,
+from_to.tif) on the grid of the first file, with "no data" where any date has none, class names and colours; areas.json
+and, with --polygons, a GeoPackage. Interrupted or killed: run the same command again, it goes on where it was. The
+files are the same for any --workers, --batch-size, --block-size and number of processes. Several machines: give each
+--shard 0/4, 1/4, ..., then run once without --shard.
 
 Exit code: 0 done, 1 no pixel holds data or a shard was finished whose others are missing, 2 wrong use.
 """
@@ -46,17 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--align', action='store_true', help='resample other dates to the grid of the first')
     parser.add_argument('--layers', nargs='+', default=[], metavar='NAME', help='label, confidence; change, p_change, '
                         'label_t1, label_t2, from_to; entropy (default: all but probabilities)')
-    parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each tile '
-                        'that is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
-    parser.add_argument('--tile', type=int, help='side of a tile (default: what the config was trained on)')
-    parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two tiles '
-                        '(blend; default: a quarter)')
-    parser.add_argument('--batch-size', type=int, default=1, help='tiles per pass; used where it changes no bit (1)')
-    parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 512 MB allow)')
+    parser.add_argument('--mode', choices=('auto', 'halo', 'blend'), default='auto', help='halo: context around each '
+                        'tile is cut off; blend: average of overlapping tiles (default: halo where it is cheap)')
+    parser.add_argument('--tile', type=int, help='side of a tile (default: the window of test_cfg or the size of the '
+                        'preprocessor, else 512)')
+    parser.add_argument('--overlap', type=int, help='pixels of context (halo; default: measured) or shared by two '
+                        'tiles (blend; default: a quarter)')
+    parser.add_argument('--batch-size', type=int, help='tiles at once: on a CPU one per thread (default: as many as '
+                        'torch has threads), on a GPU in one pass, where that changes no bit (1)')
+    parser.add_argument('--block-size', type=int, help='columns computed at a time (default: what 256 MB allow)')
     parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
     parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
     parser.add_argument('--amp', action='store_true', help='run the network in half precision')
-    parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer, a GeoPackage')
+    parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer (GeoPackage)')
     parser.add_argument('--area-points', type=Path, metavar='CSV', help='reference points (x, y, class) for area '
                         'estimates with intervals')
     parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
@@ -70,28 +72,42 @@ def run(args: argparse.Namespace) -> int:
     shard, shards, joins = _share(args)
     config = load_config(args)
     with explained(args.config, args.traceback):
-        try:
-            job = _start(args, config)
-        except (ValueError, OSError) as error:
-            if args.traceback:
-                raise
-            raise UserError(str(error)) from error
-        if _is_first(args):
-            _announce(job)
-        return _predict(args, job, shard, shards, joins)
+        from imbdense.data.raster.reader import small_cache
+        from imbdense.mm.raster import one_thread_per_tile
+
+        device = _device(args)
+        if args.batch_size is None:
+            args.batch_size = _threads() if device == 'cpu' else 1
+        with one_thread_per_tile(device), small_cache():
+            try:
+                job = _start(args, config, device)
+            except (ValueError, OSError) as error:
+                if args.traceback:
+                    raise
+                raise UserError(str(error)) from error
+            if _is_first(args):
+                _announce(job)
+            return _predict(args, job, shard, shards, joins)
 
 
-def _start(args: argparse.Namespace, config: Any) -> RasterJob:
+def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
     """Load the model, open the rasters, lay the tiles, open the units."""
     from imbdense.data.raster.reader import RasterStack
     from imbdense.mm.checkpoints import install_safe_loading
-    from imbdense.mm.raster import RasterNetwork, make_plan, start_job
+    from imbdense.mm.raster import RasterNetwork, make_plan, set_scene_transitions, start_job
 
     install_safe_loading()
-    device = args.device or (f'cuda:{os.environ["LOCAL_RANK"]}' if _has_gpus() and 'LOCAL_RANK' in os.environ else None)
     network = RasterNetwork(config, args.checkpoint, dates=len(args.rasters), device=device, amp=args.amp)
     stack = RasterStack(args.rasters, args.bands or network.bands, args.align)
-    network.probe(stack.channels, args.tile or network.tile)
+    try:
+        network.probe(stack.channels, args.tile or network.tile)
+    except ValueError as error:
+        bands = ' '.join(map(str, range(1, len(stack.bands) + 2)))
+        hint = f' The last band of {args.rasters[0]} is marked as alpha; if it holds values, name it: --bands {bands}.'
+        raise ValueError(f'{error}{hint if stack.alpha_is_mask else ""}') from error
+    rate = set_scene_transitions(network, stack, args.tile or network.tile)
+    if rate is not None and _is_first(args):
+        print(f'transitions estimated from the scene itself: {100 * rate:.2f} % of the pixels are expected to change.')
     plan = make_plan(network, stack.channels, stack.grid, args.mode, args.tile, args.overlap)
     return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size)
 
@@ -173,8 +189,8 @@ def _announce(job: RasterJob) -> None:
     """One line about how it is done, and what slows it down."""
     plan, grid = job.plan, job.stack.grid
     how = f'context of {plan.overlap} pixels cut off' if plan.mode == 'halo' else f'{plan.overlap} pixels blended'
-    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles of '
-          f'{plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
+    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles '
+          f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
     if job.stack.in_strips and job.store.layout.panels > 1:
@@ -198,11 +214,21 @@ def _is_first(args: argparse.Namespace) -> bool:
     return bool(args.shard) or os.environ.get('RANK', '0') == '0'
 
 
-def _has_gpus() -> bool:
-    """Whether torch sees a CUDA device."""
+def _device(args: argparse.Namespace) -> str:
+    """``--device``, else the GPU of this process of torchrun, else the first accelerator or the CPU."""
+    import torch
+    from mmengine.device import get_device
+
+    if args.device is None and torch.cuda.is_available() and 'LOCAL_RANK' in os.environ:
+        return f'cuda:{os.environ["LOCAL_RANK"]}'
+    return str(args.device or get_device())
+
+
+def _threads() -> int:
+    """Threads torch would use."""
     import torch
 
-    return torch.cuda.is_available()
+    return torch.get_num_threads()
 
 
 def _percent(share: float | None) -> str:

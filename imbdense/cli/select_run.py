@@ -113,9 +113,10 @@ def show(pool: ObjectPool, selection: Selection, selected: list[int]) -> None:
         showing = np.unique(np.asarray(pool.obj_image)[pool.rows_of_class(index)])
         rows.append((name, *(str(int(np.isin(showing, group).sum())) for group in groups)))  # type: ignore[arg-type]
     width = max(len(row[0]) for row in rows)
-    print('images that show a class')
-    for row in rows:
-        print(f'{row[0]:<{width}}  ' + '  '.join(f'{cell:>8}' for cell in row[1:]))
+    if pool.classes:
+        print('images that show a class')
+        for row in rows:
+            print(f'{row[0]:<{width}}  ' + '  '.join(f'{cell:>8}' for cell in row[1:]))
     for note in selection.notes:
         print(f'note: {note}')
     print(f'{len(selection)} images chosen of {pool.num_images}, cost {selection.cost:g}')

@@ -62,7 +62,8 @@ def read_window(
     Args:
         source: an open raster, see :func:`open_raster`.
         window: must lie inside the raster.
-        bands: 1-based band numbers in the wanted order; ``None`` = all.
+        bands: 1-based band numbers in the wanted order; ``None`` = all. A band that is named is read as values even
+            where the file marks it as alpha, as writers do with the near infrared of four-band files of bytes.
 
     Returns:
         values (height, width, B) in the dtype of the file, and valid (height, width): False where any band is
@@ -79,7 +80,7 @@ def read_planes(
     source: Any, window: Window, bands: Sequence[int] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read bands of a window as planes: values (B, height, width); all else as :func:`read_window`."""
-    from rasterio.enums import MaskFlags
+    from rasterio.enums import ColorInterp, MaskFlags
 
     row, column, height, width = window
     if row < 0 or column < 0 or row + height > source.height or column + width > source.width:
@@ -91,7 +92,8 @@ def read_planes(
     place = ((row, row + height), (column, column + width))
     values = source.read(numbers, window=place)
     valid = np.ones((height, width), dtype=bool)
-    if any(MaskFlags.all_valid not in source.mask_flag_enums[band - 1] for band in numbers):
+    named_alpha = bands is not None and any(source.colorinterp[band - 1] == ColorInterp.alpha for band in numbers)
+    if not named_alpha and any(MaskFlags.all_valid not in source.mask_flag_enums[band - 1] for band in numbers):
         valid &= (source.read_masks(numbers, window=place) != 0).all(axis=0)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values).all(axis=0)

@@ -13,6 +13,7 @@ from imbdense.core.checks import check_choice
 from imbdense.mm.checkpoints import CheckpointError, load_checkpoint, load_from_http
 from imbdense.mm.vmamba_keys import KEY_MAPS
 
+CONTAINERS = ('state_dict', 'model', 'teacher')
 LEAST_SHARE = 0.9
 SHOWN = 5
 
@@ -64,7 +65,10 @@ def read_weights(checkpoint: str, prefix: str = '', key_map: str | None = None) 
         check_choice('key_map', key_map, KEY_MAPS, owner='init_cfg')
     remote = checkpoint.startswith(('http://', 'https://'))
     content = load_from_http(checkpoint, 'cpu') if remote else load_checkpoint(checkpoint)
-    state = content.get('state_dict', content.get('model', content))
+    state: Mapping[str, object] = content
+    for container in CONTAINERS:  # some files hold one inside the other
+        inner = state.get(container)
+        state = inner if isinstance(inner, Mapping) else state
     tensors = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix) and isinstance(v, Tensor)}
     if not tensors:
         raise CheckpointError(f'{checkpoint} has no tensor whose name begins with {prefix!r}; it has {list(state)[:3]}')

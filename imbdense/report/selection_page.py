@@ -103,7 +103,7 @@ def _pictures(
         entries = sorted(groups[name], key=lambda entry: (_number(entry['reason']['cluster']), entry['rank']))
         shots = ''.join(_shot(entry, pool, colours, images) for entry in entries[:PER_CLASS])
         clusters = len({entry['reason']['cluster'] for entry in entries} - {None})
-        words = f'{len(entries)} images' + (f', {clusters} clusters' if clusters else '')
+        words = f'images: {len(entries)}' + (f', clusters: {clusters}' if clusters else '')
         words += f'; the first {PER_CLASS} are shown' if len(entries) > PER_CLASS else ''
         square = swatch(_hex(colours[order.index(name)])) if name != UNNAMED else ''
         parts.append(f'<h3>{square}{escape(name)}</h3><p class="note">{words}</p><div class="shots">{shots}</div>')

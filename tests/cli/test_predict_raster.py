@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -208,6 +207,34 @@ def test_raster_smaller_than_a_tile(model: list[str], tmp_path: Path) -> None:
     assert read_map(tmp_path / 'out' / 'label.tif').shape == (30, 1)
 
 
+def test_half_precision_is_close(model: list[str], tmp_path: Path) -> None:
+    path = write_raster(tmp_path / 'scene.tif', scene(100, 120))
+    for name, options in (('full', ()), ('half', ('--amp',))):
+        assert predict(model, [path], tmp_path / name, *options) == 0
+    same = read_map(tmp_path / 'full' / 'label.tif') == read_map(tmp_path / 'half' / 'label.tif')
+    assert 0.95 < same.mean() < 1
+
+
+def test_areas_estimated_from_reference_points(
+    model: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Points that agree with the map everywhere: the estimate is the share of pixels, without doubt."""
+    path = write_raster(tmp_path / 'scene.tif', scene(100, 120))
+    assert predict(model, [path], tmp_path / 'map') == 0
+    found = read_map(tmp_path / 'map' / 'label.tif')
+    lines = ['x,y,class']
+    with rasterio.open(path) as source:
+        for value in range(4):
+            for row, column in np.argwhere(found == value)[:3]:
+                x, y = source.xy(row, column)
+                lines.append(f'{x},{y},{CLASSES[value]}')
+    (tmp_path / 'points.csv').write_text('\n'.join(lines) + '\n')
+    assert predict(model, [path], tmp_path / 'map', '--area-points', str(tmp_path / 'points.csv')) == 0
+    assert '95 % interval' in capsys.readouterr().out
+    for row in json.loads((tmp_path / 'map' / 'areas.json').read_text())['label']['classes']:
+        assert row['estimated_share'] == pytest.approx(row['share']) == row['estimated_low']
+
+
 def test_no_data_anywhere_is_said(model: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_raster(tmp_path / 'empty.tif', np.zeros((3, 200, 150), np.uint16))
     assert predict(model, [path], tmp_path / 'out') == 1
@@ -221,8 +248,10 @@ def test_bad_input_is_named(
     cut = tmp_path / 'cut.tif'
     cut.write_bytes(Path(raster).read_bytes()[:200_000])
     two_bands = write_raster(tmp_path / 'two.tif', scene(64, 64, 2))
-    for path, said in ((str(cut), 'cut.tif: cannot be read as a raster'), (two_bands, 'does not take tiles of 2 channels'),
-                       (str(tmp_path / 'none.tif'), 'none.tif: cannot be read')):
+    for path, said in (
+        (str(cut), 'cut.tif: cannot be read as a raster'), (two_bands, 'does not take tiles of 2 channels'),
+        (str(tmp_path / 'none.tif'), 'none.tif: cannot be read'),
+    ):  # fmt: skip
         assert predict(model, [path], tmp_path / 'out') == 2
         assert said in capsys.readouterr().err
     assert predict(model, [raster], tmp_path / 'out', '--bands', '1', '2', '7') == 2

@@ -67,8 +67,8 @@ def test_nn_stands_on_core_and_torch(source: Source) -> None:
 
 @pytest.mark.parametrize('source', of_room('data'), ids=lambda item: item.where)
 def test_data_knows_no_host_and_reads_formats_lazily(source: Source) -> None:
-    own = ('imbdense.core.stats', 'imbdense.core.checks', 'imbdense.core.selection', 'imbdense.data', 'imbdense.utils',
-           'imbdense.core.metrics.alpine_transitions')  # fmt: skip
+    own = ('imbdense.core.stats', 'imbdense.core.checks', 'imbdense.core.selection', 'imbdense.core.terrain',
+           'imbdense.core.metrics.alpine_transitions', 'imbdense.data', 'imbdense.utils')
     root = 'imbdense'  # its version
     for found in imports(source):
         assert not is_in(found.module, HOSTS), complain(source, found, 'data knows no host')
@@ -182,3 +182,10 @@ def test_core_runs_where_no_host_is_installed(module: str) -> None:
 def test_every_folder_is_a_package() -> None:
     folders = {path.parent for path in PACKAGE.rglob('*.py')}
     assert not [str(folder) for folder in folders if not (folder / '__init__.py').exists()]
+
+
+@pytest.mark.parametrize('module', [source.module for source in SOURCES if source.path.name == '__init__.py'])
+def test_what_a_package_offers_is_there(module: str) -> None:
+    package = pytest.importorskip(module)
+    missing = [name for name in getattr(package, '__all__', ()) if not hasattr(package, name)]
+    assert not missing, f'{module}.__all__ names {missing}'

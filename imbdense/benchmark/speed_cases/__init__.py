@@ -21,8 +21,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'scene': ('scene',),
     'pseudo_label': ('obc-kde', 'obc-kde-distinct'),
     'optim': ('muon-step',),
-    'selection': ('k-centre', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
+    'selection': ('k-centre', 'k-centre-large', 'k-centre-product', 'k-means', 'knn-faiss', 'knn-sklearn'),
+    'selection_scale': ('ofds',),
     'binned_clusters': ('binned-clusters',),
+    'raster': ('slide-mmseg', 'slide-monai', 'raster-monai', 'raster-reading'),
+    'terrain': ('terrain-slope', 'terrain-position'),
     'selective_scan': ('selective-scan', 'vss-block'),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""

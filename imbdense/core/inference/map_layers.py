@@ -52,8 +52,8 @@ def available_layers(groups: Sequence[ScoreGroup]) -> tuple[MapLayer, ...]:
 
     * ``label``: class of a one-date model; ``confidence``: probability of that class;
     * ``change``: 0 = unchanged, 1, ... = changed (kind of change); ``p_change``: 1 - P(unchanged);
-    * ``label_t1``, ``label_t2``: land cover at each date; ``from_to``: 0 = unchanged, 1 + i * S + j = from land cover i to
-      j of S (uint16);
+    * ``label_t1``, ``label_t2``: land cover at each date; ``from_to``: 0 = unchanged, 1 + i * S + j = from land cover
+      i to j of S (uint16);
     * ``entropy``: of the class (of the change, where there is one), divided by its maximum log C.
 
     Raises:
@@ -173,7 +173,7 @@ class MapMaker:
 
 
 def quantised(probability: Tensor) -> Tensor:
-    """round(p * 254) as uint8; each step is one correctly rounded operation, so the bytes do not depend on the piece."""
+    """round(p * 254) as uint8; each step is one correctly rounded operation, so bytes do not depend on the piece."""
     return (probability * STEPS).add_(0.5).clamp_(0, STEPS).to(torch.uint8)
 
 

@@ -25,8 +25,8 @@ def measure_halo(
     """Radius beyond which the input does not reach an output pixel, measured; ``None`` = it is larger than ``most``.
 
     The input outside a central window is exchanged for other noise; the halo is the least distance between a square
-    of outputs in the middle and the border of that window for which the outputs stay the same (bisection: the logarithm of
-    ``tile`` forward passes). Unlike gradients this also sees what max-pooling could have let through. Global
+    of outputs in the middle and the border of that window for which the outputs stay the same (bisection: the logarithm
+    of ``tile`` forward passes). Unlike gradients this also sees what max-pooling could have let through. Global
     attention, pooling over the image and norms over the image have no halo.
 
     Args:

@@ -61,7 +61,6 @@ from imbdense.core.losses.unchanged_consistency import unchanged_consistency_los
 
 __all__ = [
     'ContrastPixels',
-    'assigned',
     'auc_square_loss',
     'bal_scl_loss',
     'balanced_group_scores',

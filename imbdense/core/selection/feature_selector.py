@@ -124,12 +124,12 @@ class FeatureSelector(Selector):
     def row_numbers(self, pool: ObjectPool) -> NDArray[np.int64]:
         """Rows of ``obj_feat`` or ``img_feat`` that can be compared: usable ones, or where the pool does not say which
         are usable, those without NaN or infinity (one pass over the features)."""
+        features, rows = pool.obj_feat, pool.usable_rows
         if self.level == 'image':
-            features, rows = image_features(pool, type(self).__name__), np.arange(pool.num_images)
-        elif pool.usable is None:
-            features, rows = pool.obj_feat, pool.usable_rows
-        else:
-            return pool.usable_rows
+            features = image_features(pool, type(self).__name__)
+            rows = np.arange(pool.num_images)
+        elif pool.usable is not None:
+            return rows
         step = max(1, CHUNK_BYTES // max(1, features.dtype.itemsize * features.shape[1]))
         finite = [np.isfinite(features[start : start + step]).all(axis=1) for start in range(0, len(rows), step)]
         return rows[np.concatenate([*finite, np.zeros(0, bool)])]

@@ -57,7 +57,7 @@ class ExactSearch:
 
 def _merge(scores: Tensor, start: int, best: Tensor, index: Tensor) -> None:
     """Put the scores (q, b) of rows start ... into the lists of the best (q, w), in place."""
-    row, column = torch.nonzero(scores < best.max(1, keepdim=True).values, as_tuple=True)
+    row, column = _few_true(scores < best.max(1, keepdim=True).values)
     if not len(row):
         return
     counts = torch.bincount(row, minlength=len(best))
@@ -71,6 +71,16 @@ def _merge(scores: Tensor, start: int, best: Tensor, index: Tensor) -> None:
     value[line, width + slot], origin[line, width + slot] = scores[row, column], column + start
     kept, order = value.topk(width, dim=1, largest=False)
     best[touched], index[touched] = kept, origin.gather(1, order)
+
+
+def _few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows, columns) of what is true in a mask (q, b) that is nearly all false, row by row; seen eight at a time."""
+    flat = mask.flatten()
+    eighths = flat[: len(flat) // 8 * 8]
+    word = torch.nonzero(eighths.view(torch.int64))[:, 0]
+    place, inside = torch.nonzero(eighths.view(-1, 8)[word], as_tuple=True)
+    found = torch.cat([8 * word[place] + inside, len(eighths) + torch.nonzero(flat[len(eighths) :])[:, 0]])
+    return found.div(mask.shape[1], rounding_mode='floor'), found % mask.shape[1]
 
 
 class FlatFaiss:

@@ -126,6 +126,11 @@ class OFDS(Selector):
             task.shortfall = 'the minutes left pay for no image that shows a new kind of trusted object'
         rounds.fill()
         task.report.update(report(pool, trusted, rounds))
+        doubted = [name for name, kept, found in zip(pool.classes, *trusted.agreement()) if kept < found / 2]
+        if doubted:
+            task.notes.append(
+                f'the neighbours contradict most objects of {", ".join(doubted)}: they are wrong, or the features do '
+                f'not tell these classes apart (then another layer, or verify=None).')
         if trusted.dropped_features:
             task.notes.append(f'{trusted.dropped_features} objects have a feature that is not finite or all zero.')
         return rounds.choices

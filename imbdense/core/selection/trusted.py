@@ -42,6 +42,11 @@ class TrustedObjects:
         """n_c, (C,)."""
         return list(self.filters.values())[-1]
 
+    def agreement(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(C,) objects that the neighbours agree with, and those they were asked about; equal without a verifier."""
+        asked = self.filters['duplicates']
+        return (self.filters['neighbours'] - self.rescued if 'neighbours' in self.filters else asked), asked
+
 
 def trusted_objects(
     pool: ObjectPool,

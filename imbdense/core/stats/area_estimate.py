@@ -53,8 +53,8 @@ def estimate_areas(pixels: Any, sample: Any) -> AreaEstimate:
     """
     pixels, sample = np.asarray(pixels, np.float64), np.asarray(sample, np.float64)
     if pixels.ndim != 1 or sample.shape != (pixels.size, pixels.size):
-        raise ValueError(f'estimate_areas: {pixels.size} map classes need a sample table of that side, but it has shape '
-                         f'{sample.shape}.')
+        raise ValueError(f'estimate_areas: {pixels.size} map classes need a sample table of that side, but its shape '
+                         f'is {sample.shape}.')
     if (pixels < 0).any() or (sample < 0).any() or pixels.sum() == 0:
         raise ValueError('estimate_areas: counts must be >= 0, and the map must have pixels.')
     weights, points = pixels / pixels.sum(), sample.sum(axis=1)

@@ -88,4 +88,5 @@ def _gradient(z: Tensor, pixel_size: PixelSize, method: Method, edges: Edges) ->
     a, b, c, d, _, f, g, h, i = neighbours(z, edges)
     if method == 'zevenbergen_thorne':
         return (f - d) / (2 * rx), (h - b) / (2 * ry)
-    return ((c + 2 * f + i) - (a + 2 * d + g)) / (8 * rx), ((g + 2 * h + i) - (a + 2 * b + c)) / (8 * ry)
+    # differences first: those of neighbouring heights are exact in float32, sums of heights are not
+    return ((c - a) + 2 * (f - d) + (i - g)) / (8 * rx), ((g - a) + 2 * (h - b) + (i - c)) / (8 * ry)

@@ -52,20 +52,22 @@ def position_index(z: Any, radius: int | None = None, edges: Edges = 'nodata') -
     raster = as_elevation(z)
     if radius is None:
         window = neighbours(raster, edges)
-        around = sum(item for number, item in enumerate(window) if number != 4)
-        return like_input(window[4] - around / 8, z)
+        steps = sum(window[4] - item for number, item in enumerate(window) if number != 4)
+        return like_input(steps / 8, z)  # type: ignore[arg-type]
     check_integer('radius', radius, low=1, owner='position_index')
     check_choice('edges', edges, ('nodata', 'extrapolate'), owner='position_index')
     padded = clamped(raster, radius)
-    there = ~torch.isnan(padded)
-    known = torch.where(there, padded, torch.zeros_like(padded))
+    absent = torch.isnan(padded)
+    holes = bool(absent.any())
+    known = torch.where(absent, torch.zeros_like(padded), padded) if holes else padded
     if bool((known.abs() > 1e7).any()):
         raise ValueError('position_index: elevations beyond ±1e7 m; is a nodata value not marked as such?')
     side = 2 * radius + 1
-    total = _box_sum(torch.round(known.double() * STEPS_PER_METRE).long(), side)
-    count = _box_sum(there.long(), side)
-    mean = total.double() / (count.clamp(min=1) * STEPS_PER_METRE)
-    found = raster.double() - mean  # NaN where the pixel itself is missing
+    total = _box_sum(torch.round(known.double() * STEPS_PER_METRE).long(), side).double() / STEPS_PER_METRE
+    if not holes:
+        return like_input((raster.double() - total / side**2).to(raster.dtype), z)
+    count = _box_sum((~absent).long(), side)
+    found = raster.double() - total / count.clamp(min=1)  # NaN where the pixel itself is missing
     if edges == 'nodata':
         found = torch.where(count == side * side, found, torch.nan)
     return like_input(found.to(raster.dtype), z)

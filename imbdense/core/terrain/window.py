@@ -51,7 +51,10 @@ def neighbours(z: Tensor, edges: Edges = 'nodata') -> tuple[Tensor, ...]:
     padded = clamped(z, 1)
     height, width = z.shape[-2:]
     window = [padded[..., row:row + height, column:column + width] for row in range(3) for column in range(3)]
-    missing = [torch.isnan(item) for item in window]
+    absent = torch.isnan(padded)
+    if not bool(absent.any()):
+        return tuple(window)
+    missing = [absent[..., row:row + height, column:column + width] for row in range(3) for column in range(3)]
     center = window[4]
     filled = []
     for number, item in enumerate(window):

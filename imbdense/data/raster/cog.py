@@ -1,4 +1,4 @@
-"""The finished map: units joined into a cloud-optimised GeoTIFF that keeps place, "no data", colours and class names."""
+"""The finished map: units joined into a cloud-optimised GeoTIFF with place, "no data", colours and class names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from imbdense.data.raster.grid import Grid
 from imbdense.data.raster.layout import BLOCK
-from imbdense.data.raster.reader import CACHE_MEGABYTES
 from imbdense.data.raster.unit_store import UnitStore
 from imbdense.utils.files import FileWriteError, atomic_write_text
 
@@ -38,7 +37,7 @@ class Band:
 
 
 def write_cog(store: UnitStore, band: Band, grid: Grid, target: Path) -> None:
-    """Join the units of a layer into ``target``, block by block in constant memory; the file is whole or absent.
+    """Join the units of a layer into ``target``, block by block; the file is whole or absent.
 
     Deflate, blocks of 512, nearest-neighbour overviews, BigTIFF where needed. Class names are the band's metadata item
     ``CLASS_NAMES`` (a JSON list). The bytes depend on pixels and tags alone, not on the order in which units were made.
@@ -46,18 +45,17 @@ def write_cog(store: UnitStore, band: Band, grid: Grid, target: Path) -> None:
     Raises:
         FileWriteError: the disk is full or the folder cannot be written.
     """
-    import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.shutil import copy
 
     mosaic, temporary = store.folder / f'{band.name}.vrt', target.with_name(f'.{target.name}.tmp-{os.getpid()}')
     atomic_write_text(mosaic, _mosaic(store, band, grid))
     try:
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES, GDAL_NUM_THREADS=1), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             copy(
                 str(mosaic), str(temporary), driver='COG', compress='DEFLATE', predictor='YES', blocksize=BLOCK,
-                bigtiff='IF_SAFER', overview_resampling='NEAREST', overviews='AUTO',
+                bigtiff='IF_SAFER', overview_resampling='NEAREST', overviews='AUTO', num_threads='1',
             )  # fmt: skip
         os.replace(temporary, target)
     except (RasterioError, OSError) as error:
@@ -96,7 +94,8 @@ def _source(store: UnitStore, band: Band, panel: int, number: int) -> str:
     height, width = bottom - top, right - left
     name = store.path(band.name, panel, number).relative_to(store.folder)
     return (
-        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(str(name))}</SourceFilename><SourceBand>1</SourceBand>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(str(name))}</SourceFilename>'
+        '<SourceBand>1</SourceBand>'
         f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{GDAL_TYPES[band.dtype]}" '
         f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"/>'
         f'<SrcRect xOff="0" yOff="0" xSize="{width}" ySize="{height}"/>'

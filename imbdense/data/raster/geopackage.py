@@ -38,7 +38,11 @@ Ring = Sequence[tuple[float, float]]
 
 
 def write_geopackage(
-    target: Path, layer: str, crs: Any, fields: Mapping[str, str], features: Iterable[tuple[Sequence[Ring], Sequence[Any]]]
+    target: Path,
+    layer: str,
+    crs: Any,
+    fields: Mapping[str, str],
+    features: Iterable[tuple[Sequence[Ring], Sequence[Any]]],
 ) -> int:
     """Write polygons with attributes; the file is whole or absent.
 
@@ -63,7 +67,8 @@ def write_geopackage(
             number = _spatial_reference(base, crs)
             columns = ''.join(f', "{name}" {kind}' for name, kind in fields.items())
             base.execute(f'CREATE TABLE "{layer}" (fid INTEGER PRIMARY KEY AUTOINCREMENT, geom POLYGON{columns})')
-            base.execute('INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)', (layer, 'geom', 'POLYGON', number))
+            base.execute('INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)',
+                         (layer, 'geom', 'POLYGON', number))
             count, bounds = _insert(base, layer, list(fields), number, features)
             base.execute('INSERT INTO gpkg_contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
                          (layer, 'features', layer, '', EPOCH, *bounds, number))

@@ -46,15 +46,15 @@ def check_one_grid(sources: Sequence[Any]) -> None:
             )
 
 
-def open_aligned(source: Any, grid: Grid) -> Any:
-    """``source`` itself where it lies on ``grid``, else a WarpedVRT that resamples it there (bilinear).
+def open_aligned(source: Any, grid: Grid, resampling: str = 'bilinear') -> Any:
+    """``source`` itself where it lies on ``grid``, else a WarpedVRT that resamples it there.
 
-    What the source does not cover is no data.
+    What the source does not cover is no data. ``resampling``: a name of ``rasterio.enums.Resampling``.
 
     Raises:
         GridMismatch: no coordinate system, a rotated grid, or no overlap.
     """
-    from rasterio.enums import Resampling
+    from rasterio.enums import ColorInterp, Resampling
     from rasterio.vrt import WarpedVRT
     from rasterio.warp import transform_bounds
 
@@ -73,9 +73,10 @@ def open_aligned(source: Any, grid: Grid) -> Any:
         raise GridMismatch(f'{source.name} does not overlap the first date: it covers {(left, bottom, right, top)}, '
                            f'the first date {(west, south, east, north)} in {grid.crs}.')
     # An alpha band tells where the source has no pixel; without it the outside would read as zeros.
-    options = {} if source.nodata is not None else {'add_alpha': True}
+    marked = source.nodata is not None or ColorInterp.alpha in source.colorinterp
+    options = {} if marked else {'add_alpha': True}
     return WarpedVRT(source, crs=grid.crs, transform=grid.transform, height=grid.height, width=grid.width,
-                     resampling=Resampling.bilinear, **options)
+                     resampling=Resampling[resampling], **options)
 
 
 def _difference(one: Grid, two: Grid) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,5 +41,5 @@ def _signed_area(ring: Sequence[tuple[float, float]]) -> float:
     """Shoelace formula, relative to the first corner so that large coordinates cost no digits."""
     x0, y0 = ring[0]
     return sum(
-        (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0) for (x1, y1), (x2, y2) in zip(ring, ring[1:])
+        (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0) for (x1, y1), (x2, y2) in pairwise(ring)
     ) / 2

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,18 @@ from imbdense.data.raster.grid import Grid, check_one_grid, grid_of, open_aligne
 
 PIECE_ROWS, PIECE_COLUMNS = 512, 2048
 """Size of a piece in pixels, rounded to whole blocks."""
-CACHE_MEGABYTES = 64
-"""GDAL's block cache; blocks are read once, so it only serves blocks that two pieces share."""
+CACHE_BYTES = 64 << 20
+"""GDAL's block cache while a raster is mapped: blocks are read once, and by default it grows to 5 % of the memory."""
 
 Planes = tuple[NDArray[Any], NDArray[np.bool_]]
 """values (D * B, h, w), date by date, and valid (h, w)."""
+
+
+def small_cache() -> contextlib.AbstractContextManager[Any]:
+    """Keep GDAL's block cache small inside the block; of the whole process, not of this thread alone."""
+    import rasterio
+
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)  # a number this large is taken as bytes by every version
 
 
 class RasterStack:
@@ -34,7 +42,11 @@ class RasterStack:
 
     Args:
         paths: one file per date. bands: 1-based numbers in the order of the model, the same for every date; ``None`` =
-            all. align: resample other dates to the grid of the first instead of refusing them.
+            all but one that is marked as alpha (a mask). align: resample other dates to the grid of the first instead
+            of refusing them.
+
+    Attributes:
+        alpha_is_mask: a band was left out that may hold values: writers mark the fourth band of bytes so by default.
 
     Raises:
         OSError: a file that is missing, cut off or no raster. GridMismatch, ValueError: dates that are no pair, a band
@@ -48,17 +60,16 @@ class RasterStack:
         self._opened: list[Any] = []
         self._lock = threading.Lock()
         self._grid: Grid | None = None
-        import rasterio
-
-        with _named(self.paths), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+        with _named(self.paths):
             sources = self._handles()
             self._grid = grid_of(sources[0])
-            self.counts = [self._given_bands(source) for source in sources]
-            self.bands = list(range(1, self.counts[0] + 1)) if bands is None else list(bands)
-            self._check_bands()
+            self.bands = _value_bands(sources[0]) if bands is None else list(bands)
+            self.alpha_is_mask = bands is None and len(self.bands) < sources[0].count
+            for path, source in zip(self.paths, sources):
+                self._check_bands(path, source)
             self.dtype = np.result_type(*(dtype for source in sources for dtype in source.dtypes))
             self.block = sources[0].block_shapes[0]
-            self.read(0, 1, 0, 1)  # the first read fixes the size of GDAL's cache for the whole process
+            self.read(0, 1, 0, 1)  # a file that was cut off tells so here
             self.read(self.grid.height - 1, self.grid.height, self.grid.width - 1, self.grid.width)
 
     @property
@@ -120,19 +131,12 @@ class RasterStack:
             self._local.handles = handles
         return self._local.handles
 
-    def _given_bands(self, source: Any) -> int:
-        """Bands with values; an alpha band is a mask."""
-        from rasterio.enums import ColorInterp
-
-        return sum(meaning != ColorInterp.alpha for meaning in source.colorinterp)
-
-    def _check_bands(self) -> None:
-        """Every band is there at every date."""
-        for path, count in zip(self.paths, self.counts):
-            missing = [band for band in self.bands if not 1 <= band <= count]
-            if missing:
-                raise ValueError(f'{path} lacks band {", ".join(map(str, missing))}: it has the bands 1 to {count}, but '
-                                 f'{self.bands} are read of every date. Choose others with --bands.')
+    def _check_bands(self, path: str, source: Any) -> None:
+        """Every band is there at this date."""
+        missing = [band for band in self.bands if not 1 <= band <= source.count]
+        if missing:
+            raise ValueError(f'{path} lacks band {", ".join(map(str, missing))}: it has the bands 1 to {source.count}, '
+                             f'but {self.bands} are read of every date. Choose others with --bands.')
 
 
 class RowFeed:
@@ -151,7 +155,7 @@ class RowFeed:
         rows, columns = _piece_size(stack)
         self._column_cuts = _cuts(left, right, columns)
         cuts = _cuts(top, bottom, rows)
-        self._todo = deque(zip(cuts[:-1], cuts[1:]))
+        self._todo = deque(pairwise(cuts))
         self._ahead: deque[tuple[int, int, list[Future[Planes]]]] = deque()
         self._rows: deque[tuple[int, int, Planes]] = deque()
 
@@ -179,15 +183,22 @@ class RowFeed:
 
     def _next(self) -> tuple[int, int, Planes]:
         """The next piece of rows, while those after it are being read."""
-        pairs = list(zip(self._column_cuts[:-1], self._column_cuts[1:]))
         if self._pool is None:
             top, bottom = self._todo.popleft()
-            return top, bottom, _beside([self.stack.read(top, bottom, *pair) for pair in pairs])
+            return top, bottom, self.stack.read(top, bottom, self.left, self.right)
+        pairs = list(pairwise(self._column_cuts))
         while self._todo and len(self._ahead) < 3:
             top, bottom = self._todo.popleft()
             self._ahead.append((top, bottom, [self._pool.submit(self.stack.read, top, bottom, *p) for p in pairs]))
         top, bottom, futures = self._ahead.popleft()
         return top, bottom, _beside([future.result() for future in futures])
+
+
+def _value_bands(source: Any) -> list[int]:
+    """The bands that are not marked as alpha, which is a mask."""
+    from rasterio.enums import ColorInterp
+
+    return [band for band, meaning in enumerate(source.colorinterp, 1) if meaning != ColorInterp.alpha]
 
 
 def _beside(parts: list[Planes]) -> Planes:
@@ -221,5 +232,5 @@ def _named(paths: Sequence[str]) -> Iterator[None]:
         if isinstance(error, OSError) and not isinstance(error, RasterioError) and 'cannot be read as a raster' in text:
             raise
         raise OSError(
-            f'{", ".join(paths)}: cannot be read as a raster ({text}). It is missing, cut off or no raster; copy it anew.'
+            f'{", ".join(paths)}: cannot be read as a raster ({text}). It is missing, cut off or no raster.'
         ) from error

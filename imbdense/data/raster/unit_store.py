@@ -1,4 +1,4 @@
-"""Finished units of a map on disk: small files that are whole or absent, so that any kill leaves a state to go on from."""
+"""Finished units of a map on disk: small files that are whole or absent, so that a killed run can go on."""
 
 from __future__ import annotations
 

@@ -68,6 +68,8 @@ def write_raster(path: Path, bands: NDArray[Any], config: SceneConfig, nodata: f
         raise ValueError(f'output.crs {config.output.crs!r} is no coordinate reference system ({error}); '
                          f"use for example 'EPSG:32611'.") from error
     extra = {'photometric': 'RGB'} if len(bands) == 3 else {}
+    if len(bands) > 3:
+        extra = {'photometric': 'RGB', 'alpha': 'NO'}  # a fourth band of bytes would pass for an alpha band
     with rasterio.open(path, 'w', driver='GTiff', count=len(bands), height=bands.shape[1], width=bands.shape[2],
                        dtype=bands.dtype.name, crs=crs, transform=transform, nodata=nodata, tiled=True, blockxsize=256,
                        blockysize=256, compress='deflate', **extra) as target:

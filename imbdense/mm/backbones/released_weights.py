@@ -8,24 +8,10 @@ from pathlib import Path
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from imbdense.mm.checkpoints import load_checkpoint
+from imbdense.mm.mapped_weights import read_weights
 from imbdense.nn.backbones.vit import PlainViT, resize_positions
 
 State = dict[str, Tensor]
-CONTAINERS = ('state_dict', 'model', 'teacher')
-
-
-def read_state(path: str | Path) -> State:
-    """The tensors of a checkpoint file, whatever container they are in.
-
-    Raises:
-        CheckpointError: see :func:`imbdense.mm.checkpoints.load_checkpoint`.
-    """
-    content = load_checkpoint(path)
-    for key in CONTAINERS:
-        if isinstance(content.get(key), dict):
-            content = content[key]
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def load_released(
@@ -44,9 +30,10 @@ def load_released(
         may_miss: prefixes of parameters that may keep their initial values.
 
     Raises:
-        ValueError: the file lacks parameters, holds unknown ones, or shapes differ; all are named.
+        CheckpointError: the file cannot be read.
+        ValueError: it lacks parameters, holds unknown ones, or shapes differ; all are named.
     """
-    given = adapt(read_state(path))
+    given = adapt(read_weights(str(path)))
     own = module.state_dict()
     dropped = sorted(name for name in given if name not in own and name.startswith(tuple(unused)) and unused)
     unknown = sorted(set(given) - set(own) - set(dropped))

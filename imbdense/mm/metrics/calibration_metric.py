@@ -68,8 +68,8 @@ class CalibrationMetric(TableMetric):
                 raise ValueError(f'{owner}: a one-channel sigmoid head needs 2 classes, but there are {self.classes}.')
             probs = torch.cat([1 - logits.float(), logits.float()])  # the host stores the sigmoid of one channel
             if bool(((probs < 0) & valid).any()):
-                raise ValueError(f'{owner}: the one channel of seg_logits of {place_of(sample)} reaches outside [0, 1], '
-                                 f'but mmseg keeps probabilities there; store the sigmoid.')
+                raise ValueError(f'{owner}: the one channel of seg_logits of {place_of(sample)} reaches outside '
+                                 f'[0, 1], but mmseg keeps probabilities there; store the sigmoid.')
         else:
             probs = logits.float().softmax(dim=0)
         broken = probs.isnan().any(dim=0)

@@ -14,6 +14,7 @@ from torch import nn
 
 from imbdense.core import optim
 from imbdense.core.checks import check_choice, check_integer
+from imbdense.mm.optim.marked_constructor import MARK
 from imbdense.mm.optim.muon_layers import QKV
 from imbdense.mm.optim.muon_split import Placement, SplitRules, split_parameters, split_table
 from imbdense.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -32,7 +33,8 @@ class MuonOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     The rules of the split are those of :func:`imbdense.mm.optim.muon_split.split_parameters`; the result is logged as a
     table. Parameters of equal options share one group (the host makes one group each, which slows the schedulers).
-    Shared parameters are taken once, frozen ones not at all.
+    Shared parameters are taken once, frozen ones not at all. Those whose modules marked them so (the scan of
+    ``VSSM``) have no weight decay.
 
     All keys of the host's ``paramwise_cfg`` act on both parts: ``lr_mult`` multiplies ``muon_lr`` for Muon's matrices
     and ``lr`` for the others. ``custom_keys`` also takes ``use_muon=True`` or ``False``. Further keys:
@@ -99,6 +101,8 @@ class MuonOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         options = {'lr': self.base_lr, 'weight_decay': self.base_wd, **group, **placed.options}
         for name in ('lr_mult', 'decay_mult'):  # the host leaves them in the group after it has applied them
             options.pop(name, None)
+        if getattr(placed.param, MARK, False):
+            options['weight_decay'] = 0.0
         muon_lr = self.optimizer_cfg.get('muon_lr')
         if placed.use_muon and muon_lr is not None:
             options['lr'] = muon_lr * (options['lr'] / self.base_lr if self.base_lr else 1.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from imbdense.data.raster.cog import Band, write_cog
 from imbdense.data.raster.layout import BLOCK, Layout, panel_width
 from imbdense.data.raster.reader import RasterStack
 from imbdense.data.raster.unit_store import UnitStore
-from imbdense.mm.raster.network import RasterNetwork
+from imbdense.mm.raster.network import RasterNetwork, one_thread_per_tile
 from imbdense.mm.raster.plan import RasterPlan
 from imbdense.mm.raster.sweep import Sweep
 from imbdense.utils.overlay import distinct_colours
 
-MEMORY = 512 << 20
+MEMORY = 256 << 20
 """Bytes that the rows of one panel may take: scores, input rows and layers."""
 MOST_NAMES = 2000
 """A layer with more values than this carries no names."""
@@ -46,7 +47,11 @@ class RasterJob:
 
 
 def start_job(
-    network: RasterNetwork, stack: RasterStack, plan: RasterPlan, folder: Path, layers: Sequence[str] = (),
+    network: RasterNetwork,
+    stack: RasterStack,
+    plan: RasterPlan,
+    folder: Path,
+    layers: Sequence[str] = (),
     block_size: int | None = None,
 ) -> RasterJob:
     """Open or go on with the units in ``folder``.
@@ -63,7 +68,7 @@ def start_job(
     wanted = layers or [layer.name for layer in known if layer.name not in ('confidence', 'p_change', 'entropy')]
     maker = MapMaker(network.groups, wanted, network.comparison)
     grid = stack.grid
-    strip = 4 * maker.channels * plan.tile * 2 if plan.mode == 'blend' else 0
+    strip = 4 * maker.channels * plan.tile if plan.mode == 'blend' else 0
     rows = (plan.tile + 4 * max(BLOCK, stack.block[0])) * (stack.channels * stack.dtype.itemsize + 1)
     width = panel_width(grid.width, strip + rows + 4 * BLOCK * len(maker.layers), MEMORY, block_size)
     settings = {
@@ -76,21 +81,27 @@ def start_job(
 
 
 def predict_units(
-    job: RasterJob, units: Sequence[tuple[int, int]], *, threads: int = 2, batch: int = 1,
+    job: RasterJob,
+    units: Sequence[tuple[int, int]],
+    *,
+    threads: int = 2,
+    batch: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Compute and store those of ``units`` that are not there yet.
 
     Args:
-        threads: readers; one more writes. 0 = everything in turn. batch: tiles per pass.
+        threads: readers; one more writes. 0 = everything in turn. batch: tiles at once, see :class:`EqualBatches`.
         progress: called with (done, all) pixels of ``units``.
     """
     todo = job.store.unfinished(units)
     layout, done = job.store.layout, _pixels(job, units) - _pixels(job, todo)
     total = _pixels(job, units)
+    if progress is not None:
+        progress(done, total)
     sweep = Sweep(job.network, job.maker, job.plan, job.stack, threads, batch)
     nodata = {layer.name: layer.nodata for layer in job.maker.layers}
-    with _Writer(threads > 0) as writer:
+    with one_thread_per_tile(job.network.device), _Writer(threads > 0) as writer, contextlib.closing(sweep.batches):
         for run in layout.runs(todo):
             bands = iter(run.bands)
             band = next(bands)
@@ -124,8 +135,8 @@ def write_maps(job: RasterJob, folder: Path) -> dict[str, Path]:
 
 def layer_classes(network: RasterNetwork, layer: MapLayer) -> tuple[list[str], list[tuple[int, int, int]]]:
     """Names and colours of the values of a layer; empty for probabilities."""
-    covers = len(network.land_cover) or max((g.channels - g.unchanged_channel for g in network.groups if g.name == 't1'),
-                                            default=0)
+    found = [group.channels - group.unchanged_channel for group in network.groups if group.name == 't1']
+    covers = len(network.land_cover) or sum(found)
     names = network.land_cover or [f'class {index}' for index in range(covers)]
     if layer.name in ('label', 'change'):
         group = next((group for group in network.groups if group.name == layer.name), None)

@@ -39,7 +39,8 @@ class TileLoading:
         """Read the loader's options from a pipeline config."""
         names = [str(step['type']).rsplit('.', 1)[-1] for step in pipeline]
         loader, name = next(
-            ((step, name) for step, name in zip(pipeline, names) if name in RASTER_LOADERS + BLUE_FIRST_LOADERS), ({}, '')
+            ((step, name) for step, name in zip(pipeline, names) if name in RASTER_LOADERS + BLUE_FIRST_LOADERS),
+            ({}, ''),
         )
         bands = loader.get('bands')
         pairs = loader.get('value_range')
@@ -60,7 +61,8 @@ class TileLoading:
             values = values[order]
         tile = values.astype(np.float32)
         if self.value_range is not None:
-            low, high = (np.tile(self.value_range[:, k], self.dates if len(self.value_range) > 1 else 1) for k in (0, 1))
+            repeats = self.dates if len(self.value_range) > 1 else 1
+            low, high = (np.tile(self.value_range[:, side], repeats) for side in (0, 1))
             tile = (tile - low[:, None, None]) * (np.float32(255.0) / (high - low))[:, None, None]
         if not valid.all():
             tile[:, ~valid] = 0.0 if self.fill is None else self.fill

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,23 @@ from torch import Tensor
 
 from imbdense.core.inference.map_layers import Comparison, ScoreGroup
 from imbdense.mm.predictor import Predictor, innermost_dataset
+from imbdense.mm.prior import declared_ledger
 from imbdense.mm.raster.loading import TileLoading
 from imbdense.mm.segmentors.networks import class_logits
 
 DEFAULT_TILE = 512
+
+
+@contextlib.contextmanager
+def one_thread_per_tile(device: torch.device | str) -> Iterator[None]:
+    """Let torch use one thread inside the block, if the network runs on the CPU: other numbers round differently."""
+    before = torch.get_num_threads()
+    if torch.device(device).type == 'cpu':
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class RasterNetwork:
@@ -52,6 +65,9 @@ class RasterNetwork:
             self.model = self.model.predictor  # the network of a teacher-student segmentor that predicts
         if not hasattr(self.model, 'encode_decode') and not hasattr(self.model, 'score_maps'):
             raise ValueError(f'{type(self.model).__name__} is no segmentor; rasters are predicted by segmentors only.')
+        ledger = declared_ledger(finished.content)
+        if ledger is not None and hasattr(self.model, 'set_prior') and not bool(self.model.prior.any()):
+            self.model.set_prior(ledger)  # as imbdense.PostClassificationHook does in a test run
         self.preprocess = finished.model.data_preprocessor
         wanted = getattr(self.preprocess, 'dates', None)
         if wanted is not None and wanted != dates:
@@ -65,8 +81,10 @@ class RasterNetwork:
         meta = {**(dataset.get('metainfo') or {}), **(finished.content.get('meta', {}).get('dataset_meta') or {})}
         self.land_cover, self.land_cover_palette = _land_cover(meta)
         self.tile = _tile_size(config)
-        self.facts = {'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
-                      'amp': amp}
+        self.facts = {
+            'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
+            'amp': amp,
+        }  # fmt: skip
 
     @property
     def comparison(self) -> Comparison | None:
@@ -76,7 +94,8 @@ class RasterNetwork:
     def prepare(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
         """Normalise a raw tile (D * B, T, T) as in training -> float32 on the device; 0 where there are no data."""
         tile = torch.from_numpy(self.loading(values, valid))
-        sample = BaseDataElement(metainfo={key: tuple(tile.shape[-2:]) for key in ('img_shape', 'ori_shape', 'pad_shape')})
+        size = tuple(tile.shape[-2:])
+        sample = BaseDataElement(metainfo={'img_shape': size, 'ori_shape': size, 'pad_shape': size})
         inputs = self.preprocess({'inputs': [tile], 'data_samples': [sample]}, False)['inputs'][0]
         if self.loading.fill is None and not valid.all():
             inputs = inputs.masked_fill(torch.from_numpy(~valid).to(inputs.device), 0.0)
@@ -109,8 +128,8 @@ class RasterNetwork:
                              f'--bands.')
         for name, scores in maps.items():
             if scores.shape[-2:] != inputs.shape[-2:]:
-                raise ValueError(f'{wrong}: its {name} scores have the size {tuple(scores.shape[-2:])}. Choose a --tile '
-                                 f'that is a multiple of 32.')
+                raise ValueError(f'{wrong}: its {name} scores have the size {tuple(scores.shape[-2:])}. Choose a '
+                                 f'--tile that is a multiple of 32.')
         self.groups = tuple(self._group(name, scores.shape[1]) for name, scores in maps.items())
 
     def _maps(self, inputs: Tensor) -> Mapping[str, Tensor]:
@@ -118,6 +137,8 @@ class RasterNetwork:
         with self._autocast():
             if hasattr(self.model, 'score_maps'):
                 return self.model.score_maps(inputs)
+            if hasattr(self.model, 'semantic_head'):  # imbdense.SemanticChangeDetector
+                return dict(zip(('change', 't1', 't2'), self.model.encode_decode(inputs)))
             return {'label' if self.dates == 1 else 'change': class_logits(self.model, inputs)}
 
     def _group(self, name: str, channels: int) -> ScoreGroup:
@@ -126,8 +147,9 @@ class RasterNetwork:
             head = getattr(self.model, 'decode_head', None)
             threshold = getattr(head, 'threshold', None)
             return ScoreGroup(name, 1, 0.5 if threshold is None else float(threshold))
-        covers = len(self.land_cover)
-        return ScoreGroup(name, channels, None, name in ('t1', 't2') and channels == covers + 1 > 1)
+        semantic = getattr(self.model, 'semantic_head', None)
+        unchanged = name != 'change' and bool(getattr(semantic, 'unchanged_channel', False))
+        return ScoreGroup(name, channels, None, unchanged)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Half precision where asked for."""

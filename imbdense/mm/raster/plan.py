@@ -36,7 +36,11 @@ class RasterPlan:
 
 
 def make_plan(
-    network: RasterNetwork, channels: int, grid: Grid, mode: str = 'auto', tile: int | None = None,
+    network: RasterNetwork,
+    channels: int,
+    grid: Grid,
+    mode: str = 'auto',
+    tile: int | None = None,
     overlap: int | None = None,
 ) -> RasterPlan:
     """Decide mode and overlap, and lay the tiles.
@@ -57,14 +61,15 @@ def make_plan(
         most = tile // CHEAP_HALO if mode == 'auto' else None
         halo = measure_halo(network, channels, tile, most=most, device=network.device)
         if halo is None and mode == 'halo':
-            raise ValueError(f'every pixel of a {tile} x {tile} tile changes the scores in its middle, so no halo makes '
+            raise ValueError(f'the whole of a {tile} x {tile} tile changes the scores in its middle, so no halo makes '
                              f'tiles exact. Use --mode blend, a larger --tile, or name a halo with --overlap.')
         mode = 'blend' if halo is None else 'halo'
         overlap = halo if mode == 'halo' and overlap is None else overlap
     if mode == 'halo':
         halo = int(overlap or 0)
         multiple = PERIOD if tile - 2 * halo >= PERIOD else 1
-        return RasterPlan(mode, tile, halo, *(halo_axis(n, tile, halo, multiple) for n in (grid.height, grid.width)))
+        axes = (halo_axis(length, tile, halo, multiple) for length in (grid.height, grid.width))
+        return RasterPlan(mode, tile, halo, *axes)
     overlap = tile // 4 if overlap is None else overlap
     if not 0 <= overlap < tile:
         raise ValueError(f'--overlap must be in [0, {tile}), the tile, but is {overlap}.')

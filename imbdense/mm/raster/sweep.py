@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,15 +13,13 @@ from torch import Tensor
 from imbdense.core.inference.equal_batches import EqualBatches
 from imbdense.core.inference.map_layers import MapLayer, MapMaker
 from imbdense.core.inference.score_strip import ScoreStrip
-from imbdense.data.raster.layout import Run
+from imbdense.data.raster.layout import BLOCK, Run
 from imbdense.data.raster.reader import Planes, RasterStack, RowFeed
 from imbdense.mm.raster.network import RasterNetwork
 from imbdense.mm.raster.plan import RasterPlan
 
 Rows = dict[str, NDArray[np.generic]]
 """Finished rows (h, width of the run) of every layer."""
-FINISH_COLUMNS = 1024
-"""Blended scores are turned into layers in pieces of this width, so that temporary copies stay small."""
 
 
 class Sweep:
@@ -30,7 +29,7 @@ class Sweep:
     which tiles are looked at and which of their pixels are kept.
 
     Args:
-        threads: readers that work ahead. batch: tiles per pass of the network, see :class:`EqualBatches`.
+        threads: readers that work ahead. batch: tiles at once, see :class:`EqualBatches`.
     """
 
     def __init__(
@@ -44,14 +43,15 @@ class Sweep:
         rows, columns = self.plan.rows, self.plan.columns
         numbers = rows.touching(run.top, run.bottom)
         window = (*rows.reach(run.top, run.bottom), *columns.reach(run.left, run.right))
-        sink = (_BlendedRows if self.plan.mode == 'blend' else _CutRows)(self.maker, self.plan, run, self.network.device)
-        top = run.top
+        kind = _BlendedRows if self.plan.mode == 'blend' else _CutRows
+        sink, top = kind(self.maker, self.plan, run, self.network.device), run.top
         with RowFeed(self.stack, *window, self.threads) as feed:
             for number in numbers:
                 first = rows.origins[number]
                 values, valid = feed.rows(first, min(first + self.plan.tile, rows.length))
                 bottom = run.bottom if number == numbers[-1] else max(top, rows.spans[number + 1][0])
-                for column, scores in self._scores(number, columns.touching(run.left, run.right), values, valid, window[2]):
+                tiles = columns.touching(run.left, run.right)
+                for column, scores in self._scores(number, tiles, values, valid, window[2]):
                     sink.add(number, column, scores)
                 if bottom == top:  # the next tiles speak about the first rows as well
                     continue
@@ -112,13 +112,16 @@ class _BlendedRows:
 
     @torch.inference_mode()
     def take(self, top: int, bottom: int) -> Rows:
-        """Finish the rows [top, bottom)."""
-        sums = self.strip.take(bottom)
+        """Finish the rows [top, bottom), in pieces that end where blocks and tiles do: the same in every run."""
+        sums = self.strip.finished(bottom)
         found = _empty(self.maker.layers, bottom - top, sums.shape[2])
-        for left in range(0, sums.shape[2], FINISH_COLUMNS):
-            place = slice(left, left + FINISH_COLUMNS)
-            for name, value in self.maker.from_probabilities(sums[:, :, place]).items():
-                found[name][:, place] = value.cpu().numpy()
+        cuts = [top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom]
+        for first, last in pairwise(cuts):
+            for left in range(0, sums.shape[2], BLOCK):
+                place = slice(first - top, last - top), slice(left, left + BLOCK)
+                for name, value in self.maker.from_probabilities(sums[(slice(None), *place)].contiguous()).items():
+                    found[name][place] = value.cpu().numpy()
+        self.strip.move(bottom)
         return found
 
 

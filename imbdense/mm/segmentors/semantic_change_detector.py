@@ -14,9 +14,9 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice
+from imbdense.core.inference.slide_blend import slide_blend
 from imbdense.mm.losses.joint_change import ChangeCall
 from imbdense.mm.mapped_weights import fill_module, read_weights
-from imbdense.mm.segmentors.sliding import slide_probabilities
 from imbdense.mm.structures.scd_data_sample import SCDDataSample
 from imbdense.registry import MODELS
 
@@ -156,7 +156,7 @@ class SemanticChangeDetector(BaseSegmentor):
             self._compare_tile(inputs.shape[-2:])
             return list(self.encode_decode(inputs))
         self._compare_tile(self.test_cfg['crop_size'])
-        maps = slide_probabilities(inputs, self.encode_decode, self.test_cfg['crop_size'], self.test_cfg['stride'])
+        maps = slide_blend(inputs, self.encode_decode, self.test_cfg['crop_size'], self.test_cfg['stride'])
         return [part.clamp_min(TINY).log() for part in maps]
 
     def _original(self, logits: Tensor, meta: Mapping[str, Any]) -> Tensor:

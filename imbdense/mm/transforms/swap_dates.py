@@ -50,6 +50,8 @@ class SwapDates(BaseTransform):
             return results
         dates = num_dates(results)
         results['img'] = np.concatenate(split_dates(results)[::-1], axis=2)
+        if results.get('valid') is not None:  # what has data at each date, of rasters
+            results['valid'] = np.ascontiguousarray(results['valid'][..., ::-1])
         covers = {key: results.pop(key) for date in range(dates) if (key := date_key(date)) in results}
         for date in range(dates):
             if date_key(date) in covers:

@@ -24,7 +24,9 @@ def canvas_and_strip(top: int, bottom: int, left: int, right: int) -> tuple[torc
         y = rows.origins[number]
         for column in columns.touching(left, right):
             strip.add(tiles[y, columns.origins[column]], y, columns.origins[column])
-        pieces.append(strip.take(bottom if number == numbers[-1] else max(strip.top, rows.spans[number + 1][0])))
+        stop = bottom if number == numbers[-1] else max(strip.top, rows.spans[number + 1][0])
+        pieces.append(strip.finished(stop).clone())
+        strip.move(stop)
     return canvas[:, top:bottom, left:right], torch.cat(pieces, dim=1)
 
 
@@ -36,7 +38,7 @@ def test_equal_to_the_canvas(part: tuple[int, int, int, int]) -> None:
 
 def test_rows_below_the_strip_are_refused() -> None:
     strip = ScoreStrip(1, 4, 10, 0, 4, torch.device('cpu'))
-    with pytest.raises(ValueError, match='take finished rows out'):
+    with pytest.raises(ValueError, match='move it down'):
         strip.add(torch.ones(1, 4, 4), 11, 0)
     with pytest.raises(ValueError, match='not up to 15'):
-        strip.take(15)
+        strip.finished(15)

@@ -12,6 +12,7 @@ import torch
 
 from imbdense.core.selection.binned_cluster_selector import BinnedClusterSelector
 from imbdense.core.selection.cluster_bins import cluster_and_bin
+from imbdense.core.selection.ofds import OFDS
 from tests.core.selection.binned_cases import satellites, tile_pool
 from tests.helpers.two_ranks import run_two_ranks
 
@@ -160,7 +161,8 @@ def test_no_object_at_all() -> None:
 def _select(seed: int) -> list[tuple[int, str, float]]:
     rng = np.random.default_rng(0)
     pool = tile_pool(rng.normal(size=(500, 300)), rng.integers(0, 2, 500), rng.integers(0, 3, 500))
-    return [(c.image, c.rule, c.gain) for c in BinnedClusterSelector()(pool, 60, seed=seed).choices]
+    selectors = (BinnedClusterSelector(), OFDS())
+    return [(c.image, c.rule, c.gain) for selector in selectors for c in selector(pool, 60, seed=seed).choices]
 
 
 def test_equal_on_every_process_and_for_every_global_seed() -> None:

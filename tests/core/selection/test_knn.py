@@ -102,3 +102,13 @@ def test_arguments_are_checked() -> None:
     for wrong in ({'k': 0}, {'metric': 'l1'}, {'backend': 'sklearn'}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             nearest_neighbours(x, **{'k': 1, **wrong})
+
+
+def test_blocks_of_any_size(monkeypatch) -> None:
+    """Scores are looked at eight by eight: 5 x 7 of them leave three over."""
+    monkeypatch.setattr('imbdense.core.selection.neighbour_search.SCORE_NUMBERS', 35)
+    x = np.random.default_rng(2).normal(size=(60, 4)).astype(np.float32)
+    full = dense(x, x, 'l2')
+    np.fill_diagonal(full, np.inf)
+    index, _ = nearest_neighbours(x, 2, metric='l2', backend='torch', chunk_rows=5)
+    assert np.array_equal(index, np.argsort(full, axis=1, kind='stable')[:, :2])

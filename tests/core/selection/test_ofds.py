@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from imbdense.core.selection import OFDS
+from imbdense.core.selection import OFDS, KNNVerifier
 from tests.core.selection.small_pools import small_pool
 from tests.helpers.selection_pools import random_pool
 from tests.helpers.synthetic_pool import synthetic_pool
@@ -163,6 +163,18 @@ def test_the_report_is_plain_data_and_adds_up() -> None:
     hits = [row['quota_hits'] for row in report['top_images']]
     assert len(hits) == 20 and hits == sorted(hits, reverse=True) and hits[0] > 1
     assert json.loads(json.dumps(chosen.selector))['verify'] == {'type': 'KNNVerifier', 'k': 10, 'balanced': False}
+
+
+def test_features_that_do_not_tell_a_class_apart_are_told() -> None:
+    """Class 1 lies in the middle of class 0: its neighbours outvote it, and a note says what that may mean."""
+    rng = np.random.default_rng(0)
+    objects = [(i, 1 if i < 6 else 0, [1.0, *rng.normal(0, 0.1, 3)]) for i in range(60)]
+    mixed = OFDS()(small_pool(objects, 60, 2), 2)
+    assert mixed.notes == ['the neighbours contradict most objects of class 1: they are wrong, or the features do not '
+                           'tell these classes apart (then another layer, or verify=None).']
+    assert not OFDS(verify=None)(small_pool(objects, 60, 2), 2).notes
+    apart = [(i, klass, [float(klass), 1.0 - klass, *feature[1:]]) for i, klass, feature in objects]
+    assert not OFDS(verify=KNNVerifier(k=3))(small_pool(apart, 60, 2), 2).notes
 
 
 def test_objects_without_a_usable_feature_are_left_out_and_counted() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip('rasterio')
 
-from imbdense.data.raster.polygons import write_polygons  # noqa: E402
-from tests.helpers.raster_scene import TRANSFORM, write_raster  # noqa: E402
+from imbdense.data.raster.polygons import write_polygons
+from tests.helpers.raster_scene import TRANSFORM, write_raster
 
 
 def features(path: Path) -> list[tuple[int, str, float, list[list[tuple[float, float]]]]]:

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip('rasterio')
 
-from imbdense.data.raster import reader  # noqa: E402
-from imbdense.data.raster.reader import RasterStack, RowFeed  # noqa: E402
-from tests.helpers.raster_scene import scene, write_raster  # noqa: E402
+from imbdense.data.raster import reader
+from imbdense.data.raster.reader import RasterStack, RowFeed
+from tests.helpers.raster_scene import scene, write_raster
 
 
 @pytest.mark.parametrize('threads', [0, 3])
@@ -69,7 +69,10 @@ def test_alpha_is_a_mask_and_no_band(tmp_path: Path) -> None:
     with rasterio.open(path) as source:
         assert source.colorinterp[3] == ColorInterp.alpha
     stack = RasterStack([path])
-    assert stack.bands == [1, 2, 3] and not stack.read(0, 20, 0, 20)[1][4, 5]
+    assert stack.bands == [1, 2, 3] and stack.alpha_is_mask and not stack.read(0, 20, 0, 20)[1][4, 5]
+    named = RasterStack([path], bands=[1, 2, 3, 4])  # a near infrared that a writer marked so
+    found, valid = named.read(0, 20, 0, 20)
+    assert found[3, 4, 5] == 0 and valid.all()
 
 
 def test_a_missing_band_names_the_file(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_sigmoid_head_is_two_classes() -> None:
     assert evaluate(CONFIG, one, classes=names)[0] == pytest.approx(
         evaluate(CONFIG, two, classes=names)[0], abs=1e-6)
     one[0]['seg_logits']['data'] = one[0]['seg_logits']['data'] * 3
-    with pytest.raises(ValueError, match=r'one channel of seg_logits .* reaches outside'):
+    with pytest.raises(ValueError, match=r'one channel of seg_logits of .* reaches outside'):
         evaluate(CONFIG, one, classes=names)
 
 

@@ -13,10 +13,10 @@ from mmengine.optim import build_optim_wrapper
 from imbdense.nn.vss_block import VSSBlock
 
 
-def groups(model: nn.Module, **options) -> dict[str, dict]:
+def groups(model: nn.Module, constructor: str = 'Marked', **options) -> dict[str, dict]:
     """Name -> the group it is in."""
     wrapper = build_optim_wrapper(model, {
-        'constructor': 'imbdense.MarkedOptimWrapperConstructor',
+        'constructor': f'imbdense.{constructor}OptimWrapperConstructor',
         'optimizer': {'type': 'AdamW', 'lr': 1e-3, 'weight_decay': 0.05}, **options,
     })  # fmt: skip
     names = {id(p): name for name, p in model.named_parameters()}
@@ -51,3 +51,11 @@ def test_a_step_without_gradient_shrinks_all_but_the_marked() -> None:
     wrapper.step()
     assert torch.equal(model.op.D, before['op.D']) and torch.equal(model.op.A_log, before['op.A_log'])
     assert torch.allclose(model.op.in_proj.weight, 0.95 * before['op.in_proj.weight'])
+
+
+def test_muon_honours_the_marks_as_well() -> None:
+    blocks = nn.Sequential(*(VSSBlock(16) for _ in range(3)))
+    found = groups(blocks, 'Muon', optimizer={'type': 'imbdense.MuonAdamW', 'lr': 1e-3, 'weight_decay': 0.05})
+    free = {name for name, group in found.items() if group['weight_decay'] == 0}
+    assert free == {f'{i}.op.{name}' for i in range(3) for name in ('A_log', 'D')}
+    assert found['1.op.in_proj.weight']['use_muon'] and not found['1.op.A_log']['use_muon']

@@ -56,6 +56,30 @@ def test_the_standard_layout_of_pairs(whole: Path) -> None:
         assert read_png(whole / 't1' / f'{name}.png').shape == (48, 48, 3)
 
 
+def test_the_data_sets_of_change_read_it_as_it_is(whole: Path, tmp_path: Path) -> None:
+    pytest.importorskip('mmseg.datasets')
+    from imbdense.registry import DATASETS
+
+    pairs = DATASETS.build({'type': 'imbdense.ChangePairDataset', 'data_root': str(whole),
+                            'ann_file': 'splits/val.txt', 'pipeline': [{'type': 'imbdense.LoadChangePair'}]})
+    item = pairs[0]
+    assert len(pairs) == 4 and pairs.metainfo['land_cover'][3] == 'building' and item['img'].shape == (48, 48, 6)
+    folder = whole / 'rasters' / 'pair_002'
+    rasters = DATASETS.build({
+        'type': 'imbdense.BiTemporalGeoTIFFDataset', 'window': 96, 'test_mode': True, 'normalize': 'per_scene',
+        **{f'{name}sources': [{'key': 'img', 'path': str(folder / f't{date}.tif')},
+                              {'key': 'dsm', 'path': str(folder / f'dsm_t{date}.tif'), 'kind': 'elevation'}]
+           for date, name in ((1, ''), (2, 'second_'))},
+        'label': {'path': str(folder / 'label_t1.tif')}, 'second_label': {'path': str(folder / 'label_t2.tif')},
+        'metainfo': {'land_cover': pairs.metainfo['land_cover']}, 'cache_dir': str(tmp_path),
+    })
+    scene = rasters[0]
+    assert [band.role for band in scene['bands']] == ['red', 'green', 'blue', 'nir', None] and scene['valid'].all()
+    for key in ('gt_seg_map', 'gt_seg_map_t1', 'gt_seg_map_t2'):
+        assert np.array_equal(scene[key][:48, :48], item[key])
+    assert np.array_equal(scene['img'][:48, :48, [2, 1, 0]].astype(np.uint8), item['img'][..., :3])  # blue first
+
+
 def test_tiles_are_cut_from_the_rasters(whole: Path) -> None:
     with rasterio.open(whole / 'rasters/pair_001/t2.tif') as source:
         raster = source.read([1, 2, 3]).transpose(1, 2, 0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -9,17 +11,25 @@ from imbdense.data.scene.dial import solve_mix
 from imbdense.data.scene.pairs.config import PairConfig
 from imbdense.data.scene.pairs.edits import draw_edits
 from imbdense.data.scene.pairs.solve import EditedPair, Epoch, changed, land_cover, solve_edits, top_of
+from imbdense.data.scene.placement import SceneObject
 from imbdense.data.scene.world import WorldBuilder
 from tests.data.scene.pairs.conftest import small_pair
 
 pytest.importorskip('open3d')
 
 
-def solved(config: PairConfig) -> tuple[EditedPair, OrthoCamera]:
-    """A pair without its files."""
+@functools.lru_cache(maxsize=4)
+def first_date(seed: int) -> tuple[WorldBuilder, OrthoCamera, tuple[SceneObject, ...]]:
+    """What all pairs of one seed share."""
+    config = small_pair(scene={'seed': seed})
     builder = WorldBuilder(config.scene)
     camera = OrthoCamera(config.scene.size, config.count, top_of(builder))
-    objects = solve_mix(config.scene, builder, [camera]).objects
+    return builder, camera, solve_mix(config.scene, builder, [camera]).objects
+
+
+def solved(config: PairConfig) -> tuple[EditedPair, OrthoCamera]:
+    """A pair without its files."""
+    builder, camera, objects = first_date(config.scene.seed)
     kinds = [kind for kind, weight in config.edits.items() if weight > 0]
     return solve_edits(config, builder, *draw_edits(builder, objects, kinds)), camera
 

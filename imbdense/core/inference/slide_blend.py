@@ -11,7 +11,7 @@ from torch import Tensor
 from imbdense.core.inference.tile_axis import blend_axis
 
 
-def slide_probabilities(
+def slide_blend(
     images: Tensor, predict: Callable[[Tensor], Sequence[Tensor]], crop_size: Sequence[int], stride: Sequence[int]
 ) -> list[Tensor]:
     """Weighted mean of the probabilities of overlapping windows, per output map.
