@@ -85,7 +85,7 @@ def change_suite(source: PairSource) -> Suite:
         methods += comparison_methods(source)
     return Suite(
         source.name, f'{FOLDER}/fc_siam_diff_dubai_scd.py', tuple(methods), 'bcd/F1', ('bcd/recall', 'bcd/precision'),
-        ('scd/sem/SeK', 'scd/sem/F_scd'), source.data_root, (*source.prepare, *_out(source)),
+        ('bcd/AP', 'scd/sem/SeK', 'scd/sem/F_scd'), source.data_root, (*source.prepare, *_out(source)),
         f'{source.note} {ITERATIONS} iterations of 4 crops of {source.crop} px.', _data_lines(source))
 
 
@@ -116,15 +116,17 @@ def land_cover_suite(source: PairSource) -> Suite:
 
 def comparison_methods(source: PairSource) -> tuple[Method, ...]:
     """How two land-cover maps become a change map."""
-    lines = {
-        'model.segmentor.decode_head.num_classes': source.land_covers,
-        'test_evaluator': dict(type='imbdense.SCDMetric'),
-    }
+    lines = {'model.segmentor.decode_head.num_classes': source.land_covers}
     config = f'{FOLDER}/post_classification_dubai_scd.py'
+    labels = 'custom_hooks.0.labels'
     return (
-        Method('post_argmax', {**lines, 'model.mode': 'argmax'},
+        Method('post_argmax', {**lines, 'model.mode': 'argmax', f'{labels}.data_root': source.data_root},
                'post-classification, two land-cover maps compared as they are', config),
-        Method('post_bayes', lines, 'post-classification with transitions estimated from the tested images', config),
+        Method('post_estimated', {**lines, labels: None, 'model.threshold': None},
+               'post-classification with transitions estimated from the tested images', config),
+        Method('post_counted', {**lines, f'{labels}.data_root': source.data_root},
+               'post-classification with transitions counted in the training pairs, change from a probability of .1',
+               config),
     )
 
 

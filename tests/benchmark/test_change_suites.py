@@ -34,7 +34,7 @@ def test_lines_fit(name: str, tmp_path: Path) -> None:
 def test_post_classification_is_tested_and_not_trained(tmp_path: Path) -> None:
     runs = planned('pairs_5', tmp_path)
     tests = [run for run in runs if isinstance(run, Evaluation)]
-    assert [run.method.name for run in tests] == ['post_argmax', 'post_bayes']
+    assert [run.method.name for run in tests] == ['post_argmax', 'post_estimated', 'post_counted']
     assert {run.trained for run in tests} == {run for run in runs if run.suite.name == 'pairs_5_land_cover'}
     assert not any(isinstance(run, Evaluation) for run in planned('landsat_taizhou_cd', tmp_path))
 
