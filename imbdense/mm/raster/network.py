@@ -40,8 +40,9 @@ class RasterNetwork:
     """The model of a config with the weights of a checkpoint, for tiles (D * B, T, T) of one or two dates.
 
     A model may tell more than one map per pixel: it then has ``score_maps(inputs) -> {name: (N, C, H, W) logits}`` with
-    the names ``change``, ``t1``, ``t2`` (see :func:`~imbdense.core.inference.map_layers.available_layers`). Any other
-    segmentor gives its class logits: the ``label`` of one date, the ``change`` of two.
+    the names ``change``, ``t1``, ``t2`` (see :func:`~imbdense.core.inference.map_layers.available_layers`), and names
+    in ``maps_with_unchanged`` those whose channel 0 says "unchanged". Any other segmentor gives its class logits: the
+    ``label`` of one date, the ``change`` of two.
 
     Args:
         config, checkpoint, device: as :class:`~imbdense.mm.predictor.Predictor`.
@@ -137,8 +138,6 @@ class RasterNetwork:
         with self._autocast():
             if hasattr(self.model, 'score_maps'):
                 return self.model.score_maps(inputs)
-            if hasattr(self.model, 'semantic_head'):  # imbdense.SemanticChangeDetector
-                return dict(zip(('change', 't1', 't2'), self.model.encode_decode(inputs)))
             return {'label' if self.dates == 1 else 'change': class_logits(self.model, inputs)}
 
     def _group(self, name: str, channels: int) -> ScoreGroup:
@@ -147,9 +146,7 @@ class RasterNetwork:
             head = getattr(self.model, 'decode_head', None)
             threshold = getattr(head, 'threshold', None)
             return ScoreGroup(name, 1, 0.5 if threshold is None else float(threshold))
-        semantic = getattr(self.model, 'semantic_head', None)
-        unchanged = name != 'change' and bool(getattr(semantic, 'unchanged_channel', False))
-        return ScoreGroup(name, channels, None, unchanged)
+        return ScoreGroup(name, channels, None, name in getattr(self.model, 'maps_with_unchanged', ()))
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Half precision where asked for."""

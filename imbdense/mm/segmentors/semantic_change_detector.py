@@ -117,6 +117,15 @@ class SemanticChangeDetector(BaseSegmentor):
         maps = [F.interpolate(x, size=inputs.shape[-2:], mode='bilinear') for x in (change, *land)]
         return maps[0], maps[1], maps[2]
 
+    def score_maps(self, inputs: Tensor) -> dict[str, Tensor]:
+        """The logits by name, ``change``, ``t1``, ``t2``: what ``imbdense predict raster`` maps."""
+        return dict(zip(('change', 't1', 't2'), self.encode_decode(inputs)))
+
+    @property
+    def maps_with_unchanged(self) -> tuple[str, ...]:
+        """Names of the maps whose channel 0 says "unchanged at this date"."""
+        return ('t1', 't2') if self.semantic_head.unchanged_channel else ()
+
     def _forward(self, inputs: Tensor, data_samples: Any = None) -> tuple[Tensor, Tensor, Tensor]:
         """The logits; tensors in, tensors out, so this is what is exported."""
         return self.encode_decode(inputs)
