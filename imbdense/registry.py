@@ -8,6 +8,7 @@ the first time it is asked. A name that is not there is answered with the neares
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import mmengine.registry as host
@@ -36,6 +37,12 @@ class SuggestingRegistry(Registry):
         near = difflib.get_close_matches(name, self.module_dict, n=3, cutoff=0.5)
         hint = f'Did you mean {" or ".join(f"imbdense.{word}" for word in near)}? ' if near else ''
         raise KeyError(f"imbdense has no {self.name} called '{name}'. {hint}`imbdense list {self.name}` shows all.")
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build a config. A registry of our own has no parent that host scopes could search: it answers itself."""
+        if self.parent is None and isinstance(cfg, Mapping):
+            cfg = {**cfg, '_scope_': SCOPE}
+        return super().build(cfg, *args, **kwargs)
 
     def __contains__(self, name: str) -> bool:
         self.import_from_location()

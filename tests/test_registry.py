@@ -63,3 +63,16 @@ def test_names_of_the_hosts_still_resolve_through_ours() -> None:
 def test_every_kind_has_a_registry_of_its_name() -> None:
     assert {'model', 'dataset', 'sampler', 'transform', 'metric', 'hook'} <= set(REGISTRIES)
     assert all(registry.scope == 'imbdense' for registry in REGISTRIES.values())
+
+
+def test_our_own_registries_answer_in_any_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mmengine.logging
+    from mmengine.registry import DefaultScope
+
+    from imbdense.registry import PSEUDO_LABELERS
+
+    said: list[str] = []
+    monkeypatch.setattr(mmengine.logging, 'print_log', lambda text, *args, **kwargs: said.append(str(text)))
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        assert PSEUDO_LABELERS.build(dict(type='imbdense.FixedThreshold', num_classes=2)).num_classes == 2
+    assert not [text for text in said if 'Failed to search registry' in text]

@@ -99,8 +99,7 @@ class SemiSegmentor(TeacherStudent):
             for key, given, own in zip(('sup_weight', 'unsup_weight'), (sup_weight, unsup_weight), rule.weights)
         )
         self.ramp = check_integer('ramp', ramp, low=0, owner=name)
-        # The registry has no parent in the host's scope, so say which scope it is in.
-        common = {'num_classes': self.num_classes, '_scope_': 'imbdense'}
+        common = {'num_classes': self.num_classes}
         self.pseudo = PSEUDO_LABELERS.build({**(pseudo or rule.rule), **common})
         self.refine = nn.ModuleList(PSEUDO_LABELERS.build({**item, **common}) for item in refine)
         self.pseudo_counts = RunningClassStats(self.num_classes)
