@@ -9,21 +9,22 @@ from typing import Any
 
 import pytest
 
+GLOBALS = {'mmengine.registry.default_scope': 'DefaultScope', 'mmengine.logging.message_hub': 'MessageHub'}
+"""Where mmengine keeps what the whole process sees: the default scope, and the hub through which hooks publish."""
+
 
 @pytest.fixture(autouse=True)
-def _default_scope_is_given_back() -> Iterator[None]:
-    """Mmengine's default scope is the same before and after every test, so that none finds what another one set.
+def _globals_of_the_host_are_given_back() -> Iterator[None]:
+    """They are the same before and after every test, so that none finds what another one set.
 
     Where nothing has imported mmengine (the core alone, without the hosts) there is nothing to give back.
     """
-    before = _scopes()
+    before = {name: OrderedDict(known._instance_dict) for name, known in _known().items()}
     yield
-    module = sys.modules.get('mmengine.registry.default_scope')
-    if module is not None:
-        module.DefaultScope._instance_dict = before
+    for name, known in _known().items():
+        known._instance_dict = before.get(name, OrderedDict())
 
 
-def _scopes() -> OrderedDict[str, Any]:
-    """The scopes mmengine knows, the current one last; none while it is not imported."""
-    module = sys.modules.get('mmengine.registry.default_scope')
-    return OrderedDict() if module is None else OrderedDict(module.DefaultScope._instance_dict)
+def _known() -> dict[str, Any]:
+    """The classes of GLOBALS that have been imported, each with its instances by name, the current one last."""
+    return {name: getattr(sys.modules[name], member) for name, member in GLOBALS.items() if name in sys.modules}

@@ -72,6 +72,11 @@ class RareCrop(BaseTransform):
         keep = [i for i, klass in enumerate(present.tolist()) if wanted is None or klass in wanted]
         if not keep:
             return None
+        if counts is not None and int(present.max()) >= counts.size:
+            raise ValueError(
+                f'{type(self).__name__}: class_counts has {counts.size} classes, but the image holds class '
+                f'{int(present.max())}; count the data set this crop is used on.'
+            )
         known = in_image if counts is None else counts[present]
         return int(present[keep[draw_class(known[keep], self.power, rng)]])
 

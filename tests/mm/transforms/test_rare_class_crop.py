@@ -187,3 +187,8 @@ def test_errors_name_the_mistake():
         build(crop_size=(8, 8, 8))
     with pytest.raises(TypeError, match='cat_max_ratio'):
         build(crop_size=8, cat_max_ratio=0.75)
+
+
+def test_counts_of_another_data_set_are_named():
+    with pytest.raises(ValueError, match='class_counts has 3 classes, but the image holds class 7'):
+        build(crop_size=16, rate=1.0, class_counts=[5, 4, 3])(sample(rare_label()))
