@@ -16,7 +16,7 @@ WIDTHS = (16, 32, 64, 128)
 
 
 def _build(config: ConfigDict) -> Any:
-    """The model, with bare names (its losses) from mmseg, as in a run."""
+    """The model, with bare names (its losses) from mmseg, as in a run; others use this file too."""
     init_default_scope('mmseg')
     return MODELS.build(config)
 
