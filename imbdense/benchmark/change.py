@@ -11,7 +11,14 @@ import argparse
 from imbdense.benchmark.change_suites import SOURCES, PairSource, change_suite, comparison_methods, land_cover_suite
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Evaluation, Run, plan
-from imbdense.benchmark.suite_grid import add_grid_arguments, known_cells, prepare_data, shared_weights, write_results
+from imbdense.benchmark.suite_grid import (
+    add_grid_arguments,
+    chosen_names,
+    known_cells,
+    prepare_data,
+    shared_weights,
+    write_results,
+)
 from imbdense.benchmark.suites import Suite
 
 INTRO = (
@@ -33,14 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what is missing; exit code 1 when a run failed."""
-    from imbdense.cli.main import UserError
     from imbdense.utils.paths import configs_dir
 
-    unknown = sorted(set(args.suite or []) - set(SOURCES))
-    if unknown:
-        raise UserError(f'there is no data set {unknown}; there are {sorted(SOURCES)}.')
-    names = args.suite or list(SOURCES)
-    suites = {name: change_suite(SOURCES[name]) for name in names}
+    suites = {name: change_suite(SOURCES[name]) for name in chosen_names(args, SOURCES)}
     if args.list:
         for name, suite in suites.items():
             print(f'{name}: {", ".join(method.name for method in suite.methods)}')

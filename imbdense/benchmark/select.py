@@ -17,7 +17,14 @@ from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run, plan
 from imbdense.benchmark.select_stages import Stages
 from imbdense.benchmark.select_suites import SOURCES, PoolSource
-from imbdense.benchmark.suite_grid import add_grid_arguments, known_cells, prepare_data, shared_weights, write_results
+from imbdense.benchmark.suite_grid import (
+    add_grid_arguments,
+    chosen_names,
+    known_cells,
+    prepare_data,
+    shared_weights,
+    write_results,
+)
 
 INTRO = (
     '# Which images to label: do selectors help the rare class?',
@@ -40,13 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what is missing, stage by stage; exit code 1 when a run failed."""
-    from imbdense.cli.main import UserError
     from imbdense.utils.paths import configs_dir
 
-    unknown = sorted(set(args.suite or []) - set(SOURCES))
-    if unknown:
-        raise UserError(f'there is no data set {unknown}; there are {sorted(SOURCES)}.')
-    stages = [Stages(SOURCES[name], args.work_dir, _labels) for name in args.suite or SOURCES]
+    stages = [Stages(SOURCES[name], args.work_dir, _labels) for name in chosen_names(args, SOURCES)]
     suites = [suite for stage in stages for suite in stage.suites()]
     if args.list:
         print('\n'.join(f'{suite.name}: {suite.config}' for suite in suites))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from imbdense.benchmark.cells import restore_cells, write_cells
@@ -38,12 +38,7 @@ def add_grid_arguments(parser: argparse.ArgumentParser, name: str) -> None:
 
 def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro: Sequence[str]) -> int:
     """Run what is missing, print and write the tables; exit code 1 when a run failed."""
-    from imbdense.cli.main import UserError
-
-    unknown = sorted(set(args.suite or []) - set(all_suites))
-    if unknown:
-        raise UserError(f'there is no suite {unknown}; the suites are {sorted(all_suites)}.')
-    suites = [all_suites[name] for name in args.suite or all_suites]
+    suites = [all_suites[name] for name in chosen_names(args, all_suites)]
     if args.list:
         for suite in suites:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
@@ -56,6 +51,16 @@ def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro:
     failed = run_all(runs, configs_dir(), jobs=args.jobs, report=print)
     write_results(args, suites, runs, intro)
     return 1 if failed else 0
+
+
+def chosen_names(args: argparse.Namespace, known: Collection[str]) -> list[str]:
+    """What ``--suite`` names, all without it; an unknown name is an error that lists the known ones."""
+    from imbdense.cli.main import UserError
+
+    unknown = sorted(set(args.suite or []) - set(known))
+    if unknown:
+        raise UserError(f'there is no suite {unknown}; the suites are {sorted(known)}.')
+    return list(args.suite or known)
 
 
 def shared_weights(sources: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,7 +26,7 @@ class LoadReport:
         matched: tensors of the model that were filled.
         missing: tensors of the model without a counterpart (they keep their initial values).
         unexpected: tensors of the file without a counterpart.
-        misshaped: 'name (file) vs (model)' of counterparts of another shape.
+        misshaped: 'name (file) instead of (model)' of counterparts of another shape.
     """
 
     matched: list[str] = field(default_factory=list)
@@ -45,8 +45,7 @@ class LoadReport:
         for name in ('missing', 'unexpected', 'misshaped'):
             found = getattr(self, name)
             if found:
-                more = f' and {len(found) - SHOWN} more' if len(found) > SHOWN else ''
-                lines.append(f'{len(found)} {name}: {", ".join(found[:SHOWN])}{more}')
+                lines.append(f'{len(found)} {name}: {_listed(found)}')
         return '; '.join(lines)
 
 
@@ -75,7 +74,6 @@ def read_weights(checkpoint: str, prefix: str = '', key_map: str | None = None) 
     return tensors if key_map is None else KEY_MAPS[key_map](tensors)
 
 
-@torch.no_grad()
 def fill_module(
     module: nn.Module, weights: Mapping[str, Tensor], source: str, least_share: float = LEAST_SHARE
 ) -> LoadReport:
@@ -87,6 +85,44 @@ def fill_module(
     Raises:
         CheckpointError: fewer than ``least_share`` of the module's tensors were filled; nothing is copied then.
     """
+    report, found = _match(module, weights)
+    if report.share < least_share:
+        raise CheckpointError(
+            f'{source} does not fit {type(module).__name__}: {report}. At least {least_share:.0%} must match, or '
+            f'training would silently start from scratch. See that arch, prefix and key_map are those of the file.'
+        )
+    return _copy(module, found, report, source)
+
+
+def fill_whole(
+    module: nn.Module, weights: Mapping[str, Tensor], source: str, *, unused: Sequence[str] = (),
+    may_miss: Sequence[str] = (),
+) -> LoadReport:
+    """As :func:`fill_module`, but every tensor must have its counterpart, on both sides.
+
+    Args:
+        unused: prefixes of names that ``module`` has no use for (a classifier, a decoder).
+        may_miss: prefixes of parameters that may keep their initial values.
+
+    Raises:
+        CheckpointError: the file lacks parameters, holds unknown ones, or shapes differ; nothing is copied then.
+    """
+    report, found = _match(module, weights)
+    lacking = [name for name in report.missing if not name.startswith(tuple(may_miss))]
+    unknown = [name for name in report.unexpected if not name.startswith(tuple(unused))]
+    if lacking or unknown or report.misshaped:
+        raise CheckpointError(
+            f'{source} does not fit {type(module).__name__}.\n'
+            f'  not in the file: {_listed(lacking)}\n'
+            f'  unknown names in the file: {_listed(unknown)}\n'
+            f'  other shapes: {_listed(report.misshaped)}\n'
+            f'Check dim, depth and the patch size.'
+        )
+    return _copy(module, found, report, source)
+
+
+def _match(module: nn.Module, weights: Mapping[str, Tensor]) -> tuple[LoadReport, dict[str, Tensor]]:
+    """What fits what, and the tensors to copy."""
     own = {k: v for k, v in module.state_dict().items() if not k.endswith('num_batches_tracked')}
     report, found = LoadReport(), {}
     for name, target in own.items():
@@ -94,20 +130,28 @@ def fill_module(
         if value is None:
             report.missing.append(name)
         elif _squeezed(value.shape) != _squeezed(target.shape):
-            report.misshaped.append(f'{name} {tuple(value.shape)} vs {tuple(target.shape)}')
+            report.misshaped.append(f'{name} {tuple(value.shape)} instead of {tuple(target.shape)}')
         else:
             report.matched.append(name)
             found[name] = value.reshape(target.shape)
     report.unexpected = [k for k in weights if k not in own and not k.endswith('num_batches_tracked')]
-    if report.share < least_share:
-        raise CheckpointError(
-            f'{source} does not fit {type(module).__name__}: {report}. At least {least_share:.0%} must match, or '
-            f'training would silently start from scratch. See that arch, prefix and key_map are those of the file.'
-        )
+    return report, found
+
+
+@torch.no_grad()
+def _copy(module: nn.Module, found: Mapping[str, Tensor], report: LoadReport, source: str) -> LoadReport:
+    """Fill the module and log the report."""
+    own = module.state_dict()
     for name, value in found.items():
         own[name].copy_(value)
     print_log(f'{type(module).__name__} from {source}: {report}', logger='current')
     return report
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, or 'none'."""
+    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
+    return ', '.join(names[:SHOWN]) + more if names else 'none'
 
 
 def _squeezed(shape: torch.Size) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ def test_report_names_what_is_missing_unexpected_and_misshaped() -> None:
     weights = {'0.weight': torch.ones(2, 3, 1, 1), '0.bias': torch.ones(3), 'head.bias': torch.ones(2)}
     report = fill_module(model, weights, 'a file', least_share=0.1)
     assert report.matched == ['0.weight'] and report.unexpected == ['head.bias']
-    assert report.misshaped == ['0.bias (3,) vs (2,)']
+    assert report.misshaped == ['0.bias (3,) instead of (2,)']
     assert report.missing == ['1.weight', '1.bias', '1.running_mean', '1.running_var']
     assert report.share == pytest.approx(1 / 6)
     assert (model[0].weight == 1).all()

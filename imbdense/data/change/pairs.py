@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.data.readers.splits import IMAGE_SUFFIXES, LABEL_SUFFIXES, list_files
+from imbdense.data.readers.splits import IMAGE_SUFFIXES, LABEL_SUFFIXES, bare_name, list_files
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _names(path: str | Path, folders: PairFolders, images: Sequence[dict[str, st
     allowed = (1, dates + 1, 2 * dates + 1) if folders.change is not None else (1, dates)
     rows = []
     for line in lines:
-        whole = _bare(line, folders.image_suffix)
+        whole = bare_name(line, folders.image_suffix)
         words = (line,) if whole in images[0] else tuple(line.split())
         if len(words) not in allowed:
             raise LabelReadError(
@@ -119,19 +119,11 @@ def _names(path: str | Path, folders: PairFolders, images: Sequence[dict[str, st
             )
         rows.append(
             tuple(
-                _bare(word, folders.image_suffix if len(words) == 1 or number < dates else folders.label_suffix)
+                bare_name(word, folders.image_suffix if len(words) == 1 or number < dates else folders.label_suffix)
                 for number, word in enumerate(words)
             )
         )
     return rows
-
-
-def _bare(name: str, suffix: str) -> str:
-    """A name without suffix."""
-    if suffix and name.endswith(suffix):
-        return name[: -len(suffix)]
-    stem, extension = os.path.splitext(name)
-    return stem if extension.lower() in IMAGE_SUFFIXES else name
 
 
 def _missing(folder: str, name: str, folders: PairFolders, image: bool) -> LabelReadError:

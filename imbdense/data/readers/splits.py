@@ -61,7 +61,7 @@ def pair_files(
     """
     images = _stems(image_dir, image_suffix, IMAGE_SUFFIXES)
     labels = None if label_dir is None else _stems(label_dir, label_suffix, LABEL_SUFFIXES)
-    chosen = sorted(images) if names is None else [_bare(name, image_suffix) for name in names]
+    chosen = sorted(images) if names is None else [bare_name(name, image_suffix) for name in names]
     pairs: list[tuple[str, str | None]] = []
     for stem in chosen:
         fault = None
@@ -124,8 +124,8 @@ def _ending(name: str, suffix: str, known: Sequence[str]) -> str:
     return extension if extension.lower() in known else ''
 
 
-def _bare(name: str, suffix: str) -> str:
-    """A name of a split file without suffix."""
+def bare_name(name: str, suffix: str) -> str:
+    """A name of a list without ``suffix``; with '' without the ending of any type of image."""
     if suffix and name.endswith(suffix):
         return name[: -len(suffix)]
     stem, extension = os.path.splitext(name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from imbdense.mm.backbones.released_weights import load_released, vit_state
+from imbdense.mm.backbones.vit_weights import vit_state
+from imbdense.mm.mapped_weights import fill_whole, read_weights
 from imbdense.nn.backbones.detail_capture import DetailCapture
 from imbdense.nn.backbones.vit import PlainViT
 from imbdense.registry import MODELS
@@ -29,7 +30,7 @@ class ChangeViTBackbone(nn.Module):
 
     Raises:
         ValueError: weights in a file that fit nothing here, or the other way round; see
-            :func:`imbdense.mm.backbones.released_weights.load_released`.
+            :func:`imbdense.mm.mapped_weights.fill_whole`.
 
     Source: Zhu et al., ChangeViT, 2024.
     """
@@ -55,13 +56,13 @@ class ChangeViTBackbone(nn.Module):
     def init_weights(self) -> None:
         """Load what the files hold; what is random was drawn in the constructor."""
         if self.vit_checkpoint is not None:
-            load_released(
-                self.vit, self.vit_checkpoint, lambda state: vit_state(state, self.vit),
+            fill_whole(
+                self.vit, vit_state(read_weights(self.vit_checkpoint), self.vit), self.vit_checkpoint,
                 unused=('cls_token', 'mask_token', 'head.', 'head_dist.', 'dist_token'), may_miss=('patch_embed.',),
             )
         if self.detail_checkpoint is not None:
-            load_released(
-                self.detail, self.detail_checkpoint, lambda state: _fitting_stem(state, self.detail),
+            fill_whole(
+                self.detail, _fitting_stem(read_weights(self.detail_checkpoint), self.detail), self.detail_checkpoint,
                 unused=('layer4.', 'fc.'), may_miss=('conv1.',),
             )
 

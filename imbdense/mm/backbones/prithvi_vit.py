@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from imbdense.mm.backbones.released_weights import load_released
+from imbdense.mm.mapped_weights import fill_whole, read_weights
 from imbdense.nn.backbones.prithvi import BANDS, PrithviEncoder
 from imbdense.registry import MODELS
 
@@ -55,7 +55,8 @@ class PrithviViT(PrithviEncoder):
     def init_weights(self) -> None:
         """Load the file."""
         if self.checkpoint is not None:
-            load_released(self, self.checkpoint, _encoder_only, unused=UNUSED, may_miss=('extra_patch_embed.',))
+            weights = _encoder_only(read_weights(self.checkpoint))
+            fill_whole(self, weights, self.checkpoint, unused=UNUSED, may_miss=('extra_patch_embed.',))
 
 
 def _encoder_only(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -41,6 +41,7 @@ class CGASemanticHead(BaseModule):
     card = 'mamba_fcs'
     tasks = ('change_detection',)
     conformance_arguments = {'in_channels': (8, 16), 'num_classes': 3}
+    classes_of_its_own = True  # land cover, where the classes of the data set are those of the change map
 
     def __init__(
         self,

@@ -165,15 +165,16 @@ def asks_for_assigned(model: Any) -> bool:
 def bind_losses(model: Any, ledger: PriorLedger, counts: ClassCounts) -> list[str]:
     """Call ``bind_prior`` of every module that has it; return their names.
 
-    Heads whose classes are not those of the data set are excepted: region proposals, and ``semantic_head`` of a change
-    detector, whose land covers are not the classes of the change map. Their losses count what they see.
+    Heads whose classes are not those of the data set are excepted: region proposals, and heads that say
+    ``classes_of_its_own`` (land cover beside a change map). Their losses count what they see.
 
     Modules that change which samples the losses see (``changes_samples``, an assigner) come before the losses.
     """
+    apart = tuple(f'{name}.' for name, module in model.named_modules() if getattr(module, 'classes_of_its_own', False))
     found = [
         (name, module) for name, module in model.named_modules()
-        if callable(getattr(module, 'bind_prior', None))
-        and not any(word in name.split('.')[0] for word in ('rpn', 'semantic_head'))
+        if callable(getattr(module, 'bind_prior', None)) and 'rpn' not in name.split('.')[0]
+        and not name.startswith(apart)
     ]
     found.sort(key=lambda item: not getattr(item[1], 'changes_samples', False))
     for _, module in found:

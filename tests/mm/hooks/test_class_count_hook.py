@@ -15,6 +15,7 @@ pytest.importorskip('mmseg')
 from mmengine.hooks import Hook
 
 from imbdense.core.stats import ClassCounts, DoubleCorrectionError, ImageClassTable, PriorLedger
+from imbdense.mm.heads.cga_semantic_head import CGASemanticHead
 from imbdense.mm.hooks.class_count_hook import ClassCountHook, bind_losses
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, PriorContext, build_ledger, declared_ledger, load_label
 from imbdense.registry import MODELS
@@ -195,6 +196,7 @@ def test_land_cover_heads_of_a_change_detector_count_for_themselves():
     """Five land covers beside two classes of change: their loss must not get the counts of the change map."""
     losses = {name: MODELS.build({'type': 'imbdense.BalancedSoftmaxLoss'}) for name in ('change_head', 'semantic_head')}
     model = torch.nn.ModuleDict({name: torch.nn.ModuleDict({'loss': loss}) for name, loss in losses.items()})
+    model['semantic_head'].classes_of_its_own = CGASemanticHead.classes_of_its_own
     ledger = PriorLedger(COUNTS.classes, COUNTS.of('pixels'), source='labels')
     assert bind_losses(model, ledger, COUNTS) == ['change_head.loss']
     logits, target = torch.zeros(1, 5, 2, 2), torch.tensor([[[0, 1], [4, 4]]])

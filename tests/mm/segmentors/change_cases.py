@@ -6,19 +6,12 @@ from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 
 from imbdense.mm.structures.scd_data_sample import SCDDataSample
 from imbdense.registry import MODELS
 
 WIDTHS = (16, 32, 64, 128)
-
-
-def _build(config: ConfigDict) -> Any:
-    """The model, with bare names (its losses) from mmseg, as in a run; others use this file too."""
-    init_default_scope('mmseg')
-    return MODELS.build(config)
 
 
 def preprocessor() -> dict[str, Any]:
@@ -29,7 +22,7 @@ def fc_siam(fusion: Any, bands: int = 3, classes: int = 2, **options: Any) -> An
     """FC-EF, FC-Siam-diff or FC-Siam-conc."""
     early = fusion == 'early'
     skips = tuple(2 * width for width in WIDTHS) if fusion == 'concat' else WIDTHS
-    return _build(ConfigDict(
+    return MODELS.build(ConfigDict(
         type='imbdense.SiameseSegmentor',
         data_preprocessor=preprocessor(),
         backbone=dict(type='imbdense.FCSiamEncoder', in_channels=(2 if early else 1) * bands),
@@ -42,7 +35,7 @@ def resnet(fusion: Any = 'concat', head: dict[str, Any] | None = None, bands: in
     factor = {'diff': 1, 'concat': 2, 'conc+diff': 3, 'early': 1}.get(fusion if isinstance(fusion, str) else '', 1)
     default = dict(type='mmseg.FCNHead', in_channels=64 * factor, channels=8, num_convs=1, num_classes=2,
                    norm_cfg=dict(type='BN'), dropout_ratio=0.0)  # fmt: skip
-    return _build(ConfigDict(
+    return MODELS.build(ConfigDict(
         type='imbdense.SiameseSegmentor', data_preprocessor=preprocessor(),
         backbone=dict(type='mmseg.ResNet', depth=18, stem_channels=8, base_channels=8,
                       in_channels=2 * bands if fusion == 'early' else bands),
@@ -51,7 +44,7 @@ def resnet(fusion: Any = 'concat', head: dict[str, Any] | None = None, bands: in
 
 def mit(**options: Any) -> Any:
     """A very small MiT with a SegFormer head."""
-    return _build(ConfigDict(
+    return MODELS.build(ConfigDict(
         type='imbdense.SiameseSegmentor', data_preprocessor=preprocessor(),
         backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=8, num_layers=[1, 1, 1, 1],
                       num_heads=[1, 1, 1, 1], drop_path_rate=0.0),

@@ -70,8 +70,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     state['encoder.blocks.2.norm1.weight'] = torch.zeros(32)
     state['encoder.norm.weight'] = torch.zeros(16)
     model = MODELS.build(dict(PRITHVI, checkpoint=save(tmp_path / 'p.pt', state)))
-    with pytest.raises(ValueError) as error:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError) as error:
         model.init_weights()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     for part in ('not in the file: blocks.1.mlp.fc2.bias', 'unknown names in the file: blocks.2.norm1.weight',
                  r'norm.weight (16,) instead of (32,)'):  # fmt: skip
         assert part in str(error.value)
