@@ -17,7 +17,6 @@ from torch import Tensor
 
 from imbdense.core.inference.map_layers import Comparison, ScoreGroup
 from imbdense.mm.predictor import Predictor, innermost_dataset
-from imbdense.mm.prior import declared_ledger
 from imbdense.mm.raster.loading import TileLoading
 from imbdense.mm.segmentors.networks import class_logits
 
@@ -66,9 +65,6 @@ class RasterNetwork:
             self.model = self.model.predictor  # the network of a teacher-student segmentor that predicts
         if not hasattr(self.model, 'encode_decode') and not hasattr(self.model, 'score_maps'):
             raise ValueError(f'{type(self.model).__name__} is no segmentor; rasters are predicted by segmentors only.')
-        ledger = declared_ledger(finished.content)
-        if ledger is not None and hasattr(self.model, 'set_prior') and not bool(self.model.prior.any()):
-            self.model.set_prior(ledger)  # as imbdense.PostClassificationHook does in a test run
         self.preprocess = finished.model.data_preprocessor
         wanted = getattr(self.preprocess, 'dates', None)
         if wanted is not None and wanted != dates:
