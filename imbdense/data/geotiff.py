@@ -6,10 +6,13 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imbdense.data.raster.grid import grid_difference, grid_of
 
 Window = tuple[int, int, int, int]
 """(row, column, height, width) in pixels."""
@@ -106,19 +109,14 @@ def check_same_grid(image: Any, label: Any) -> None:
     Sizes must be equal. Coordinate system and geotransform must agree (to a thousandth of a pixel) where both files
     have one; a plain PNG label has none.
     """
-    pair = f'{image.name} and {label.name}'
-    if image.shape != label.shape:
-        raise ValueError(f'{pair} differ in size: {image.shape} and {label.shape} (height, width).')
-    if image.crs is not None and label.crs is not None and image.crs != label.crs:
+    one, two = grid_of(image), grid_of(label)
+    if one.crs is None or two.crs is None:
+        one, two = replace(one, crs=None), replace(two, crs=None)
+    if one.transform.is_identity or two.transform.is_identity:  # no place: the size alone can be compared
+        one, two = replace(one, crs=None), replace(two, crs=None, transform=one.transform)
+    reason = grid_difference(one, two)
+    if reason:
         raise ValueError(
-            f'{pair} differ in coordinate system: {image.crs} and {label.crs}. Warp the label with '
+            f'{image.name} and {label.name} {reason}. Warp the label with '
             f'`rio warp LABEL OUT --like IMAGE --resampling nearest`.'
-        )
-    if image.transform.is_identity or label.transform.is_identity:
-        return
-    tolerance = 1e-3 * max(abs(image.transform.a), abs(image.transform.e))
-    if not image.transform.almost_equals(label.transform, precision=tolerance):
-        raise ValueError(
-            f'{pair} lie on different grids: geotransforms {tuple(image.transform)[:6]} and '
-            f'{tuple(label.transform)[:6]}. Warp the label with `rio warp LABEL OUT --like IMAGE --resampling nearest`.'
         )

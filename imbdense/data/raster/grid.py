@@ -37,7 +37,7 @@ def check_one_grid(sources: Sequence[Any]) -> None:
     """
     first = grid_of(sources[0])
     for source in sources[1:]:
-        reason = _difference(first, grid_of(source))
+        reason = grid_difference(first, grid_of(source))
         if reason:
             raise GridMismatch(
                 f'{sources[0].name} and {source.name} {reason}.\n  {_described(sources[0])}\n  {_described(source)}\n'
@@ -59,7 +59,7 @@ def open_aligned(source: Any, grid: Grid, resampling: str = 'bilinear') -> Any:
     from rasterio.warp import transform_bounds
 
     own = grid_of(source)
-    if not _difference(grid, own):
+    if not grid_difference(grid, own):
         return source
     if own.crs is None or grid.crs is None:
         raise GridMismatch(f'{source.name} cannot be aligned: {_described(source)}, reference {grid}. Both need a '
@@ -79,7 +79,7 @@ def open_aligned(source: Any, grid: Grid, resampling: str = 'bilinear') -> Any:
                      resampling=Resampling[resampling], **options)
 
 
-def _difference(one: Grid, two: Grid) -> str:
+def grid_difference(one: Grid, two: Grid) -> str:
     """Why two grids are not one; empty when they are."""
     if (one.height, one.width) != (two.height, two.width):
         return f'differ in size: {one.height} x {one.width} and {two.height} x {two.width} pixels (height x width)'
@@ -93,7 +93,7 @@ def _difference(one: Grid, two: Grid) -> str:
             place = _apply(inverse, *_apply(two.transform, column, row))
             shift = max(abs(place[0] - column), abs(place[1] - row))
             if shift > GRID_TOLERANCE:
-                return f'lie on grids up to {shift:.3g} pixels apart'
+                return f'lie on different grids, up to {shift:.3g} pixels apart'
     return ''
 
 
