@@ -1,4 +1,4 @@
-"""Bare tables of numbers: ``.bin`` (float32 rows, as KITTI's scans) and ``.npy``; and ``.npz``, the format of caches."""
+"""Bare tables of numbers: ``.bin`` (float32 rows, as scans of KITTI) and ``.npy``; and ``.npz``, which caches use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ class TableSource:
         path: the file. columns: their meaning in order; KITTI's four for ``.bin``, x, y, z for an ``.npy`` of three.
     """
 
-    crs = None
-
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         self.path = path
+        self.crs: str | None = None
         self._table = self._scan(columns) if path.suffix.lower() == '.bin' else self._array()
         width = self._table.shape[1]
         known = columns or (KITTI_COLUMNS if path.suffix.lower() == '.bin' else ('x', 'y', 'z'))

@@ -148,10 +148,10 @@ def to_labels(values: NDArray[Any], path: Path, name: str) -> NDArray[np.int64]:
 def colour_shift(path: Path, chunks: Iterable[Fields]) -> int:
     """How colours are stored in one file: 0 = 8 bit, 8 = 16 bit, -1 = fractions of one.
 
-    LAS asks for 16 bit, but many files hold 8 bit. The rule, applied to the whole file: bytes are 8 bit; any value above
-    255 means 16 bit; otherwise the values are taken as 8 bit (also where all are 0: no colour was stored); numbers
-    with a fraction, none above 1, are fractions of one. 16 bit becomes 8 by ``value >> 8``, which undoes both ways of
-    scaling up (times 256 and times 257).
+    LAS asks for 16 bit, but many files hold 8 bit. The rule, applied to the whole file: bytes are 8 bit; any value
+    above 255 means 16 bit; otherwise the values are taken as 8 bit (also where all are 0: no colour was stored);
+    numbers with a fraction, none above 1, are fractions of one. 16 bit becomes 8 by ``value >> 8``, which undoes both
+    ways of scaling up (times 256 and times 257).
 
     Raises:
         PointReadError: colours below 0, above 65535, or above 1 with a fraction.

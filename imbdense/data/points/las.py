@@ -26,7 +26,8 @@ def import_laspy(path: Path) -> Any:
     try:
         import laspy
     except ImportError as error:
-        raise PointReadError(path, 'backend', f'needs laspy, which does not import ({error}).', INSTALL_LASPY) from error
+        problem = f'needs laspy, which does not import ({error}).'
+        raise PointReadError(path, 'backend', problem, INSTALL_LASPY) from error
     return laspy
 
 
@@ -40,8 +41,8 @@ def check_laz_backend(path: Path, laspy: Any) -> None:
 
 
 @contextlib.contextmanager
-def open_las(path: Path) -> Iterator[Any]:
-    """Yield a ``laspy.LasReader``; whatever laspy, lazrs or the header complain about names the file.
+def naming_faults(path: Path) -> Iterator[Any]:
+    """Yield laspy; what it, lazrs or a header complain about inside the block becomes an error that names the file.
 
     Raises:
         PointReadError: a missing package, no LAS file, a file that is cut off.
@@ -51,12 +52,8 @@ def open_las(path: Path) -> Iterator[Any]:
     before = log.level
     log.setLevel(logging.CRITICAL)  # laspy logs what it raises as well
     try:
-        with open(path, 'rb') as handle:
-            with laspy.open(handle, closefd=False) as reader:
-                if reader.header.are_points_compressed:
-                    check_laz_backend(path, laspy)
-                yield reader
-    except (PointReadError, FileNotFoundError, GeneratorExit):
+        yield laspy
+    except PointReadError:
         raise
     except _faults(laspy) as error:
         raise PointReadError(
@@ -67,11 +64,23 @@ def open_las(path: Path) -> Iterator[Any]:
         log.setLevel(before)
 
 
+@contextlib.contextmanager
+def open_las(path: Path) -> Iterator[Any]:
+    """Yield a ``laspy.LasReader`` of a file; errors as :func:`naming_faults`."""
+    with open(path, 'rb') as handle:
+        with naming_faults(path) as laspy:
+            reader = laspy.open(handle, closefd=False)
+            if reader.header.are_points_compressed:
+                check_laz_backend(path, laspy)
+        yield reader
+
+
 def read_records(path: Path, reader: Any, size: int) -> Iterator[Any]:
     """Yield point records of ``size`` points; a file that ends early is an error, not a shorter cloud."""
     total, done = int(reader.header.point_count), 0
     while done < total:
-        record = reader.read_points(size)
+        with naming_faults(path):
+            record = reader.read_points(size)
         expected = min(size, total - done)
         if len(record) != expected:
             raise PointReadError(

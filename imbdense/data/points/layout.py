@@ -57,13 +57,12 @@ class PointLayout:
             PointReadError: the folder is missing or holds no scene of the split; the message shows the layout.
         """
         check_choice('split', split, self.splits, owner=self.name)
+        cure = f'Expected layout of {self.name}:\n{self.expected}'
         if not Path(root).is_dir():
-            raise PointReadError(root, 'missing', 'is no folder.', f'Expected layout of {self.name}:\n{self.expected}')
+            raise PointReadError(root, 'missing', 'is no folder.', cure)
         found = self.find(Path(root), split)
         if not found:
-            raise PointReadError(
-                root, 'missing', f'holds no scene of split {split!r}.', f'Expected layout of {self.name}:\n{self.expected}'
-            )
+            raise PointReadError(root, 'missing', f'holds no scene of split {split!r}.', cure)
         return found
 
 

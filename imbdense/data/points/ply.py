@@ -46,10 +46,9 @@ class PlySource:
         PointReadError: no PLY file, a damaged header, no element with coordinates, or one that has lists.
     """
 
-    crs = None
-
     def __init__(self, path: Path, element: str | None = None) -> None:
         self.path = path
+        self.crs: str | None = None
         with open(path, 'rb') as handle:
             self.order, self.elements = read_header(path, handle)
             self.start = handle.tell()

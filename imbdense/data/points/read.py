@@ -33,9 +33,9 @@ def read_points(
         attributes: which attributes to take; ``None`` = of LAS intensity, return numbers, colours and the extra
             dimensions, of other formats every column. ``()`` = none. Other dimensions of LAS have laspy's names
             (``'gps_time'``, ``'point_source_id'``, ...); ``'scan_angle'`` is in degrees in every version.
-        semantic, instance: name of the column with the labels; ``None`` = the one with a usual name (``classification``,
-            ``class``, ``label``, ``sem_class``, ``scalar_Label``, ...), or no labels where there is none. Codes are
-            kept as they are; NaN and negative numbers become -1.
+        semantic, instance: name of the column with the labels; ``None`` = the one with a usual name
+            (``classification``, ``class``, ``label``, ``sem_class``, ``scalar_Label``, ...), or no labels where there
+            is none. Codes are kept as they are; NaN and negative numbers become -1.
         columns: meaning of the columns of .txt, .csv, .xyz, .npy and .bin, where the file does not tell.
         element: of PLY, where more than one element has coordinates.
 

@@ -33,16 +33,10 @@ class TextSource:
             something that is no number (the line is named).
     """
 
-    crs = None
-
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         self.path = path
-        with open(path, encoding='utf-8', errors='replace') as handle:
-            first = next((line for line in handle if line.strip()), '')
-        if not first:
-            raise PointReadError(path, 'empty', 'holds no points.', 'Check how it was made.')
-        self.separator = next((mark for mark in ',;\t' if mark in first), None)
-        words = _split(_without_comment(first), self.separator)
+        self.crs: str | None = None
+        self.separator, words = _first_line(path)
         self.header = not all(_is_number(word) for word in words)
         self.columns = self._columns(columns, [word.strip('"\' ') for word in words])
         self.names = tuple(name for name in self.columns if name != '_')
@@ -111,6 +105,21 @@ class TextSource:
                 what = f'holds something that is no number in line {number}: {shown}.'
                 return PointReadError(self.path, 'columns', what, 'Mend or remove this line.')
         return PointReadError(self.path, 'unreadable', 'cannot be read as a table of numbers.', 'Check the file.')
+
+
+def count_columns(path: Path) -> int:
+    """Number of columns of a text file, by its first line."""
+    return len(_first_line(path)[1])
+
+
+def _first_line(path: Path) -> tuple[str | None, list[str]]:
+    """What separates columns (``None`` = blanks), and the words of the first line that is not empty."""
+    with open(path, encoding='utf-8', errors='replace') as handle:
+        first = next((line for line in handle if line.strip()), '')
+    if not first:
+        raise PointReadError(path, 'empty', 'holds no points.', 'Leave it out, or check how it was made.')
+    separator = next((mark for mark in ',;\t' if mark in first), None)
+    return separator, _split(_without_comment(first), separator)
 
 
 def _without_comment(line: str, whole: bool = False) -> str:
