@@ -51,7 +51,7 @@ def submanifold_map(points: SparsePoints, kernel: int = 3, dilation: int = 1) ->
 def _submanifold_pairs(coords: Tensor, kernel: int, dilation: int) -> list[Pairs]:
     """See :func:`submanifold_map`."""
     moves = offsets(kernel, dilation)
-    numbered = voxel_keys(coords, margin=dilation * (kernel // 2), owner='SubMConv3d')
+    numbered = voxel_keys(coords.unbind(1), margin=dilation * (kernel // 2), owner='SubMConv3d')
     keys, order = numbered.keys, None
     if not is_increasing(keys):
         keys, order = torch.sort(keys)
