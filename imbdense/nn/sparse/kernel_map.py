@@ -86,7 +86,7 @@ def _down_pairs(coords: Tensor) -> DownMap:
     """See :func:`down_map`."""
     halved = coords.clone()
     halved[:, 1:] = torch.div(coords[:, 1:], 2, rounding_mode='floor')
-    keys, parent = torch.unique(voxel_keys(halved, owner='DownConv3d').keys, return_inverse=True)
+    keys, parent = torch.unique(voxel_keys(halved.unbind(1), owner='DownConv3d').keys, return_inverse=True)
     coarse = coords.new_empty(len(keys), 4)
     coarse[parent] = halved  # all children write the same row
     bits = coords[:, 1:] - 2 * halved[:, 1:]
