@@ -39,7 +39,8 @@ class LasSink:
     def append(self, cloud: PointCloud) -> None:
         """Write the points of one chunk."""
         record = self._laspy.ScaleAwarePointRecord.zeros(len(cloud), header=self._header)
-        record['return_number'] = record['number_of_returns'] = 1  # 0 is not allowed; attributes overwrite it
+        for name in ('return_number', 'number_of_returns'):
+            record[name] = np.ones(len(cloud), np.uint8)  # 0 is not allowed; attributes overwrite it
         for axis, name in enumerate('XYZ'):
             whole = np.rint((cloud.xyz[:, axis] - self._header.offsets[axis]) / SCALE)
             if np.abs(whole).max(initial=0) > np.iinfo(np.int32).max:
