@@ -2,8 +2,8 @@
 
 Demantké et al., "Dimensionality based scale selection in 3D lidar point clouds", 2011 (linearity, planarity,
 scattering); Guinard and Landrieu, "Weakly supervised segmentation-aided classification of urban scenes from 3D LiDAR
-2017 (verticality). Definitions as in the pgeof library (Robert et al., "Efficient 3D semantic segmentation with
-superpoint transformer", ICCV 2023).
+point clouds", 2017 (verticality). Definitions as in the pgeof library (Robert et al., "Efficient 3D semantic
+segmentation with superpoint transformer", ICCV 2023).
 """
 
 from __future__ import annotations
