@@ -1,4 +1,4 @@
-"""Pictures of point clouds without a display: parallel projection, nearest point per pixel, edges by depth; NumPy only."""
+"""Pictures of point clouds without a display: parallel projection, nearest point per pixel, edges by depth."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def project(xyz: NDArray[np.float64], view: View, side: int = 1000, radius: int 
 def _radius(point: NDArray[np.int64]) -> int:
     """Half the mean distance of occupied pixels, from their share of the picture."""
     share = np.count_nonzero(point >= 0) / point.size
-    return int(np.clip(round(0.5 / np.sqrt(share) - 0.25), 0, MOST_RADIUS))
+    return int(np.clip(np.ceil(0.5 / np.sqrt(share) - 0.55), 0, MOST_RADIUS))
 
 
 def _grown(point: NDArray[np.int64], depth: NDArray[np.float64], metres: float, radius: int) -> Projection:
