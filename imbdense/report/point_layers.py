@@ -62,7 +62,7 @@ def class_layer(
     Raises:
         ValueError: a label without a name.
     """
-    if labels.size and not (-1 <= labels.min() and labels.max() < len(classes)):
+    if labels.size and not (labels.min() >= -1 and labels.max() < len(classes)):
         raise ValueError(f'{name}: labels reach from {labels.min()} to {labels.max()}, but there are {len(classes)} '
                          f'classes.')
     table = np.asarray([*palette[: len(classes)], IGNORED], np.uint8)

@@ -9,7 +9,8 @@ The script looks for every ``<figure class="cloud">``, whose ``<script type="app
 CSS = """
 .cloud{margin:0}.cloud canvas{width:100%;height:min(70vh,720px);display:block;border-radius:8px;background:#fff;
 border:1px solid var(--line);touch-action:none;cursor:grab}.cloud .bar{display:flex;gap:8px;flex-wrap:wrap;
-align-items:center;margin:8px 0}.cloud button{font:inherit;font-size:14px;border:1px solid var(--line);border-radius:6px;
+align-items:center;margin:8px 0}
+.cloud button{font:inherit;font-size:14px;border:1px solid var(--line);border-radius:6px;
 background:var(--bg);color:var(--ink);padding:4px 12px;cursor:pointer}.cloud button[aria-pressed=true]{
 background:var(--accent);color:#fff;border-color:var(--accent)}.cloud input{width:110px}
 """
