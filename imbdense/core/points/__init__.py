@@ -1,0 +1,1 @@
+"""Points in space, as arrays: grids, neighbours, super-voxels, projection into images."""
