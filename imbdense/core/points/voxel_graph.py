@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+
+from imbdense.core.points.grid_sample import grid_sample
+from imbdense.core.points.voxel_keys import voxel_keys
 
 Floats = NDArray[np.float64]
 _HALF = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
@@ -20,7 +24,7 @@ class VoxelGraph:
 
     Attributes:
         voxel_of_point: (N,) int64.
-        centre: (M, 3) float64, mean of the points of each voxel, in voxel lengths from the lowest cell.
+        centre: (M, 3) float64, mean of the points of each voxel, in voxel lengths.
         edges: (E, 2) int64, pairs of voxels that touch by a face, an edge or a corner, each once.
     """
 
@@ -65,29 +69,18 @@ def voxel_graph(xyz: NDArray[Any], voxel_size: float) -> VoxelGraph:
         ValueError: NaN or infinite coordinates, or more than 2^62 cells between the outermost points.
     """
     xyz = np.asarray(xyz, np.float64)
-    if xyz.ndim != 2 or xyz.shape[1] != 3:
-        raise ValueError(f'voxel_graph: xyz must be (N, 3), but is {xyz.shape}.')
-    if not np.isfinite(xyz).all():
-        wrong = int((~np.isfinite(xyz).all(1)).sum())
-        raise ValueError(f'voxel_graph: {wrong} of {len(xyz)} points have coordinates that are NaN or infinite.')
-    if len(xyz) == 0:
-        return VoxelGraph(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 2), np.int64))
-    local = (xyz - xyz.min(0)) / voxel_size
-    cell = np.floor(local).astype(np.int64)
-    side = [int(value) + 3 for value in cell.max(0)]  # one empty cell around: a neighbour never wraps to another row
-    if side[0] * side[1] * side[2] > 2**62:
-        raise ValueError(f'voxel_graph: {side} cells of {voxel_size} m do not fit into 62 bits; are there points far '
-                         f'away from the others, or is voxel_size too small?')  # fmt: skip
-    step = np.array([side[1] * side[2], side[2], 1])
-    keys, inverse = np.unique((cell + 1) @ step, return_inverse=True)
+    grid = grid_sample(torch.from_numpy(xyz), voxel_size)
+    if len(grid) == 0:
+        return VoxelGraph(grid.inverse.numpy(), np.zeros((0, 3)), np.zeros((0, 2), np.int64))
+    cells = voxel_keys(grid.coords, margin=1, owner='voxel_graph')
+    keys = cells.keys.numpy()  # rising, as the voxels are in the order of their cells
     pairs = []
     for offset in _HALF:
-        wanted = keys + int(np.dot(offset, step))
+        wanted = keys + cells.shift(offset)
         place = np.searchsorted(keys, wanted).clip(0, len(keys) - 1)
         found = np.flatnonzero(keys[place] == wanted)
         pairs.append(np.stack([found, place[found]], 1))
-    inverse = inverse.reshape(-1)
-    return VoxelGraph(inverse, voxel_means(local, inverse, len(keys)), np.concatenate(pairs))
+    return VoxelGraph(grid.inverse.numpy(), grid.points.numpy() / voxel_size, np.concatenate(pairs))
 
 
 def voxel_means(values: NDArray[Any], voxel: NDArray[np.int64], count: int) -> Floats:
