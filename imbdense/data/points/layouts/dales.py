@@ -23,7 +23,7 @@ VAL_TILES = ('5145_54340', '5095_54455', '5110_54475')
 def find(root: Path, split: str) -> list[Scene]:
     """Tiles of train/ (less the three for validation) and test/; ``trainval`` is all of train/."""
     folder = root / ('test' if split == 'test' else 'train')
-    scenes = [Scene(path.stem, path) for path in files_below(folder, ('.ply', '.las', '.laz'))]
+    scenes = [Scene(path.stem, path) for path in files_below(folder, ('.ply', '.las', '.laz', '.npz'))]
     if split in ('test', 'trainval'):
         return scenes
     return [scene for scene in scenes if scene.name.startswith(VAL_TILES) == (split == 'val')]
@@ -36,5 +36,5 @@ def read(scene: Scene) -> PointCloud:
 
 LAYOUT = PointLayout(
     'dales', {'objects': OBJECTS}, ('train', 'val', 'trainval', 'test'), find, read,
-    '  train/5080_54435*.{ply,las} ... (29 tiles)   test/... (11 tiles)',
+    '  train/5080_54435*.{ply,las} ... (29 tiles)   test/... (11 tiles)', prepared=True,
 )

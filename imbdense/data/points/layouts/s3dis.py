@@ -38,7 +38,8 @@ def find(root: Path, split: str) -> list[Scene]:
     areas = [area for area in AREAS if (area.lower() == split if not split.startswith('not_') else
                                         f'not_{area.lower()}' != split)]
     rooms = [room for area in areas if (root / area).is_dir() for room in sorted((root / area).iterdir())]
-    return [Scene(f'{room.parent.name}/{room.name}', room) for room in rooms if _room_files(room)]
+    return [Scene(f'{room.parent.name}/{room.stem}', room) for room in rooms
+            if room.suffix == '.npz' or _room_files(room)]
 
 
 def read(scene: Scene) -> PointCloud:
@@ -72,5 +73,5 @@ def _room_files(room: Path) -> list[Path]:
 LAYOUT = PointLayout(
     's3dis', {'objects': OBJECTS},
     ('train', 'val', *(area.lower() for area in AREAS), *(f'not_{area.lower()}' for area in AREAS)), find, read,
-    '  Area_1/office_1/Annotations/chair_1.txt ...   to Area_6 (Stanford3dDataset_v1.2_Aligned_Version)',
+    '  Area_1/office_1/Annotations/chair_1.txt ...   to Area_6 (Stanford3dDataset_v1.2_Aligned_Version)', prepared=True,
 )

@@ -43,7 +43,8 @@ def find(root: Path, split: str) -> list[Scene]:
     if not listing.is_file():
         raise PointReadError(listing, 'missing', 'is not there.', f'Expected layout of scannet:\n{EXPECTED}')
     folder = root / ('scans_test' if split == 'test' else 'scans')
-    return [Scene(name, folder / name) for name in sorted(listing.read_text(encoding='utf-8').split())]
+    paths = [folder / name for name in sorted(listing.read_text(encoding='utf-8').split())]
+    return [Scene(path.name, path if path.is_dir() else path.with_name(f'{path.name}.npz')) for path in paths]
 
 
 def read(scene: Scene) -> PointCloud:
@@ -127,5 +128,5 @@ def _categories(table: Path, column: str) -> dict[str, int]:
 
 
 SPLITS = ('train', 'val', 'test')
-LAYOUT = PointLayout('scannet', {'benchmark20': BENCHMARK20}, SPLITS, find, read, EXPECTED)
-LAYOUT_200 = PointLayout('scannet200', {'benchmark200': BENCHMARK200}, SPLITS, find, read_200, EXPECTED)
+LAYOUT = PointLayout('scannet', {'benchmark20': BENCHMARK20}, SPLITS, find, read, EXPECTED, prepared=True)
+LAYOUT_200 = PointLayout('scannet200', {'benchmark200': BENCHMARK200}, SPLITS, find, read_200, EXPECTED, prepared=True)

@@ -21,7 +21,7 @@ TEST = 'L002'
 
 def find(root: Path, split: str) -> list[Scene]:
     """L001, L003, L004 to train; L002 to test, which is the only section for validation too."""
-    scenes = [Scene(path.stem, path) for path in files_below(root, ('.ply',)) if path.stem.startswith('L00')]
+    scenes = [Scene(path.stem, path) for path in files_below(root, ('.ply', '.npz')) if path.stem.startswith('L00')]
     return [scene for scene in scenes if (scene.name == TEST) != (split == 'train')]
 
 
@@ -31,5 +31,6 @@ def read(scene: Scene) -> PointCloud:
 
 
 LAYOUT = PointLayout(
-    'toronto3d', {'objects': OBJECTS}, ('train', 'val', 'test'), find, read, '  L001.ply  L002.ply  L003.ply  L004.ply'
+    'toronto3d', {'objects': OBJECTS}, ('train', 'val', 'test'), find, read,
+    '  L001.ply  L002.ply  L003.ply  L004.ply', prepared=True,
 )
