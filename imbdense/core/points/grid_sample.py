@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_number
-from imbdense.core.points.voxel_keys import voxel_keys
+from imbdense.core.points.voxel_keys import MAX_CELLS, voxel_keys
+from imbdense.core.reduction import count_values
 
 MODES = ('first', 'mean', 'random')
 IGNORED = -1
@@ -75,19 +77,20 @@ def grid_sample(
     check_number('size', size, low=0.0, low_open=True, owner='grid_sample')
     check_choice('mode', mode, MODES, owner='grid_sample')
     _check_rows(points, features, labels)
-    coords = torch.floor(points.double() / size).long()
-    order, starts, inverse = _group(coords)
-    counts = torch.diff(starts, append=starts.new_tensor([len(points)]))
-    index = None if mode == 'mean' else _representative(order, starts, counts, mode, seed)
+    if keep_rare is not None and labels is None:
+        raise ValueError('grid_sample: keep_rare needs labels.')
+    coords, inverse, counts = _group(_cells(points, size))
+    index = None if mode == 'mean' else _representatives(inverse, len(counts), mode, seed)
     return GridSample(
-        coords=coords[order[starts]],
+        coords=coords,
         inverse=inverse,
         counts=counts,
         points=_reduced(points, index, inverse, counts),
         features=None if features is None else _reduced(features, index, inverse, counts),
         index=index,
         labels=None if labels is None else majority_labels(labels, inverse, len(counts)),
-        rarest=None if keep_rare is None else rarest_labels(_needed(labels), inverse, len(counts), keep_rare),
+        rarest=None if keep_rare is None or labels is None
+        else rarest_labels(labels, inverse, len(counts), keep_rare),
     )
 
 
@@ -127,50 +130,61 @@ def rarest_labels(labels: Tensor, inverse: Tensor, voxels: int, class_counts: Te
     return by_rank.to(labels.device)[best]
 
 
-def _group(coords: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Points ordered by voxel (stable), where each voxel begins in that order, and the voxel of every point."""
-    keys, order = torch.sort(voxel_keys(coords, owner='grid_sample').keys, stable=True)
-    new = torch.ones_like(keys, dtype=torch.bool)
-    torch.ne(keys[1:], keys[:-1], out=new[1:])
-    inverse = torch.empty_like(order)
-    inverse[order] = torch.cumsum(new, 0) - 1
-    return order, new.nonzero().flatten(), inverse
+def _cells(points: Tensor, size: float) -> list[Tensor]:
+    """``floor(xyz / size)`` as three columns (N,) int64.
+
+    Raises:
+        ValueError: NaN or infinite coordinates, or cells beyond +-2^62.
+    """
+    cells = torch.floor(points.t().double().contiguous() / size)
+    for column in cells if points.numel() else ():
+        low, high = torch.aminmax(column)
+        if not bool(torch.maximum(-low, high) < MAX_CELLS):  # NaN is not smaller either
+            _complain(points)
+    return list(cells.long())
 
 
-def _representative(order: Tensor, starts: Tensor, counts: Tensor, mode: str, seed: int) -> Tensor:
-    """(V,) place in the cloud of the point that stands for each voxel."""
+def _complain(points: Tensor) -> NoReturn:
+    """Say which coordinates cannot be used."""
+    bad = (~torch.isfinite(points).all(1)).nonzero().flatten()
+    if len(bad):
+        raise ValueError(
+            f'grid_sample: {len(bad)} of {len(points)} points have NaN or infinite coordinates, the first is point '
+            f'{int(bad[0])}: {points[bad[0]].tolist()}. Remove them before sampling.'
+        )
+    raise ValueError(f'grid_sample: coordinates up to {points.abs().max():.3g} lie more than 2^62 voxels away from 0.')
+
+
+def _group(cells: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Occupied voxels in lexicographic order, the voxel of every point, points per voxel."""
+    numbered = voxel_keys(cells, owner='grid_sample')
+    keys, order = numbered.sort()
+    keys, place, counts = torch.unique_consecutive(keys, return_inverse=True, return_counts=True)
+    return numbered.coordinates(keys), torch.empty_like(order).scatter_(0, order, place), counts
+
+
+def _representatives(inverse: Tensor, voxels: int, mode: str, seed: int) -> Tensor:
+    """(V,) place in the cloud of the point that stands for each voxel: the first in the cloud's or a random order."""
+    points = len(inverse)
     if mode == 'first':
-        return order[starts]
-    generator = torch.Generator().manual_seed(seed)
-    share = torch.rand(len(starts), generator=generator, dtype=torch.float64).to(counts.device)
-    return order[starts + torch.minimum((share * counts).long(), counts - 1)]
+        return inverse.new_full((voxels,), points).scatter_reduce_(
+            0, inverse, torch.arange(points, device=inverse.device), 'amin')
+    drawn = torch.randperm(points, generator=torch.Generator().manual_seed(seed)).to(inverse.device)
+    return drawn[_representatives(inverse[drawn], voxels, 'first', seed)]
 
 
 def _reduced(values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tensor) -> Tensor:
-    """Values of the representatives, or means (summed in float64)."""
+    """Values (N, k) of the representatives, or means, summed in float64."""
     if index is not None:
         return values[index]
-    total = values.new_zeros(len(counts), values.shape[1], dtype=torch.float64)
-    return (total.index_add_(0, inverse, values.double()) / counts.unsqueeze(1)).to(values.dtype)
-
-
-def _needed(labels: Tensor | None) -> Tensor:
-    """``labels``, which ``keep_rare`` cannot do without."""
-    if labels is None:
-        raise ValueError('grid_sample: keep_rare needs labels.')
-    return labels
+    sums = [count_values(inverse, len(counts), column) for column in values.unbind(1)]
+    return (torch.stack(sums, 1) / counts.unsqueeze(1)).to(values.dtype)
 
 
 def _check_rows(points: Tensor, features: Tensor | None, labels: Tensor | None) -> None:
     """Shapes, finite coordinates, labels >= -1."""
     if points.ndim != 2 or points.shape[1] != 3 or not points.is_floating_point():
         raise ValueError(f'grid_sample: points must be (N, 3) float, but are {tuple(points.shape)} {points.dtype}.')
-    if not bool(torch.isfinite(points).all()):
-        bad = (~torch.isfinite(points).all(1)).nonzero().flatten()
-        raise ValueError(
-            f'grid_sample: {len(bad)} of {len(points)} points have NaN or infinite coordinates, the first is point '
-            f'{int(bad[0])}: {points[bad[0]].tolist()}. Remove them before sampling.'
-        )
     for name, rows, ndim in (('features', features, 2), ('labels', labels, 1)):
         if rows is not None and (rows.ndim != ndim or len(rows) != len(points)):
             raise ValueError(f'grid_sample: {name} must have one row per point ({len(points)}), {ndim} '

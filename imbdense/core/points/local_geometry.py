@@ -1,9 +1,9 @@
 """What the neighbourhood of a point looks like: a line, a plane or a bush; upright or flat. Eleven numbers per point.
 
-Demantké et al., "Dimensionality based scale selection in 3D lidar point clouds", 2011 (linearity, planarity, scattering);
-Guinard and Landrieu, "Weakly supervised segmentation-aided classification of urban scenes from 3D LiDAR point clouds",
-2017 (verticality). Definitions as in the pgeof library (Robert et al., "Efficient 3D semantic segmentation with
-superpoint transformer", ICCV 2023).
+Demantké et al., "Dimensionality based scale selection in 3D lidar point clouds", 2011 (linearity, planarity,
+scattering); Guinard and Landrieu, "Weakly supervised segmentation-aided classification of urban scenes from 3D LiDAR
+point clouds", 2017 (verticality). Definitions as in the pgeof library (Robert et al., "Efficient 3D semantic
+segmentation with superpoint transformer", ICCV 2023).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Integer coordinates as sortable 64-bit keys: one number per voxel instead of a row of a table."""
+"""Integer coordinates as sortable numbers: one key per voxel instead of a row of a table."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,50 +14,63 @@ MAX_CELLS = 2**62
 
 
 class VoxelKeys(NamedTuple):
-    """Keys of N voxels and what one step along each axis adds to a key.
+    """Keys of N cells of a box.
 
     Attributes:
-        keys: (N,) int64, in the lexicographic order of the coordinates.
-        steps: what +1 adds, per axis.
+        keys: (N,) int64 in [0, cells), in the lexicographic order of the coordinates.
+        low: smallest coordinate per axis. steps: what +1 adds to a key, per axis. cells: of the whole box.
     """
 
     keys: Tensor
+    low: tuple[int, ...]
     steps: tuple[int, ...]
+    cells: int
 
-    def shift(self, offset: tuple[int, ...]) -> int:
+    def shift(self, offset: Sequence[int]) -> int:
         """What a move by ``offset`` along the last ``len(offset)`` axes adds to a key."""
         return sum(move * step for move, step in zip(offset, self.steps[-len(offset) :]))
 
+    def sort(self) -> tuple[Tensor, Tensor]:
+        """Sorted keys and the order that sorts them, stable. Keys below 2^31 are sorted as int32, in 2/3 of the time."""
+        return torch.sort(self.keys.int() if self.cells < 2**31 else self.keys, stable=True)
 
-def voxel_keys(coords: Tensor, margin: int = 0, owner: str = 'voxel_keys') -> VoxelKeys:
-    """Number the cells of the bounding box of ``coords``: ``key = ((b·X + x)·Y + y)·Z + z``, relative to the minimum.
+    def coordinates(self, keys: Tensor) -> Tensor:
+        """The cells of some of the keys, (K, D) int64."""
+        columns = []
+        for low, step in zip(self.low, self.steps):
+            place = torch.div(keys, step, rounding_mode='trunc')  # 'floor' is slower and the same: no key is negative
+            keys = keys - place * step
+            columns.append(place.long() + low)
+        return torch.stack(columns, 1)
+
+
+def voxel_keys(columns: Sequence[Tensor], margin: int = 0, owner: str = 'voxel_keys') -> VoxelKeys:
+    """Number the cells of the bounding box: ``key = ((b·X + x)·Y + y)·Z + z``, relative to the minimum.
 
     X, Y, Z are the extents plus ``margin`` empty cells, so that a move of up to ``margin`` cells never arrives at an
     occupied cell of another row (one-sided: the margin of the row before serves negative moves).
 
     Args:
-        coords: (N, D) int64, any sign; N = 0 gives no keys.
+        columns: one (N,) int64 tensor per axis, any sign, ``coords.unbind(1)``; N = 0 gives no keys.
         margin: >= 0, the reach of the moves that will be asked for.
 
     Raises:
         ValueError: the box has more than 2^62 cells.
     """
-    if coords.shape[0] == 0:
-        return VoxelKeys(coords.new_zeros(0), (0,) * coords.shape[1])
-    low, high = torch.aminmax(coords, dim=0)
-    extents = [top - bottom + 1 + margin for bottom, top in zip(low.tolist(), high.tolist())]
+    if len(columns[0]) == 0:
+        return VoxelKeys(columns[0], (0,) * len(columns), (1,) * len(columns), 0)
+    ranges = [[int(end) for end in torch.aminmax(column)] for column in columns]
+    extents = [high - low + 1 + margin for low, high in ranges]
     if math.prod(extents) > MAX_CELLS:
         raise ValueError(
             f'{owner}: the bounding box has {" x ".join(map(str, extents))} cells, more than 2^62. Is one point far '
             f'from the others, or the voxel size in another unit than the coordinates?'
         )
-    steps = [1]
-    for extent in reversed(extents[1:]):
-        steps.insert(0, steps[0] * extent)
-    keys = (coords[:, 0] - low[0]) * steps[0]
-    for axis in range(1, coords.shape[1]):
-        keys += (coords[:, axis] - low[axis]) * steps[axis]
-    return VoxelKeys(keys, tuple(steps))
+    keys = columns[0] - ranges[0][0]
+    for column, (low, _), extent in zip(columns[1:], ranges[1:], extents[1:]):
+        keys = keys.mul_(extent).add_(column).sub_(low)
+    steps = [math.prod(extents[axis + 1 :]) for axis in range(len(extents))]
+    return VoxelKeys(keys, tuple(low for low, _ in ranges), tuple(steps), math.prod(extents))
 
 
 def is_increasing(keys: Tensor) -> bool:

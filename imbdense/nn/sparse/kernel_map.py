@@ -51,7 +51,7 @@ def submanifold_map(points: SparsePoints, kernel: int = 3, dilation: int = 1) ->
 def _submanifold_pairs(coords: Tensor, kernel: int, dilation: int) -> list[Pairs]:
     """See :func:`submanifold_map`."""
     moves = offsets(kernel, dilation)
-    numbered = voxel_keys(coords, margin=dilation * (kernel // 2), owner='SubMConv3d')
+    numbered = voxel_keys(coords.unbind(1), margin=dilation * (kernel // 2), owner='SubMConv3d')
     keys, order = numbered.keys, None
     if not is_increasing(keys):
         keys, order = torch.sort(keys)
@@ -86,7 +86,7 @@ def _down_pairs(coords: Tensor) -> DownMap:
     """See :func:`down_map`."""
     halved = coords.clone()
     halved[:, 1:] = torch.div(coords[:, 1:], 2, rounding_mode='floor')
-    keys, parent = torch.unique(voxel_keys(halved, owner='DownConv3d').keys, return_inverse=True)
+    keys, parent = torch.unique(voxel_keys(halved.unbind(1), owner='DownConv3d').keys, return_inverse=True)
     coarse = coords.new_empty(len(keys), 4)
     coarse[parent] = halved  # all children write the same row
     bits = coords[:, 1:] - 2 * halved[:, 1:]

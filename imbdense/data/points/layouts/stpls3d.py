@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.layout import PointLayout, Scene, files_below
 from imbdense.data.points.read import read_points
 from imbdense.data.points.text import count_columns
+from imbdense.data.points.write import write_text
 
 NAMES = (
     'Ground', 'Building', 'LowVegetation', 'MediumVegetation', 'HighVegetation', 'Vehicle', 'Truck', 'Aircraft',
@@ -86,6 +89,13 @@ def read(scene: Scene) -> PointCloud:
     if scene.path.suffix.lower() == '.ply':
         return read_points(scene.path)
     return read_points(scene.path, columns=COLUMNS[: min(count_columns(scene.path), len(COLUMNS))])
+
+
+def write(path: Path, cloud: PointCloud) -> None:
+    """Write a cloud with colours, codes and instances as the text files of the data set: no header row, -100 = none."""
+    instance = None if cloud.instance is None else np.where(cloud.instance < 0, -100, cloud.instance)
+    columns = COLUMNS if instance is not None else COLUMNS[:-1]
+    write_text(path, cloud.replace(instance=instance), columns=columns, header=False)
 
 
 def _in(folder: Path) -> list[Scene]:
