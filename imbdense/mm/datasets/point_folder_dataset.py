@@ -11,7 +11,7 @@ from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.points.layout import Scene
 from imbdense.data.points.source import Unknown, folder_layout
-from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset, existing_folder
+from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset
 from imbdense.registry import DATASETS
 from imbdense.utils.overlay import distinct_colours
 
