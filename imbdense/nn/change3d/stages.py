@@ -28,7 +28,7 @@ def stages_of(backbone: nn.Module) -> Any:
 
 
 class SparseUNetStages(nn.Module):
-    """A :class:`SparseUNet` over levels that the loader made: cells sorted as its own strided convolutions sort them."""
+    """A :class:`SparseUNet` over levels that the loader made, cells in the order of its own strided convolutions."""
 
     needs_neighbours = False
 
@@ -36,7 +36,8 @@ class SparseUNetStages(nn.Module):
         super().__init__()
         self.unet = unet
         self.depth = len(unet.down)
-        self.channels = (unet.up[0][0].out_channels, *(down[0].out_channels for down in unet.down))
+        first, *deeper = (int(conv.weight.shape[-1]) for conv in _convolutions(unet))
+        self.channels = (first, *deeper)
         self.out_channels = unet.out_channels
 
     def encode(self, level: int, feats: Tensor, epoch: EpochLevels) -> Tensor:
@@ -63,3 +64,8 @@ class SparseUNetStages(nn.Module):
     def _at(self, level: int, feats: Tensor, epoch: EpochLevels) -> SparsePoints:
         """Features as sparse points of a level, with the kernel maps of this epoch."""
         return SparsePoints(epoch.levels[level].coords, feats, 2**level, epoch.maps, epoch.samples)
+
+
+def _convolutions(unet: SparseUNet) -> list[Any]:
+    """The convolution that sets the width of each level."""
+    return [unet.stem.get_submodule('0'), *(down.get_submodule('0') for down in unet.down)]

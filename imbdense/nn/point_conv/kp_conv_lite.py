@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -118,8 +119,8 @@ class KPConvLite(nn.Module):
         self.down = nn.ModuleList(block(self.channels[level], self.channels[level + 1], level)
                                   for level in range(depth))
         self.plain = nn.ModuleList(block(width, width, level) for level, width in enumerate(self.channels))
-        self.up = nn.ModuleList(Unary(self.channels[level + 1] + self.channels[level], self.channels[level], bn_momentum)
-                                for level in range(depth))
+        self.up = nn.ModuleList(Unary(coarse + fine, fine, bn_momentum)
+                                for fine, coarse in pairwise(self.channels))
 
     def encode(self, level: int, feats: Tensor, epoch: EpochLevels) -> Tensor:
         """Features (N_l, C_l) of a level from those of the level before (level 0: the input features)."""

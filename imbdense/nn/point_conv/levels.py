@@ -38,7 +38,7 @@ class PointLevel:
 
 @dataclass(frozen=True, eq=False)
 class EpochLevels:
-    """All levels of one epoch of a batch, finest first; ``maps`` keeps what convolutions derive from the coordinates."""
+    """All levels of one epoch of a batch, finest first; ``maps`` keeps what convolutions find out about them."""
 
     levels: list[PointLevel]
     samples: int
