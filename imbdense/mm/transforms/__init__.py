@@ -15,7 +15,6 @@ import_members(
         'geotiff_window': ('mmcv',),
         'load_change_pair': ('mmcv',),
         'load_points': ('mmcv',),
-        'morton_sort': ('mmcv',),
         'multi_view_seg': ('mmcv',),
         'normalize_bands': ('mmcv',),
         'pack_change_inputs': ('mmcv', 'mmseg'),
