@@ -53,6 +53,8 @@ class SuperVoxelClusterHook(Hook):
             would split the largest class.
         kmeans: further arguments of SphericalKMeans (``n_init``, ``size_power``, ``seed``, ...); log-size weights are
             the default here, which was steadier on the toy of the card.
+        merge_to: classes that more clusters (primitives) are merged to for predictions alone, by k-means on the
+            centroids; ``None`` = every cluster is one.
 
     Raises:
         ValueError: before training: another loop or model, other numbers of clusters. TooFewRowsError: fewer parts
@@ -75,6 +77,7 @@ class SuperVoxelClusterHook(Hook):
         balance: str = 'none',
         prior_exponent: float = 1.0,
         kmeans: Mapping[str, Any] | None = None,
+        merge_to: int | None = None,
     ) -> None:
         name = 'SuperVoxelClusterHook'
         self.interval = check_integer('interval', interval, low=1, owner=name)
@@ -82,9 +85,12 @@ class SuperVoxelClusterHook(Hook):
         self.balance = check_choice('balance', balance, BALANCES, owner=name)
         self.prior_exponent = check_number('prior_exponent', prior_exponent, low=0.0, owner=name)
         self.kmeans = SphericalKMeans(num_clusters, **{'size_power': 'log', **(kmeans or {})})
+        self.merge = None
+        if merge_to is not None:
+            check_integer('merge_to', merge_to, low=1, high=num_clusters, owner=name)
+            self.merge = SphericalKMeans(merge_to, seed=self.kmeans.seed)
         self.pipeline = None if pipeline is None else list(pipeline)
         self._round: ClusterRound | None = None
-        self._resumed = False
 
     def before_train(self, runner: Any) -> None:
         """Check loop and model; build the scenes."""
@@ -163,6 +169,8 @@ class SuperVoxelClusterHook(Hook):
         """Labels and centroids to the model."""
         model.set_labels(found.labels)
         model.head.set_round(found.centroids, found.counts, self.balance, keep_weight=keep_weight)
+        if self.merge is not None:
+            model.head.merge.copy_(torch.from_numpy(self.merge.fit(found.centroids).labels))
 
     def _log(self, found: ClusterRound, before: ClusterRound | None) -> None:
         """Sizes of the clusters, and how much has changed."""

@@ -15,6 +15,7 @@ import_members(
         'post_classification_metric': (),
         'point_instance_ap_metric': (),
         'hungarian_iou': (),
+        'point_iou_metric': (),
         'frequency_grouped_coco_metric': ('pycocotools',),
     },
 )

@@ -7,6 +7,7 @@ import_members(
     {
         'consistency': ('mmseg',),
         'pointdc_segmentor': (),
+        'point_encoder_decoder': (),
         'semi_segmentor': ('mmseg',),
         'semantic_change_detector': ('mmseg',),
         'siamese_segmentor': ('mmseg',),

@@ -16,7 +16,6 @@ import_members(
         'load_change_pair': ('mmcv',),
         'load_feature_volume': ('mmcv',),
         'load_points': ('mmcv',),
-        'morton_sort': ('mmcv',),
         'multi_view_seg': ('mmcv',),
         'normalize_bands': ('mmcv',),
         'pack_change_inputs': ('mmcv', 'mmseg'),
