@@ -12,7 +12,7 @@ import pytest
 from tests.conformance.source import PACKAGE, ROOT, Import, Source, imports, sources
 
 HOSTS = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
-FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumentations')
+FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'lazrs', 'py4dgeo', 'nibabel', 'albumentations')
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
 CORE_MAY_LAZILY = ('numba', 'faiss')
 SHARED_CORE = tuple(
