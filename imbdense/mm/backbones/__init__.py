@@ -9,6 +9,7 @@ import_members(
         'clay_vit': (),
         'fc_siam_encoder': (),
         'prithvi_vit': (),
+        'sparse_unet': (),
         'vssm': (),
     },
 )

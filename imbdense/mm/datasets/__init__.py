@@ -12,6 +12,8 @@ import_members(
         'change_pair_dataset': ('mmseg',),
         'imbalanced_subset_dataset': (),
         'multi_source_geotiff_dataset': (),
+        'point_folder_dataset': (),
+        'public_point_datasets': (),
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),
         'semi_dataset': (),

@@ -26,6 +26,7 @@ import_members(
         'fc_siam_head': ('mmseg',),
         'changer_head': ('mmseg',),
         'change_vit_head': ('mmseg',),
+        'point_seg_head': (),
         'binary_then_multiclass_head': ('mmseg',),
     },
 )

@@ -13,6 +13,8 @@ import_members(
         'xview2_metric': (),
         'dynamic_earth_net_metric': (),
         'post_classification_metric': (),
+        'point_instance_ap_metric': (),
+        'point_iou_metric': (),
         'frequency_grouped_coco_metric': ('pycocotools',),
     },
 )
