@@ -15,6 +15,7 @@ import_members(
         'geotiff_window': ('mmcv',),
         'load_change_pair': ('mmcv',),
         'load_points': ('mmcv',),
+        'local_geometry': ('mmcv',),
         'multi_view_seg': ('mmcv',),
         'normalize_bands': ('mmcv',),
         'pack_change_inputs': ('mmcv', 'mmseg'),
