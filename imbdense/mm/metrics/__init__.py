@@ -14,6 +14,7 @@ import_members(
         'dynamic_earth_net_metric': (),
         'post_classification_metric': (),
         'point_instance_ap_metric': (),
+        'hungarian_iou': (),
         'point_iou_metric': (),
         'frequency_grouped_coco_metric': ('pycocotools',),
     },

@@ -6,6 +6,7 @@ import_members(
     __name__,
     {
         'consistency': ('mmseg',),
+        'pointdc_segmentor': (),
         'point_encoder_decoder': (),
         'semi_segmentor': ('mmseg',),
         'semantic_change_detector': ('mmseg',),
