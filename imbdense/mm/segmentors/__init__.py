@@ -6,9 +6,11 @@ import_members(
     __name__,
     {
         'consistency': ('mmseg',),
+        'm3c2_change_classifier': (),
         'point_encoder_decoder': (),
         'semi_segmentor': ('mmseg',),
         'semantic_change_detector': ('mmseg',),
+        'siamese_point_change': (),
         'siamese_segmentor': ('mmseg',),
         'post_classification_change': ('mmseg',),
     },
