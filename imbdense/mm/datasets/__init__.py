@@ -14,6 +14,7 @@ import_members(
         'multi_source_geotiff_dataset': (),
         'point_folder_dataset': (),
         'point_scene_dataset': (),
+        'point_pair_dataset': (),
         'public_point_datasets': (),
         'scene_dataset': ('mmseg',),
         'seg_folder_dataset': ('mmseg',),

@@ -8,6 +8,7 @@ import_members(
         'confusion_metric': (),
         'dense_ranking_metric': (),
         'calibration_metric': (),
+        'change_miou': (),
         'scd_metric': (),
         'bcd_metric': (),
         'xview2_metric': (),
