@@ -68,6 +68,7 @@ def test_nn_stands_on_core_and_torch(source: Source) -> None:
 @pytest.mark.parametrize('source', of_room('data'), ids=lambda item: item.where)
 def test_data_knows_no_host_and_reads_formats_lazily(source: Source) -> None:
     own = ('imbdense.core.stats', 'imbdense.core.checks', 'imbdense.core.selection', 'imbdense.core.terrain',
+           'imbdense.core.points',
            'imbdense.core.metrics.alpine_transitions', 'imbdense.data', 'imbdense.utils')
     root = 'imbdense'  # its version
     for found in imports(source):
