@@ -25,8 +25,8 @@ class PointEncoderDecoder(BaseModel):
 
     * 'loss': the terms of the head; the label of a voxel is the majority of its points (ties: smaller id; -1 only where
       all are ignored).
-    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with ``test_cfg=dict(scores=True)``
-      also ``scores`` (N, C), softmax.
+    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with
+      ``test_cfg=dict(scores=True)`` also ``scores`` (N, C), softmax.
     * 'tensor': logits (V, C) of the voxels.
 
     Logits pass :meth:`encode_decode`, so post-hoc steps (``imbdense.PostHocLogitAdjustHook``, calibration) act on it as

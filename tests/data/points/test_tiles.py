@@ -20,7 +20,7 @@ def cloud(number: int, seed: int = 0, corner: float = 700_000.0) -> PointCloud:
     return PointCloud(xyz, {'intensity': rng.random(number).astype(np.float32)})
 
 
-def bucketed(folder: Path, clouds: list[PointCloud], chunk: int = 10_000, lattice: BlockLattice = LATTICE):
+def bucketed(folder: Path, clouds: list[PointCloud], chunk: int = 10_000, lattice: BlockLattice = LATTICE):  # noqa: ANN201
     paths = [folder / f'{number}.npz' for number in range(len(clouds))]
     for path, one in zip(paths, clouds):
         write_points(path, one)
