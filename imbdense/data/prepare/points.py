@@ -141,7 +141,10 @@ SCANNET = _recipe(
 SCANNET200 = _recipe(
     'scannet200', 'ScanNet with 200 classes, the long-tail set of indoor scans',
     'the ScanNet project page (on request)',
-    partial(build, name='scannet200', needed=['scans', 'scannetv2-labels.combined.tsv', *SCANNET_LISTS[:2]], kept=SCANNET_LISTS),
+    partial(
+        build, name='scannet200', needed=['scans', 'scannetv2-labels.combined.tsv', *SCANNET_LISTS[:2]],
+        kept=SCANNET_LISTS,
+    ),
 )
 TORONTO3D = _recipe(
     'toronto3d', 'a kilometre of road by mobile lidar, 4 sections, 8 classes',
