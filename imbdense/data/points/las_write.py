@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError, PointWriteError
-from imbdense.data.points.las import SCAN_ANGLE_UNIT, check_laz_backend, import_laspy, is_laz, open_las, read_records
+from imbdense.data.points.las import SCAN_ANGLE_UNIT, check_laz_backend, import_laspy, is_laz, laz_backends, open_las, read_records
 from imbdense.data.points.las_copy import RawLas, laspy_records
 
 SCALE = 0.001
@@ -178,7 +178,8 @@ def open_writer(path: Path, handle: BinaryIO, laspy: Any, header: Any) -> Any:
     """A laspy writer onto an open handle, packed if the suffix says so."""
     if is_laz(path):
         check_laz_backend(path, laspy)
-    return laspy.LasWriter(handle, header, do_compress=is_laz(path), closefd=False)
+    return laspy.LasWriter(
+        handle, header, do_compress=is_laz(path), laz_backend=laz_backends(laspy) or None, closefd=False)
 
 
 def extra_columns(cloud: PointCloud, known: set[str]) -> dict[str, NDArray[Any]]:

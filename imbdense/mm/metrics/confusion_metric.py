@@ -63,8 +63,7 @@ class ConfusionMetric(TableMetric):
 
     def count(self, sample: Mapping[str, Any], index: int) -> tuple[dict[str, Tensor], Any]:
         """The confusion table of one image and its sparse per-image record."""
-        owner = type(self).__name__
-        pred, target = field_of(sample, 'pred_sem_seg', owner), field_of(sample, 'gt_sem_seg', owner)
+        pred, target = self.prediction_and_truth(sample)
         try:
             table = confusion_table(pred, target, len(self.classes), ignore_index=self.ignore_index)
         except LabelRangeError as error:
@@ -73,10 +72,19 @@ class ConfusionMetric(TableMetric):
             raise ValueError(f'{place_of(sample)}: {error}') from None
         return {'table': as_table(table)}, self._record(sample, table) if self.per_image else None
 
+    def prediction_and_truth(self, sample: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Class indices of a sample, predicted and true, of the same number."""
+        owner = type(self).__name__
+        return field_of(sample, 'pred_sem_seg', owner), field_of(sample, 'gt_sem_seg', owner)
+
+    def scores(self, table: NDArray[np.int64]) -> ConfusionScores:
+        """Scores of the summed table."""
+        return confusion_scores(table)
+
     def summarize(self, tally: Tally) -> dict[str, float]:
         """Scores of the summed table."""
         table, classes = tally.tables['table'], self.classes
-        scores = confusion_scores(table)
+        scores = self.scores(table)
         groups, counts = resolve_groups(
             self.groups, self.class_counts, self.count_unit, classes, scores.truth, 'true pixels of the evaluated set'
         )
