@@ -117,17 +117,17 @@ class Earthwork:
 
 
 def draw_earthworks(builder: WorldBuilder, elements: Sequence[Element], count: int) -> list[Earthwork]:
-    """Return up to ``count`` places of 4 to 8 m radius on open ground that touch no building and no object of either
+    """Return up to ``count`` places of 3 to 6 m radius on open ground that touch no building and no object of either
     date (``elements``), nor each other."""
     rng = stream(builder.config.seed, 'earthworks')
     taken = [(item.x, item.y, max(item.asset.half)) for item in elements if isinstance(item, SceneObject)]
     found: list[Earthwork] = []
     ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     for _ in range(_TRIES if count else 0):
-        radius = float(rng.uniform(4, 8))
+        radius = float(rng.uniform(3, 6))
         x, y = (float(value) for value in rng.uniform(radius, builder.config.size - radius, 2))
         rise = float(rng.uniform(0.5, 2.0)) * (1 if rng.uniform() < 0.5 else -1)
-        around = [(x + share * radius * np.cos(ring), y + share * radius * np.sin(ring)) for share in (0.35, 0.7, 1.1)]
+        around = [(x + share * radius * np.cos(ring), y + share * radius * np.sin(ring)) for share in (0.35, 0.7, 1.0)]
         if any((builder.ground.zone_at(*place) != OPEN).any() for place in around):
             continue
         if any(np.hypot(x - ox, y - oy) < radius + reach for ox, oy, reach in taken):

@@ -194,7 +194,8 @@ def _manifest(config: CloudPairConfig, pair: SurveyedPair, moves: list[NDArray[n
         FORMAT, config.cloud.scene.seed, config.to_dict(), input_digests(config.cloud.scene), library_versions(),
         pair.report, points, dict(sorted(edits.items())), works, mix,
         [[round(float(value), 6) for value in move] for move in moves],
-        {f'{stem}/{name}': array_digest(value) for stem, values in zip(STEMS, arrays) for name, value in values.items()},
+        {f'{stem}/{name}': array_digest(value) for stem, values in zip(STEMS, arrays)
+         for name, value in values.items()},
         files)
 
 

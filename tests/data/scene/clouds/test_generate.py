@@ -61,13 +61,23 @@ def test_a_finished_cloud_is_kept_and_a_damaged_one_is_not(tiny_cloud: Generated
     assert finished_cloud(folder / 'nowhere', config) is None
 
 
-def test_the_number_of_workers_changes_nothing_and_the_seed_everything(tmp_path: Path) -> None:
-    config = tiny(scene=QUICK)
+def test_another_seed_is_another_cloud(tmp_path: Path) -> None:
+    one, other = (generate_cloud(tiny(scene={**QUICK, 'seed': seed}), tmp_path / str(seed)) for seed in (3, 4))
+    assert all(other.arrays[name] != digest for name, digest in one.arrays.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['photogrammetry', 'lidar'])
+def test_four_workers_make_the_same_bytes_as_one(tmp_path: Path, mode: str) -> None:
+    config = tiny(mode=mode, scene={'mix': {'correction_rounds': 1}}, lidar={'scan_angle': 8.0})
     alone = generate_cloud(config, tmp_path / 'alone')
     shared = generate_cloud(config, tmp_path / 'shared', workers=4)
     assert alone == shared and alone.digest() == shared.digest()
-    other = generate_cloud(tiny(scene={**QUICK, 'seed': 4}), tmp_path / 'other')
-    assert all(other.arrays[name] != digest for name, digest in alone.arrays.items())
+
+
+def test_two_workers_make_the_same_bytes_as_one(tmp_path: Path) -> None:
+    alone, shared = (generate_cloud(tiny(scene=QUICK), tmp_path / str(workers), workers=workers) for workers in (1, 2))
+    assert alone == shared
 
 
 def test_the_mix_leaves_terrain_buildings_and_cameras() -> None:
