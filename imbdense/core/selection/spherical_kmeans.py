@@ -17,8 +17,8 @@ from imbdense.core.selection.kmeans import KMeansResult, kmeans
 LARGE = 1_000_000
 """Tables with more rows are clustered by mini-batches."""
 BATCH_ROWS = 65_536
-TRIAL_MOVES = 20
-"""So many moves of every start; the best of them goes on alone, which costs a third of all going on."""
+TRIAL_MOVES, TRIAL_ROWS = 20, 16_384
+"""Every start gets so many moves, on so many rows drawn once for all; the best of them goes on alone, on all rows."""
 
 
 class TooFewRowsError(ValueError):
@@ -32,7 +32,11 @@ class SphericalKMeans:
     Every iteration assigns rows to the centroid with the largest cosine and moves each centroid to the normalised mean
     of its rows; so a tight cluster has no advantage, as it has where centroids keep the length of their mean. Start:
     k-means++ with probability ~ w (1 - cos). A cluster without rows takes the row farthest from its centroid. Of
-    ``n_init`` starts the one with the best objective after 20 moves goes on. Equal arguments give equal results.
+    ``n_init`` starts the one with the best objective after 20 moves (on at most 16,384 rows) goes on. Equal arguments
+    give equal results.
+
+    Many starts are what keeps a rare cluster: where it was lost, a start with a better objective had it (six classes
+    down to 1.5 %: lost in 4 of 10 runs with 5 starts, in 1 with 20).
 
     Args:
         num_clusters: K >= 1. n_init: starts. max_iter: moves, those of a start included. tol: it ends when the
@@ -43,7 +47,7 @@ class SphericalKMeans:
     """
 
     num_clusters: int
-    n_init: int = 5
+    n_init: int = 20
     max_iter: int = 80
     tol: float = 1e-6
     seed: int = 0
@@ -90,11 +94,15 @@ class SphericalKMeans:
     def _best(self, unit: FeatureRows, weights: NDArray[np.float64] | None) -> KMeansResult:
         """The start with the least inertia, the first on ties, to its end."""
         seeds = np.random.SeedSequence(self.seed).generate_state(self.n_init).tolist()
-        moves = min(TRIAL_MOVES, self.max_iter)
+        moves, size = min(TRIAL_MOVES, self.max_iter), max(TRIAL_ROWS, 256 * self.num_clusters)
         settings: dict[str, Any] = {'tol': self.tol, 'spherical': True, 'weights': weights}
-        trials = (kmeans(unit, self.num_clusters, seed=seed, max_iter=moves, **settings) for seed in seeds)
+        tried, trial = unit, settings
+        if len(unit) > size:
+            part = np.sort(np.random.default_rng(self.seed).choice(len(unit), size, replace=False))
+            tried, trial = unit.subset(part), settings | {'weights': None if weights is None else weights[part]}
+        trials = (kmeans(tried, self.num_clusters, seed=seed, max_iter=moves, **trial) for seed in seeds)
         best = min(trials, key=lambda result: result.inertia)
-        if best.iterations < moves or moves == self.max_iter:
+        if tried is unit and (best.iterations < moves or moves == self.max_iter):
             return best
         return kmeans(unit, self.num_clusters, seed=self.seed, max_iter=self.max_iter - moves,
                       init=best.centroids, **settings)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -74,3 +75,13 @@ def map_codes(
         )
     table = np.array([named.get(code, IGNORED) for code in present.tolist()], np.int64)
     return table[inverse] if len(codes) else np.zeros(0, np.int64)
+
+
+def spread_colours(count: int) -> tuple[tuple[int, int, int], ...]:
+    """``count`` colours that differ: hues a golden angle apart, saturation and value in turns; always the same."""
+    colours = []
+    for number in range(count):
+        hue, saturation = number * 0.61803398875 % 1, (0.9, 0.55, 0.75)[number % 3]
+        red, green, blue = colorsys.hsv_to_rgb(hue, saturation, (0.95, 0.75, 0.55)[number // 3 % 3])
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return tuple(colours)

@@ -13,6 +13,7 @@ from imbdense.core.checks import check_choice
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError
+from imbdense.data.points.read import read_points
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class PointLayout:
         name: slug, as of the facts sheet ``datasets/<name>/README.md``.
         class_maps: name -> :class:`ClassMap`; the first is the usual one.
         splits: names of the splits.
-        find: (root, split) -> scenes in sorted order; raises :class:`PointReadError` when the layout does not fit.
-        read: scene -> cloud with the codes of the file.
+        find: (root, split) -> scenes in sorted order.
+        read: scene -> cloud with the codes of the file; it needs the path alone.
         expected: the files, shown when something is missing.
+        prepared: ``find`` also takes ``.npz`` in the place of a scene's file or folder, as ``imbdense prepare`` makes
+            them; :meth:`cloud` reads both.
     """
 
     name: str
@@ -42,6 +45,7 @@ class PointLayout:
     find: Callable[[Path, str], list[Scene]]
     read: Callable[[Scene], PointCloud]
     expected: str
+    prepared: bool = False
 
     def class_map(self, mapping: str | None = None) -> ClassMap:
         """The class map of a name, or the usual one."""
@@ -65,6 +69,10 @@ class PointLayout:
             raise PointReadError(root, 'missing', f'holds no scene of split {split!r}.', cure)
         return found
 
+    def cloud(self, scene: Scene) -> PointCloud:
+        """The cloud of a scene with the codes of the file, from the download or from what was prepared."""
+        return read_points(scene.path) if self.prepared and scene.path.suffix == '.npz' else self.read(scene)
+
 
 def load_scene(
     layout: PointLayout,
@@ -86,7 +94,7 @@ def load_scene(
         PointReadError: of the reader; codes without class; no labels; every point ignored.
     """
     chosen = mapping if isinstance(mapping, ClassMap) else layout.class_map(mapping)
-    cloud = layout.read(scene)
+    cloud = layout.cloud(scene)
     if cloud.semantic is None:
         if need_labels:
             raise PointReadError(

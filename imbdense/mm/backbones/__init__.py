@@ -8,6 +8,7 @@ import_members(
         'change_vit_backbone': (),
         'clay_vit': (),
         'fc_siam_encoder': (),
+        'kp_conv_lite': (),
         'prithvi_vit': (),
         'sparse_unet': (),
         'vssm': (),

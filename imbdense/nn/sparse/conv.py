@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from imbdense.core.checks import check_integer
 from imbdense.core.reduction import full_precision
@@ -17,19 +19,66 @@ from imbdense.nn.sparse.sparse_points import SparsePoints
 def sparse_conv(feats: Tensor, weight: Tensor, pairs: Sequence[Pairs], rows: int) -> Tensor:
     """``out[d] = Σ_t feats[s] W_t`` over the pairs (s, d) of every tap t, (rows, Cout) float32 (float64 stays).
 
-    Products are computed in autocast's dtype, sums in full precision. Within a tap every destination occurs at most
-    once and taps follow each other in a fixed order: the result is deterministic, on a GPU too.
+    Products are computed in autocast's dtype, sums (of the gradients, too) in full precision. Within a tap every row
+    occurs at most once on each side, and taps follow each other in a fixed order: the result is deterministic, on a
+    GPU as well. Backward keeps nothing but ``feats`` and ``weight``; beyond them the largest tap is in memory at once.
 
     Args:
-        feats: (N, Cin). weight: (T, Cin, Cout). pairs: per tap. rows: number of destinations.
+        feats: (N, Cin). weight: (T, Cin, Cout). pairs: one per tap. rows: number of destinations.
     """
-    feats = full_precision(feats)
-    out = feats.new_zeros(rows, weight.shape[2])
-    for tap, (source, target) in enumerate(pairs):
-        if len(source):
-            product = feats.index_select(0, source.long()) @ weight[tap]
-            out = out.index_add(0, target.long(), full_precision(product))
-    return out
+    device = feats.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else full_precision(feats).dtype
+    with torch.autocast(device, enabled=False):
+        return _GatherMultiplyAdd.apply(feats.to(dtype), weight.to(dtype), pairs, rows)
+
+
+class _GatherMultiplyAdd(torch.autograd.Function):
+    """The work of :func:`sparse_conv`; features and weights have one dtype."""
+
+    @staticmethod
+    def forward(ctx: Any, feats: Tensor, weight: Tensor, pairs: Sequence[Pairs], rows: int) -> Tensor:
+        ctx.save_for_backward(feats, weight)
+        ctx.pairs = pairs
+        out = _zeros(feats, rows, weight.shape[2])
+        gathered, product = _buffers(pairs, feats, weight)
+        for tap, (source, target) in _occupied(pairs):
+            size = len(source)
+            torch.index_select(feats, 0, source, out=gathered[:size])
+            torch.mm(gathered[:size], weight[tap], out=product[:size])
+            out.index_add_(0, target.long(), product[:size].to(out.dtype))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        feats, weight = ctx.saved_tensors
+        grad = grad.to(feats.dtype)
+        grad_feats, grad_weight = _zeros(feats, *feats.shape), torch.zeros_like(weight)
+        gathered, product = _buffers(ctx.pairs, feats, weight)
+        for tap, (source, target) in _occupied(ctx.pairs):
+            size = len(source)
+            torch.index_select(grad, 0, target, out=product[:size])
+            torch.index_select(feats, 0, source, out=gathered[:size])
+            torch.mm(gathered[:size].t(), product[:size], out=grad_weight[tap])
+            torch.mm(product[:size], weight[tap].t(), out=gathered[:size])
+            grad_feats.index_add_(0, source.long(), gathered[:size].to(grad_feats.dtype))
+        return grad_feats.to(feats.dtype), grad_weight, None, None
+
+
+def _occupied(pairs: Sequence[Pairs]) -> Iterator[tuple[int, Pairs]]:
+    """Taps that connect anything."""
+    return ((tap, pair) for tap, pair in enumerate(pairs) if len(pair[0]))
+
+
+def _zeros(like: Tensor, rows: int, columns: int) -> Tensor:
+    """Room for sums, in full precision."""
+    return torch.zeros(rows, columns, dtype=full_precision(like[:0]).dtype, device=like.device)
+
+
+def _buffers(pairs: Sequence[Pairs], feats: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Room for the rows of the largest tap before and behind the product; fresh memory per tap would cost more."""
+    rows = max((len(source) for source, _ in pairs), default=0)
+    return feats.new_empty(rows, weight.shape[1]), feats.new_empty(rows, weight.shape[2])
 
 
 class _SparseConv(nn.Module):

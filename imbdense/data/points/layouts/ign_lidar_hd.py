@@ -38,7 +38,7 @@ ALL_CODES = ClassMap(
 
 def find(root: Path, split: str) -> list[Scene]:
     """``root/<split>/*.laz`` (or .las)."""
-    return [Scene(path.stem, path) for path in files_below(root / split, ('.laz', '.las'))]
+    return [Scene(path.stem, path) for path in files_below(root / split, ('.laz', '.las', '.npz'))]
 
 
 def read(scene: Scene) -> PointCloud:
@@ -48,5 +48,5 @@ def read(scene: Scene) -> PointCloud:
 
 LAYOUT = PointLayout(
     'ign_lidar_hd', {'objects': OBJECTS, 'all_codes': ALL_CODES}, ('train', 'val', 'test'), find, read,
-    '  train/*.laz   val/*.laz   [test/*.laz]',
+    '  train/*.laz   val/*.laz   [test/*.laz]', prepared=True,
 )

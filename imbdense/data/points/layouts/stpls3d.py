@@ -108,5 +108,5 @@ LAYOUT = PointLayout(
     """  RealWorldData/{OCCC,RA,USC,WMSC}_points.ply   (WMSC is the test site)
   Synthetic_v1/*.ply   Synthetic_v2/*.ply   Synthetic_v3/*.ply
   [Synthetic_v3_InstanceSegmentation/1_points_GTv3.txt ... 25_points_GTv3.txt (val: 5, 10, 15, 20, 25; test: 26-28)]
-(.ply or .txt with x,y,z,r,g,b,semantic[,instance])""",
+(.ply or .txt with x,y,z,r,g,b,semantic[,instance])""", prepared=True,
 )

@@ -1,0 +1,101 @@
+"""Write generated LiDAR scenes as a folder in the layout of KITTI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imbdense.core.checks import check_integer
+from imbdense.data.boxes3d import (
+    KittiCalib,
+    KittiLabels,
+    image_boxes,
+    kitti_scenes,
+    lidar_to_camera,
+    write_calib,
+    write_labels,
+    write_velodyne,
+)
+from imbdense.data.lidar_scene.setup import LidarSetup
+from imbdense.data.lidar_scene.world import LidarScan, make_scan
+from imbdense.utils.files import FileWriteError, atomic_write_json, atomic_write_text
+
+MANIFEST = 'lidar_scenes.json'
+FOCAL = 720.0
+CALIB = KittiCalib(
+    np.array([[FOCAL, 0, 620, 0], [0, FOCAL, 190, 0], [0, 0, 1, 0]], dtype=np.float64), np.eye(3),
+    np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0]], dtype=np.float64),
+)  # fmt: skip
+"""A camera at the place of the sensor."""
+OCCLUSION = (0.7, 0.35)
+"""Visible shares from which an object is fully (0) and partly (1) visible; below it is largely occluded (2)."""
+
+
+def generate_lidar_scenes(
+    root: str | Path, setup: LidarSetup, splits: Mapping[str, int], seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Generate scenes into a new folder; one that was made of the same is left as it is, a broken run goes on.
+
+    Scene i depends on (seed, i) alone. Layout: see :mod:`imbdense.data.boxes3d`, and ``lidar_scenes.json``, written
+    last, with the setup and the number of objects of each class in every split.
+
+    Args:
+        root: folder. setup: the domain.
+        splits: name -> number of scenes, for example ``{'train': 40, 'val': 20}``; numbered one after the other.
+        progress: called with (scenes done, scenes).
+
+    Returns:
+        The content of ``lidar_scenes.json``.
+
+    Raises:
+        FileWriteError: the folder holds scenes of something else.
+    """
+    folder = Path(root)
+    numbers = {name: check_integer(f'splits[{name!r}]', size, low=1) for name, size in splits.items()}
+    record = {'setup': setup.to_dict(), 'splits': dict(numbers), 'seed': check_integer('seed', seed, low=0)}
+    wanted = json.loads(json.dumps(record))
+    started = folder / f'{MANIFEST}.part'
+    for path in (folder / MANIFEST, started):
+        if path.is_file():
+            present = json.loads(path.read_text(encoding='utf-8'))
+            if {key: present.get(key) for key in wanted} != wanted:
+                raise FileWriteError(f'{path} is of other scenes. Choose another folder or remove it.')
+            if path != started:
+                return dict(present)
+    for part in ('velodyne', 'label_2', 'calib'):
+        (folder / 'training' / part).mkdir(parents=True, exist_ok=True)
+    atomic_write_json(started, wanted)
+    counts, first, total = {}, 0, sum(numbers.values())
+    for split, size in numbers.items():
+        names = [f'{number:06d}' for number in range(first, first + size)]
+        atomic_write_text(folder / 'ImageSets' / f'{split}.txt', '\n'.join(names) + '\n')
+        found = np.zeros(len(setup.classes), np.int64)
+        for number, scene in enumerate(kitti_scenes(folder, split), start=first):
+            scan = make_scan(setup, np.random.default_rng([seed, number]))
+            found += np.bincount(scan.labels, minlength=len(setup.classes))
+            write_velodyne(scene.points, scan.points)
+            write_calib(scene.calib, CALIB)
+            write_labels(scene.labels, scan_labels(scan, setup))
+            if progress is not None:
+                progress(number + 1, total)
+        counts[split] = {kind.name: int(count) for kind, count in zip(setup.classes, found)}
+        first += size
+    atomic_write_json(folder / MANIFEST, {**wanted, 'objects': counts})
+    started.unlink()
+    return {**wanted, 'objects': counts}
+
+
+def scan_labels(scan: LidarScan, setup: LidarSetup) -> KittiLabels:
+    """The objects of a scan as a label file has them."""
+    occlusion = np.where(scan.visible >= OCCLUSION[0], 0, np.where(scan.visible >= OCCLUSION[1], 1, 2))
+    camera = lidar_to_camera(scan.boxes, CALIB)
+    alpha = camera[:, 6] - np.arctan2(camera[:, 0], camera[:, 2])
+    return KittiLabels(
+        tuple(setup.classes[label].name for label in scan.labels), np.zeros(len(scan.labels)), occlusion.astype(np.int64),
+        alpha, image_boxes(scan.boxes, CALIB), camera,
+    )  # fmt: skip
