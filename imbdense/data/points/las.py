@@ -31,9 +31,19 @@ def import_laspy(path: Path) -> Any:
     return laspy
 
 
+def laz_backends(laspy: Any) -> tuple[Any, ...]:
+    """What unpacks LAZ, in order of preference, single-threaded ones alone.
+
+    The threads of the parallel one do not survive a fork: a data loader's worker that is forked after the first file
+    was read would wait for them for ever.
+    """
+    parallel = laspy.LazBackend.LazrsParallel
+    return tuple(backend for backend in laspy.LazBackend if backend is not parallel and backend.is_available())
+
+
 def check_laz_backend(path: Path, laspy: Any) -> None:
     """Raise :class:`PointReadError` if nothing that packs and unpacks LAZ is installed."""
-    if not any(backend.is_available() for backend in laspy.LazBackend):
+    if not laz_backends(laspy):
         raise PointReadError(
             path, 'backend', 'is compressed (LAZ), and lazrs, which unpacks it, is not installed.',
             'Install it: pip install lazrs.',
@@ -69,7 +79,7 @@ def open_las(path: Path) -> Iterator[Any]:
     """Yield a ``laspy.LasReader`` of a file; errors as :func:`naming_faults`."""
     with open(path, 'rb') as handle:
         with naming_faults(path) as laspy:
-            reader = laspy.open(handle, closefd=False)
+            reader = laspy.open(handle, closefd=False, laz_backend=laz_backends(laspy) or None)
             if reader.header.are_points_compressed:
                 check_laz_backend(path, laspy)
         yield reader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError, PointWriteError
-from imbdense.data.points.las import SCAN_ANGLE_UNIT, check_laz_backend, import_laspy, is_laz, open_las, read_records
+from imbdense.data.points.las import SCAN_ANGLE_UNIT, check_laz_backend, import_laspy, is_laz, laz_backends, open_las, read_records
 from imbdense.data.points.las_copy import RawLas, laspy_records
 
 SCALE = 0.001
@@ -129,16 +130,14 @@ class LasCopySink:
         self._raw.patch(self._handle)
 
     def _set_records(self, header: Any, before: int) -> None:
-        """The records of the original as bytes; that of the extra dimensions with the new ones at its end."""
+        """The records of the original as bytes, in order; that of the dimensions with the new ones at its end."""
         made = list(header.vlrs.get('ExtraBytesVlr'))
-        records, extra = list(self._raw.records), self._raw.extra_bytes
+        described = any(record.describes_dimensions for record in self._raw.records)
+        new = b''.join(bytes(item) for vlr in made for item in vlr.extra_bytes_structs[before:])
+        records = [replace(record, data=record.data + new) if record.describes_dimensions else record
+                   for record in self._raw.records]
         header._vlrs = laspy_records(self._laspy, tuple(records))
-        if extra is not None:
-            data = extra.data
-            if made and len(list(header.point_format.extra_dimensions)) > before:
-                data += b''.join(bytes(item) for item in made[0].extra_bytes_structs[before:])
-            header._vlrs.append(self._laspy.VLR(extra.user_id, extra.record_id, extra.description, data))
-        elif made:
+        if made and not described:
             header._vlrs.append(made[0])
         header.evlrs = None
 
@@ -179,7 +178,8 @@ def open_writer(path: Path, handle: BinaryIO, laspy: Any, header: Any) -> Any:
     """A laspy writer onto an open handle, packed if the suffix says so."""
     if is_laz(path):
         check_laz_backend(path, laspy)
-    return laspy.LasWriter(handle, header, do_compress=is_laz(path), closefd=False)
+    return laspy.LasWriter(
+        handle, header, do_compress=is_laz(path), laz_backend=laz_backends(laspy) or None, closefd=False)
 
 
 def extra_columns(cloud: PointCloud, known: set[str]) -> dict[str, NDArray[Any]]:
