@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     'predict': 'run a model on images or folders and draw overlays',
     'pseudo-label': 'label an unlabelled set with a finished model: off-line self-training',
     'self-train': 'rounds of self-training of a segmentor: train, pseudo-label, train on both',
+    'pointdc': 'point clouds without labels: image features, distillation, clusters of super-voxels',
     'stats': 'count the classes of a data set: table, plots, class_counts.json',
     'check': 'find faults in a data set before training (exit code for CI); check pool: is unlabelled data worth it',
     'browse': 'contact sheets per class, rarest first, through the real pipeline',

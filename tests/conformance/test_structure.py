@@ -12,9 +12,9 @@ import pytest
 from tests.conformance.source import PACKAGE, ROOT, Import, Source, imports, sources
 
 HOSTS = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
-FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumentations')
+FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'lazrs', 'py4dgeo', 'nibabel', 'albumentations')
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
-CORE_MAY_LAZILY = ('numba', 'faiss')
+CORE_MAY_LAZILY = ('numba', 'faiss', 'py4dgeo')  # other engines of what core computes itself
 SHARED_CORE = tuple(
     f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'overlaps', 'regions', 'metrics.confusion')
 )

@@ -11,6 +11,7 @@ from imbdense.data.points.errors import PointReadError, PointWriteError
 
 VLR_HEADER, EVLR_HEADER = struct.Struct('<H16sHH32s'), struct.Struct('<H16sHQ32s')
 EXTRA_BYTES = ('LASF_Spec', 4)
+"""The record that describes the extra dimensions."""
 OF_THE_FILE = ('laszip encoded', 'copc')
 """Records that describe where the packed points lie in one file: a copy gets its own; an index (COPC) is left out."""
 WAVEFORMS_INSIDE = 2
@@ -26,44 +27,49 @@ class RawRecord:
     description: str
     data: bytes
 
+    @property
+    def describes_dimensions(self) -> bool:
+        """Whether this is the record of the extra dimensions."""
+        return (self.user_id, self.record_id) == EXTRA_BYTES
+
 
 @dataclass(frozen=True)
 class RawLas:
     """Header and records of a LAS or LAZ file.
 
     Attributes:
-        header: its bytes. records, extended: those that a copy takes over, without the record of extra dimensions;
-        extra_bytes: that record, where there is one.
+        header: its bytes. records, extended: those before and after the points that a copy takes over.
     """
 
     header: bytes
     records: tuple[RawRecord, ...]
     extended: tuple[RawRecord, ...]
-    extra_bytes: RawRecord | None
 
     @classmethod
     def of(cls, path: Path) -> RawLas:
-        """Read them; :class:`PointWriteError` for a file with waveforms, which a copy of the points would lose."""
+        """Read them.
+
+        Raises:
+            PointWriteError: a file with waveforms, which a copy of the points would lose.
+            PointReadError: a file that is cut off.
+        """
         with open(path, 'rb') as handle:
-            start = handle.read(104)
-            header_size, records = struct.unpack('<H', start[94:96])[0], struct.unpack('<I', start[100:104])[0]
-            handle.seek(0)
-            header = handle.read(header_size)
-            if struct.unpack('<H', header[6:8])[0] & WAVEFORMS_INSIDE:
-                raise PointWriteError(f'{path} holds waveforms, which cannot be copied. Choose a file without them.')
-            found = _records(handle, VLR_HEADER, records)
-            extended: tuple[RawRecord, ...] = ()
-            if header[25] >= 4:
-                first, count = struct.unpack('<QI', header[235:247])
-                handle.seek(first)
-                extended = _records(handle, EVLR_HEADER, count)
-        if sum(len(record.data) for record in found) > path.stat().st_size:
-            raise PointReadError(path, 'truncated', 'has records beyond its end.', 'Copy it anew.')
-        extra = [record for record in found if (record.user_id, record.record_id) == EXTRA_BYTES]
-        return cls(
-            header, tuple(r for r in found if r not in extra and r.user_id not in OF_THE_FILE),
-            tuple(r for r in extended if r.user_id not in OF_THE_FILE), extra[0] if extra else None,
-        )
+            try:
+                start = handle.read(104)
+                header_size, count = struct.unpack('<H', start[94:96])[0], struct.unpack('<I', start[100:104])[0]
+                handle.seek(0)
+                header = handle.read(header_size)
+                records = _records(handle, VLR_HEADER, count)
+                extended: tuple[RawRecord, ...] = ()
+                if header[25] >= 4:
+                    first, count = struct.unpack('<QI', header[235:247])
+                    handle.seek(first)
+                    extended = _records(handle, EVLR_HEADER, count)
+            except struct.error as error:
+                raise PointReadError(path, 'truncated', 'ends within its records.', 'Copy it anew.') from error
+        if struct.unpack('<H', header[6:8])[0] & WAVEFORMS_INSIDE:
+            raise PointWriteError(f'{path} holds waveforms, which cannot be copied. Choose a file without them.')
+        return cls(header, records, extended)
 
     def patch(self, handle: BinaryIO) -> None:
         """Give a finished copy the header fields of the original.
@@ -91,11 +97,14 @@ def laspy_records(laspy: Any, records: tuple[RawRecord, ...]) -> Any:
 
 
 def _records(handle: BinaryIO, layout: struct.Struct, count: int) -> tuple[RawRecord, ...]:
-    """Read ``count`` records from where the handle stands."""
+    """Read ``count`` records from where the handle stands, less those that describe the file itself."""
     found = []
     for _ in range(count):
-        _, user, number, length, description = layout.unpack(handle.read(layout.size))
-        texts = (text.split(b'\0')[0].decode('ascii', 'replace') for text in (user, description))
-        user_id, about = texts
-        found.append(RawRecord(user_id, number, about, handle.read(length)))
+        _, user, number, length, about = layout.unpack(handle.read(layout.size))
+        user_id, description = (text.split(b'\0')[0].decode('ascii', 'replace') for text in (user, about))
+        data = handle.read(length)
+        if len(data) < length:
+            raise struct.error('the record is cut off')
+        if user_id not in OF_THE_FILE:
+            found.append(RawRecord(user_id, number, description, data))
     return tuple(found)

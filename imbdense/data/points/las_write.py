@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,16 +138,14 @@ class LasCopySink:
         self._raw.patch(self._handle)
 
     def _set_records(self, header: Any, before: int) -> None:
-        """The records of the original as bytes; that of the extra dimensions with the new ones at its end."""
+        """The records of the original as bytes, in order; that of the dimensions with the new ones at its end."""
         made = list(header.vlrs.get('ExtraBytesVlr'))
-        records, extra = list(self._raw.records), self._raw.extra_bytes
+        described = any(record.describes_dimensions for record in self._raw.records)
+        new = b''.join(bytes(item) for vlr in made for item in vlr.extra_bytes_structs[before:])
+        records = [replace(record, data=record.data + new) if record.describes_dimensions else record
+                   for record in self._raw.records]
         header._vlrs = laspy_records(self._laspy, tuple(records))
-        if extra is not None:
-            data = extra.data
-            if made and len(list(header.point_format.extra_dimensions)) > before:
-                data += b''.join(bytes(item) for item in made[0].extra_bytes_structs[before:])
-            header._vlrs.append(self._laspy.VLR(extra.user_id, extra.record_id, extra.description, data))
-        elif made:
+        if made and not described:
             header._vlrs.append(made[0])
         header.evlrs = None
 

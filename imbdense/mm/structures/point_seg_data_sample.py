@@ -20,9 +20,11 @@ class PointSegDataSample(BaseDataElement):
     Attributes:
         gt_pts_seg: the labels, with the fields that the cloud has.
         pred_pts_seg: the prediction for the same points, in the same order.
+        point_info: what a model needs to know of each point beside its input (``info`` of ``PackPointInputs``).
         voxel_index: (N,) int64, the row of the batch's voxels that each point lies in; from ``PointDataPreProcessor``.
     """
 
     gt_pts_seg: PointData
     pred_pts_seg: PointData
+    point_info: PointData
     voxel_index: Tensor

@@ -59,7 +59,7 @@ class LoadPoints(PointTransform):
     def _read(self, results: dict[str, Any]) -> dict[str, Any]:
         """The entries that reading adds, as arrays that cannot be written into."""
         cloud: PointCloud = results['point_source'].read(results['points_path'])
-        attributes = self._attributes(cloud, results['points_path'])
+        attributes = self.float_attributes(cloud, results['points_path'])
         found: dict[str, Any] = {'points': cloud.local(), 'origin': cloud.origin, 'attributes': attributes}
         if cloud.semantic is not None:
             found['gt_semantic'] = cloud.semantic
@@ -69,7 +69,7 @@ class LoadPoints(PointTransform):
             values.setflags(write=False)
         return found
 
-    def _attributes(self, cloud: PointCloud, path: str) -> dict[str, NDArray[np.float32]]:
+    def float_attributes(self, cloud: PointCloud, path: str) -> dict[str, NDArray[np.float32]]:
         """The wanted attributes as float32 (N, k)."""
         given = cloud.attributes
         names = tuple(dict.fromkeys((*given, *self.fill))) if self.attributes is None else self.attributes

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from imbdense.core.checks import check_integer, check_number
 from imbdense.core.points.local_geometry import GEOMETRY, local_geometry
-from imbdense.core.points.neighbours import nearest_neighbours
 from imbdense.mm.transforms.point_fields import PointTransform
 from imbdense.registry import TRANSFORMS
 
@@ -47,7 +47,7 @@ class LocalGeometry(PointTransform):
         """Add the attributes."""
         self.require(results, 'points')
         points = results['points'].astype(np.float64)
-        distances, index = nearest_neighbours(points, points, min(self.k, max(len(points), 1)))
+        distances, index = cKDTree(points).query(points, list(range(1, min(self.k, max(len(points), 1)) + 1)))
         if self.radius is not None:
             index = np.where(distances <= self.radius, index, -1)
         found = local_geometry(points, index, k_min=self.k_min)

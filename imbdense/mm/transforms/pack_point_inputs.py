@@ -27,16 +27,20 @@ class PackPointInputs(PointTransform):
         features: what stands in the columns of ``features``, in this order: names of attributes ('rgb' gives three
             columns; 'height' needs ``imbdense.PointHeight``), 'ones' (1, occupancy alone), 'xyz' (metres from the
             middle of the cloud's bounding box, z from its lowest point).
+        info: attributes and ``supervoxel`` that a model needs per point beside its input: they go into
+            ``data_samples.point_info``, float32 (N, k) and int64 (N,).
         meta_keys: what of the results goes into the sample's metainfo, where it is there.
 
     Raises:
         KeyError: a feature that the sample does not have. ValueError: per-point entries of different length.
     """
 
-    def __init__(self, features: Sequence[str] = ('ones',), meta_keys: Sequence[str] = META_KEYS) -> None:
+    def __init__(self, features: Sequence[str] = ('ones',), info: Sequence[str] = (),
+                 meta_keys: Sequence[str] = META_KEYS) -> None:  # fmt: skip
         self.features = (features,) if isinstance(features, str) else tuple(features)
         if not self.features:
             raise ValueError("PackPointInputs: features is empty; take ('ones',) where only the shape shall count.")
+        self.info = tuple(info)
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -47,7 +51,9 @@ class PackPointInputs(PointTransform):
             return None
         columns = [self._column(name, results) for name in self.features]
         labels = {key[3:]: results[key] for key in ('gt_semantic', 'gt_instance') if results.get(key) is not None}
-        for name, values in (*zip(self.features, columns), *labels.items()):
+        info = {name: results[name] if name == 'supervoxel' and name in results else self._column(name, results)
+                for name in self.info}  # fmt: skip
+        for name, values in (*zip(self.features, columns), *labels.items(), *info.items()):
             if len(values) != len(points):
                 raise ValueError(
                     f'PackPointInputs: {results.get("points_path", "a cloud")} has {len(points)} points but '
@@ -58,6 +64,8 @@ class PackPointInputs(PointTransform):
         )
         # torch.tensor copies: the arrays may be those of a cache, which must not be written into.
         sample.gt_pts_seg = PointData(**{name: torch.tensor(values) for name, values in labels.items()})
+        if info:
+            sample.point_info = PointData(**{name: torch.tensor(values) for name, values in info.items()})
         inputs = {
             'points': torch.tensor(points, dtype=torch.float32),
             'features': torch.tensor(np.concatenate(columns, axis=1), dtype=torch.float32),

@@ -13,7 +13,8 @@ from imbdense.core.sampling import class_histogram
 
 IGNORE = -1
 """Train id of a point that counts nothing."""
-LABELS = ('gt_semantic', 'gt_instance')
+LABELS = ('gt_semantic', 'gt_instance', 'supervoxel')
+"""Whole numbers per point, -1 = none; ``supervoxel`` is made by :class:`imbdense.SuperVoxel`."""
 
 
 class PointTransform(BaseTransform):
@@ -64,7 +65,7 @@ def join_points(results: dict[str, Any], parts: Sequence[dict[str, Any]]) -> dic
     }
     for key in LABELS:
         if results.get(key) is not None:
-            found[key] = np.concatenate([part[key] for part in everyone])
+            found[key] = np.concatenate([part.get(key, np.full(len(part['points']), IGNORE)) for part in everyone])
     return found
 
 

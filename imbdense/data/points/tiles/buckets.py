@@ -81,7 +81,7 @@ def make_buckets(
 
     Args:
         convert: attributes (N, k) float32 of a chunk. wanted: attributes to read of a file, as ``read_points``.
-        progress: called with (done, all) points; all is not known in the first pass and then 0.
+        progress: called with (done, all) points of the second pass.
 
     Raises:
         PointReadError: a file that cannot be read, has no points, another coordinate system than the first, other
@@ -90,7 +90,7 @@ def make_buckets(
     if (folder / INDEX).is_file():
         return _opened(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    cells, counts, files, low, high = _counted(paths, lattice, chunk, progress)
+    cells, counts, files, low, high = _counted(paths, lattice, chunk)
     starts = np.append(0, np.cumsum(counts))
     filled = starts[:-1].copy()
     columns: dict[str, int] | None = None
@@ -116,7 +116,7 @@ def make_buckets(
 
 
 def _counted(
-    paths: Sequence[Path], lattice: BlockLattice, chunk: int, progress: Callable[[int, int], None] | None
+    paths: Sequence[Path], lattice: BlockLattice, chunk: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]:
     """Occupied cells, their points, points per file, bounds; the files must share a coordinate system."""
     found: dict[Cell, int] = {}
@@ -135,8 +135,6 @@ def _counted(
             for x, y, count in zip(keys // width + corner[0], keys % width + corner[1], counts.tolist()):
                 found[int(x), int(y)] = found.get((int(x), int(y)), 0) + count
             number += len(cloud)
-            if progress is not None:
-                progress(sum(files) + number, 0)
         files.append(number)
         if len(systems) > 1:
             first = next(iter(systems.values()))

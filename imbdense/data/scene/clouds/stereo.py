@@ -62,8 +62,8 @@ def match_image(config: CloudConfig, world: World, caster: RayCaster, light: Lig
     Depth at ``match_scale`` is (1) mixed with the other side within ``fatten_px`` of a depth jump of more than 3 %, (2)
     given noise ``sigma_z`` with a correlation of 4 pixels and a low-frequency bias of 1e-3 z. Pixels are dropped with
     probability ``textureless · exp(-g / 2)``, g = mean grey-level gradient in 5 × 5 pixels of the sensor's image, and
-    ``1 - clip(cos θ / grazing, 0, 1)``; of objects less than two pixels wide (a pixel whose two opposite neighbours
-    both belong to something else, so one pixel wide) the fraction (width / 2)² = 1/4 is kept. Points are put back with
+    ``1 - clip(cos θ / grazing, 0, 1)``. Of objects less than two pixels wide (a pixel whose neighbours left and right,
+    or above and below, both belong to something else) the fraction (width / 2)² = 1/4 is kept. Points are put back with
     a pose that is off by ``pose_sigma``. All randomness comes from the image's own stream.
     """
     stereo, scene = config.stereo, config.scene
@@ -106,7 +106,7 @@ def _drop(config: CloudConfig, rgb: NDArray[np.uint8], hits: Hits, directions: N
 
 
 def _thin(instance: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Pixels (H, W) of objects that are one pixel wide in one of four directions; image borders count as inside."""
+    """Pixels (H, W) of objects that are one pixel wide along rows or columns; image borders count as inside."""
     padded = np.pad(instance, 1, mode='edge')
     rows, columns = instance.shape
 
@@ -114,7 +114,7 @@ def _thin(instance: NDArray[np.uint16]) -> NDArray[np.bool_]:
         return padded[1 + down: 1 + down + rows, 1 + right: 1 + right + columns] != instance
 
     thin = np.zeros(instance.shape, bool)
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+    for down, right in ((0, 1), (1, 0)):
         thin |= shifted(down, right) & shifted(-down, -right)
     return thin & (instance > 0)
 
