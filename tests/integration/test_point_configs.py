@@ -112,7 +112,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_reports(tmp_path: Path) -
     assert sources == ['training labels (pixels)', 'BalancedClassSampler', 'SphereCrop', 'PointDataPreProcessor',
                        'BalancedSoftmaxLoss']  # fmt: skip
     record = json.loads(next((whole / 'imbdense').glob('val_8_confusion.json')).read_text())
-    assert record['classes'][4] == 'mast' and np.array(record['table']).sum() > 1000
+    assert record['artifact']['classes'][4] == 'mast' and np.array(record['artifact']['table']).sum() > 1000
     assert run_verb('report', [str(whole), '--out', str(tmp_path / 'report.html')]) == 0
     assert 'mast' in (tmp_path / 'report.html').read_text()
     shift = ['--cfg-options', "custom_hooks=[dict(type='imbdense.PostHocLogitAdjustHook')]"]
