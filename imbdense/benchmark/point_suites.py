@@ -39,7 +39,8 @@ def _rare_crops(radius: float) -> tuple[Method, ...]:
 
 def _saved_at_end(iterations: int) -> dict[str, Any]:
     """One checkpoint, data loaded in the process of the training."""
-    lines: dict[str, Any] = {'default_hooks.checkpoint.interval': iterations, 'default_hooks.checkpoint.save_best': None}
+    lines: dict[str, Any] = {
+        'default_hooks.checkpoint.interval': iterations, 'default_hooks.checkpoint.save_best': None}
     for loader in ('train_dataloader', 'val_dataloader'):
         lines |= {f'{loader}.num_workers': 0, f'{loader}.persistent_workers': False}
     return lines

@@ -14,10 +14,10 @@ from imbdense.benchmark.suite_grid import add_grid_arguments, run_suites
 INTRO = (
     '# Point clouds: do tools against imbalance help?',
     '',
-    'Regenerate with `imbdense benchmark points --cells docs/benchmarks/points.json --markdown docs/benchmarks/points.md',
-    '--figure docs/images/points.png` (it goes on where it was stopped). Mean ± 95 % Student-t interval over the seeds; Δ',
-    'is the paired difference to the first row, seed by seed. Scores are of raw points. CPU-sized network and schedules:',
-    'compare rows, not with published numbers.',
+    'Regenerate with `imbdense benchmark points --cells docs/benchmarks/points.json`',
+    '`--markdown docs/benchmarks/points.md --figure docs/images/points.png` (it goes on where it was stopped). Mean ±',
+    '95 % Student-t interval over the seeds; Δ is the paired difference to the first row, seed by seed. Scores are of',
+    'raw points. CPU-sized network and schedules: compare rows, not with published numbers.',
 )
 """The head of the page."""
 

@@ -146,7 +146,7 @@ def test_scenes_that_cannot_teach_are_errors_that_name_them(tmp_path: Path) -> N
     scene = street(0)
     np.savez(tmp_path / 'train' / 'scene_0.npz', xyz=scene['xyz'], semantic=np.full(len(scene['xyz']), 1))
     pipeline = [dict(type='imbdense.LoadPoints')]
-    with pytest.raises(LabelReadError, match='all .* ignored'):
+    with pytest.raises(LabelReadError, match=r'all .* ignored'):
         class_counts(DATASETS.build(dataset_config(tmp_path, pipeline=pipeline)))
     np.savez(tmp_path / 'train' / 'scene_0.npz', xyz=scene['xyz'])
     with pytest.raises(PointReadError, match='no labels'):

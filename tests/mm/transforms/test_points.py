@@ -65,7 +65,8 @@ def test_take_and_join_points() -> None:
     'transform',
     [PointRotate(), PointScale(), PointScale(anisotropic=True), PointShift(), PointFlip(), PointJitter(),
      PointDropColor(prob=1.0), PointHeight(window=20.0), GridSample(0.8), GridSample(0.8, 'first'),
-     GridSample(0.8, 'random'), SphereCrop(8.0), SphereCrop(8.0, 'rare'), MortonSort(), BlockCrop(10.0), BlockCrop(10.0, 5.0)],
+     GridSample(0.8, 'random'), SphereCrop(8.0), SphereCrop(8.0, 'rare'), MortonSort(), BlockCrop(10.0),
+     BlockCrop(10.0, 5.0)],
     ids=repr,
 )  # fmt: skip
 def test_entries_stay_together_and_the_input_is_not_changed(transform: Any) -> None:
