@@ -1,8 +1,9 @@
 """Class statistics of any mmseg or mmdet data set object, also of foreign configs, without loading an image.
 
 Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`, those of point clouds as well: a cloud
-counts as a label image, its points as pixels. The objects of a detection data set are in memory already. Wrappers (Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index
-i of a table is index i of the data set that was given.
+counts as a label image, its points as pixels. The objects of a detection data set are in memory already. Wrappers
+(Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index i of a table is index i of the
+data set that was given.
 
 On several ranks every rank may call these functions: the first one counts while the others wait for its cache (a file
 lock; nothing is communicated).
@@ -33,8 +34,9 @@ _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]
 
 
 def class_counts(dataset: Any) -> ClassCounts:
-    """Counts per class: pixels, regions, images (segmentation), pixels = points and images = scenes (clouds), or
-    instances, images (detection); with co-occurrence and object sizes where there are any. An image that a wrapper repeats counts as often as it comes in one epoch.
+    """Counts per class: pixels, regions, images (segmentation); pixels = points and images = scenes (clouds);
+    instances, images (detection); with co-occurrence, and object sizes where there are any. An image that a wrapper
+    repeats counts as often as it comes in one epoch.
 
     Raises:
         TypeError: the data set is neither a segmentation nor a detection data set, or names no classes.

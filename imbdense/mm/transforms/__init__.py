@@ -18,6 +18,7 @@ import_members(
         'load_point_pair': ('mmcv',),
         'load_points': ('mmcv',),
         'local_geometry': ('mmcv',),
+        'morton_sort': ('mmcv',),
         'multi_view_seg': ('mmcv',),
         'normalize_bands': ('mmcv',),
         'pack_change_inputs': ('mmcv', 'mmseg'),
