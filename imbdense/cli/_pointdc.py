@@ -46,7 +46,7 @@ class PointDCStages:
     def run(self, name: str) -> None:
         """One stage, unless it is finished."""
         if name not in self.names:
-            raise UserError(f'the model has no `distill`, so there is no stage {name!r}; it has {", ".join(self.names)}.')
+            raise UserError(f'the model has no `distill`, so its stages are {", ".join(self.names)}, without {name}.')
         if name == 'features':
             self._features()
             return

@@ -9,11 +9,11 @@ distill    the 3-D network learns them (cross-modal distillation); left out wher
 warmup     super-voxels are clustered, a classifier learns the clusters
 iterate    they are clustered anew every few epochs, the classifier is the centroids
 
-`feature_volume = dict(extractor=..., ...)` and `stages = dict(distill=dict(...), ...)` of CONFIG say how images are looked
-at and what differs between the stages. Each stage starts from the weights of the one before. WORK_DIR/<stage>-<hash> holds
-config, logs and checkpoints of a stage; the hash is that of its config and of the stages before it. The same command goes
-on where it was stopped, and leaves alone what is finished; WORK_DIR/cmd.pth and svc.pth are the weights after distillation
-and at the end, scores.json the scores of every stage.
+`feature_volume = dict(extractor=..., ...)` and `stages = dict(distill=dict(...), ...)` of CONFIG say how images are
+looked at and what differs between the stages. Each stage starts from the weights of the one before.
+WORK_DIR/<stage>-<hash> holds config, logs and checkpoints of a stage; the hash is that of its config and of the stages
+before it. The same command goes on where it was stopped, and leaves alone what is finished. WORK_DIR/cmd.pth and
+svc.pth are the weights after distillation and at the end, scores.json the scores of every stage.
 """
 
 from __future__ import annotations

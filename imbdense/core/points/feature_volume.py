@@ -60,7 +60,7 @@ class FeatureVolume:
         if self.reduce == 'median':
             self._kept.append((np.asarray(point, np.int64), features.astype(np.float16)))
             return
-        weight = np.ones(len(point))
+        weight: NDArray[np.float64] = np.ones(len(point))
         if self.reduce == 'vis_weighted' and agreement is not None:
             weight = np.maximum(np.asarray(agreement, np.float64), FLOOR)
         self._sum[point] += weight[:, None] * features

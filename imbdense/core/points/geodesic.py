@@ -51,14 +51,19 @@ def geodesic_labels(
     return _labels_of_tree(before[:num_nodes].astype(np.int64), seeds, source)
 
 
+def components(num_nodes: int, edges: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """(M,) number of the connected component of each node."""
+    ones = np.ones(len(edges), np.int8)
+    graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(num_nodes, num_nodes))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
 def _seeds_for_all(
     num_nodes: int, edges: NDArray[np.integer[Any]], seeds: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The seeds, and the lowest node of every component without one."""
-    ones = np.ones(len(edges), np.int8)
-    graph = coo_matrix((ones, (edges[:, 0], edges[:, 1])), shape=(num_nodes, num_nodes))
-    count, component = connected_components(graph, directed=False)
-    seeded = np.zeros(count, bool)
+    component = components(num_nodes, edges)
+    seeded = np.zeros(int(component.max()) + 1, bool)
     seeded[component[seeds]] = True
     _, lowest = np.unique(component, return_index=True)
     return np.concatenate([seeds, lowest[~seeded]])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.checks import check_integer, check_number
 from imbdense.core.points.felzenszwalb import felzenszwalb_labels
-from imbdense.core.points.geodesic import geodesic_labels
+from imbdense.core.points.geodesic import components, geodesic_labels
 from imbdense.core.points.voxel_graph import VoxelGraph, voxel_graph
 
 Labels = NDArray[np.int64]
@@ -41,7 +41,8 @@ def geodesic_supervoxels(
 
     Voxels are nodes, those that touch are joined by an edge of length D (:class:`Importance`), and every voxel goes to
     the seed with the shortest path. Seeds: in each occupied cube of side ``seed_size`` the voxel nearest to the mean of
-    its voxels. A super-voxel is connected, never crosses a gap, and rather stops at an edge of shape or colour.
+    its voxels, one of every connected piece of the cloud that the cube holds. A super-voxel is connected, never crosses
+    a gap, and rather stops at an edge of shape or colour.
 
     Args:
         xyz: (N, 3) metres, finite. colours: (N, 3) in [0, 1], or ``None`` = shape alone.
@@ -58,7 +59,7 @@ def geodesic_supervoxels(
     graph = voxel_graph(xyz, voxel_size)
     seed = seed_size / voxel_size
     weights = _differences(graph, colours, seed, importance)
-    labels = geodesic_labels(len(graph), graph.edges, weights, _seed_voxels(graph.centre, seed))
+    labels = geodesic_labels(len(graph), graph.edges, weights, _seed_voxels(graph, seed))
     return relabel(labels[graph.voxel_of_point])
 
 
@@ -166,11 +167,15 @@ def _differences(
     return np.asarray(total)
 
 
-def _seed_voxels(centre: NDArray[np.float64], seed: float) -> Labels:
-    """In each occupied cube of ``seed`` voxels, the voxel nearest to the mean; the lowest one on ties."""
-    if len(centre) == 0:
+def _seed_voxels(graph: VoxelGraph, seed: float) -> Labels:
+    """In each occupied cube of ``seed`` voxels, and of each piece in it, the voxel nearest to the mean; the lowest one
+    on ties."""
+    if len(graph) == 0:
         return np.zeros(0, np.int64)
-    cells = voxel_graph(centre, seed).voxel_of_point
+    centre, piece = graph.centre, components(len(graph), graph.edges)
+    cube = voxel_graph(centre, seed).voxel_of_point
+    _, cells = np.unique(cube * (int(piece.max()) + 1) + piece, return_inverse=True)
+    cells = cells.reshape(-1)
     mean = np.stack([np.bincount(cells, centre[:, k]) for k in range(3)], 1) / np.bincount(cells)[:, None]
     distance = np.square(centre - mean[cells]).sum(1)
     order = np.lexsort((np.arange(len(centre)), distance, cells))

@@ -72,7 +72,7 @@ def voxel_graph(xyz: NDArray[Any], voxel_size: float) -> VoxelGraph:
     grid = grid_sample(torch.from_numpy(xyz), voxel_size)
     if len(grid) == 0:
         return VoxelGraph(grid.inverse.numpy(), np.zeros((0, 3)), np.zeros((0, 2), np.int64))
-    cells = voxel_keys(grid.coords, margin=1, owner='voxel_graph')
+    cells = voxel_keys(grid.coords.unbind(1), margin=1, owner='voxel_graph')
     keys = cells.keys.numpy()  # rising, as the voxels are in the order of their cells
     pairs = []
     for offset in _HALF:

@@ -31,7 +31,7 @@ class VoxelKeys(NamedTuple):
         return sum(move * step for move, step in zip(offset, self.steps[-len(offset) :]))
 
     def sort(self) -> tuple[Tensor, Tensor]:
-        """Sorted keys and the order that sorts them, stable. Keys below 2^31 are sorted as int32, in 2/3 of the time."""
+        """Sorted keys and the order that sorts them, stable; below 2^31 as int32, which takes 2/3 of the time."""
         return torch.sort(self.keys.int() if self.cells < 2**31 else self.keys, stable=True)
 
     def coordinates(self, keys: Tensor) -> Tensor:

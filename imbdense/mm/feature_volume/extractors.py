@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS as HOST_MODELS
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,6 +18,18 @@ from torch import Tensor
 from imbdense.core.checks import check_integer
 
 HAND = 'rgb+lbp'
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The host tells of the origin of every single tensor."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class Extractor(Protocol):
@@ -83,7 +98,8 @@ class BackboneFeatures:
         device: str = 'cpu',
     ) -> None:
         self.model = HOST_MODELS.build(dict(backbone))
-        self.model.init_weights()
+        with _quiet():
+            self.model.init_weights()
         self.model.to(device).eval()
         self.layers, self.rgb, self.device = layers, rgb, device
         self.mean, self.std = (torch.tensor(values, dtype=torch.float32)[:, None, None] for values in (mean, std))

@@ -197,5 +197,5 @@ class SuperVoxelClusterHook(Hook):
 def _write(folder: Path, found: ClusterRound) -> None:
     """The labels of each scene."""
     for name, labels in found.labels.items():
-        with atomic_open(folder / f'{Path(name).name}.npy') as handle:
+        with atomic_open(folder / f'{name}.npy') as handle:
             np.save(handle, labels.numpy())

@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         '    if len(list(self.folder.glob("*.npz"))) == 7: os.kill(os.getpid(), signal.SIGKILL)\n'
         'VoteStore.write = last\n'
         'from imbdense.cli.main import main\n'
-        f'main(["predict", "points", "toy.py", "toy.pth", "tile.las", "--out", "killed.las", "--block", "20", '
+        'main(["predict", "points", "toy.py", "toy.pth", "tile.las", "--out", "killed.las", "--block", "20", '
         '"--device", "cpu", "--workers", "1"])\n'
     )
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(Path.cwd()), *sys.path])}
