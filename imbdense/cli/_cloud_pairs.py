@@ -1,4 +1,4 @@
-"""``imbdense generate cloud-pairs``: two dates of aerial scenes as point clouds with the change class of every point."""
+"""``imbdense generate cloud-pairs``: two dates of aerial scenes as point clouds, with the change of every point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from imbdense.cli.main import UserError
 
-_DESCRIPTION = """Generate a data set of pairs of point clouds: two surveys of aerial scenes, and what changed between them.
+_DESCRIPTION = """Generate a data set of pairs of point clouds: two surveys of a scene, and what changed between them.
 
 Buildings are built, pulled down and extended, plants appear, grow and vanish, vehicles move, until every change class
 has its share of the points. <split>/<pair>/epoch1.npz and epoch2.npz hold the clouds; 'semantic' is the change class:
