@@ -31,7 +31,7 @@ VERBS: dict[str, str] = {
     'calibrate': 'fit NorCal, logit adjustment, thresholds or a temperature of a finished model',
     'diagnose': 'where a finished model loses its rare classes, and what mends it',
     'convert': 'another checkpoint of a finished one: tau-normalised classifier',
-    'compare': 'differences of two change evaluations with intervals; cross-temporal: train date x test date',
+    'compare': 'two change evaluations with intervals; clouds: distances of point clouds; cross-temporal: train x test',
     'report': 'one HTML file about one or several work dirs',
     'benchmark': 'speed against named peers, proof runs on real data, the imbalance grid',
     'list': 'every component with its purpose, tasks and card',
