@@ -174,7 +174,7 @@ def metric_samples(cls: type, folder: Path) -> list[dict[str, Any]]:
         return [_seg_sample(i, generator) for i in range(8)]
     if 'change_detection' in cls.tasks:
         return [_change_sample(i, generator) for i in range(8)]
-    if {'points', 'point instance segmentation'} & set(cls.tasks):
+    if {'points', 'point change', 'point instance segmentation'} & set(cls.tasks):
         return [_point_sample(i, generator) for i in range(8)]
     truth = json.loads(coco_file(folder).read_text())
     return [_det_sample(image['id'], truth, generator) for image in truth['images']]

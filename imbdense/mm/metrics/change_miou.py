@@ -38,8 +38,8 @@ class ChangeMIoU(TableMetric):
     * ``aAcc``: points with the right class; ``mAcc``: mean recall of all classes.
     * ``IoU/<class>``; ``mIoU_change_<group>``: kinds of change of a frequency group.
     * ``detection_rate``, ``detection_rate/<class>``: share of the objects of change of which at least ``overlap`` of
-      the points have the right class. Objects are the instances of the samples, else connected components of the points of
-      a class (DBSCAN with ``eps``); without instances and coordinates there is no rate.
+      the points have the right class. Objects are the instances of the samples, else connected components of the
+      points of a class (DBSCAN with ``eps``); without instances and coordinates there is no rate.
 
     Args:
         absent: a class without a true point is left out of the means ('skip'), or counts 0 ('zero', the tracker of the
