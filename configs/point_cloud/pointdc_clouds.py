@@ -36,12 +36,12 @@ model = dict(
         type='imbdense.PointDataPreProcessor', voxel_size=0.5,
         mean=(0.5, 0.5, 0.5, 0.0, 0.0, 5.0), std=(0.25, 0.25, 0.25, 20.0, 20.0, 5.0)),
     backbone=dict(type='imbdense.SparseUNet', in_channels=6, base_channels=32, depth=3, blocks=(1, 1, 1)),
-    distill=dict(type='imbdense.DistillCosineLoss', dims=376),
+    distill=dict(type='imbdense.DistillCosineLoss', dims=152),
     head=dict(type='imbdense.CosineClusterHead', num_clusters=6, cos_scale=15.0))
 custom_hooks = [dict(type='imbdense.SuperVoxelClusterHook', num_clusters=6, interval=5)]
 train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=1000)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
-_svc = dict(type='SGD', lr=0.03, momentum=0.9, dampening=0.1, weight_decay=1e-4, _delete_=True)
+_svc = dict(type='SGD', lr=0.03, momentum=0.9, dampening=0.1, weight_decay=1e-4)
 stages = dict(
     distill=dict(),
     warmup={'train_cfg.max_epochs': 5, 'train_cfg.val_interval': 5, 'optim_wrapper.optimizer': _svc},

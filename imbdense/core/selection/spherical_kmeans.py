@@ -110,7 +110,7 @@ class SphericalKMeans:
     def _by_batches(
         self, unit: FeatureRows, weights: NDArray[np.float64] | None, batch_rows: int
     ) -> KMeansResult:
-        """Cluster one batch as usual, then let each further batch move the centroids by its share of all rows so far."""
+        """Cluster one batch as usual; each further one moves the centroids by its share of all rows so far."""
         order = np.random.default_rng(self.seed).permutation(len(unit))
         mass = np.ones(len(unit)) if weights is None else weights
         first = np.sort(order[:batch_rows])

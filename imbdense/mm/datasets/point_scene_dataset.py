@@ -54,7 +54,7 @@ class PointSceneDataset(PointDataset):
                                  f'has no clouds in the split {split!r}; it has {sorted(record["splits"])}.',
                                  'Choose one of these. ' + CURE.format(root=data_root))  # fmt: skip
         colours = tuple((int(r), int(g), int(b)) for r, g, b in record['palette'])
-        codes = {code: -1 for code in map(int, record['raw_classes'])}
+        codes = dict.fromkeys(map(int, record['raw_classes']), -1)
         codes |= {int(code): int(train) for code, train in record['label_map'].items()}
         unknown: Unknown = 'error'
         super().__init__(

@@ -41,7 +41,7 @@ class PooledParts:
 
 
 class ClusterSegmentor(BaseModel):
-    """Three stages of unsupervised segmentation over *elements* (points, pixels) in *parts* (super-voxels, superpixels).
+    """Unsupervised segmentation in stages, over *elements* (points, pixels) in *parts* (super-voxels, superpixels).
 
     * 'distill': ``projection`` of the features of every element shall point where those of a teacher do.
     * 'warmup': the head learns the pseudo-labels, all elements of a part have its label.

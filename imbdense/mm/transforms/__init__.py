@@ -37,6 +37,7 @@ import_members(
         'rare_class_crop': ('mmcv',),
         'seg_mask': ('mmcv',),
         'sphere_crop': ('mmcv',),
+        'super_pixel': ('mmcv',),
         'super_voxel': ('mmcv',),
         'swap_dates': ('mmcv',),
         'two_crop_views': ('mmcv',),
