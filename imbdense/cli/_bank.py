@@ -9,9 +9,10 @@ from imbdense.cli.main import UserError
 
 DESCRIPTION = """Cut the annotated objects of a config's training images out and keep them on disk, by class.
 
-Objects are instances (with their masks where the annotation has them) or connected regions of a label map. Images are
-loaded by the config's own loading transforms. Several GB are no matter: the bank is read memory-mapped. A killed run
-goes on where it stopped. Use it with dict(type='imbdense.BankPaste', bank=DIR) after the loading transforms."""
+Objects are instances (with their masks where the annotation has them), connected regions of a label map, or the points
+in the boxes of a point cloud. Images are loaded by the config's own loading transforms. Several GB are no matter: the bank is read memory-mapped. A killed run
+goes on where it stopped. Use it with dict(type='imbdense.BankPaste', bank=DIR), or
+BankPaste3d, after the loading transforms."""
 
 
 def add_bank_arguments(kinds: Any) -> None:
@@ -25,7 +26,7 @@ def add_bank_arguments(kinds: Any) -> None:
     bank.add_argument('--split', default='train', choices=('train', 'val', 'test'), help='whose images (train)')
     bank.add_argument('--classes', nargs='+', metavar='NAME', help='only these classes')
     bank.add_argument('--capacity', type=int, default=1000, metavar='N', help='most objects per class (1000)')
-    bank.add_argument('--min-area', type=int, default=16, metavar='PIXELS', help='smallest object (16)')
+    bank.add_argument('--min-area', type=int, default=16, metavar='PIXELS', help='smallest object, for clouds in points (16)')
     bank.add_argument('--seed', type=int, default=0, help='which objects stay of a class with more than --capacity')
 
 
@@ -38,12 +39,13 @@ def run_bank(args: argparse.Namespace) -> int:
     config = load_config(args)
     try:
         dataset = _dataset(config, args.split)
-        from imbdense.mm.datasets.bank_round import fill_round, round_identity
+        from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
         from imbdense.mm.datasets.statistics import dataset_classes
 
         names = dataset_classes(dataset)
         chosen = _indices(args.classes, names)
-        bank = InstanceBank.create(args.out, names, capacity_per_class=args.capacity, seed=args.seed)
+        modality = bank_modality(dataset)
+        bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
         if 0 not in bank.rounds:
             writer = bank.start_round(round_identity(dataset, chosen, args.min_area, args.seed), number=0)
             with progress_line('cut objects') as progress:

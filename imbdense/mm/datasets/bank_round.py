@@ -1,4 +1,4 @@
-"""Fill a round of an instance bank from the annotations of a data set of mmseg or mmdet."""
+"""Fill a round of an instance bank from the annotations of a data set: images of mmseg or mmdet, point clouds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_regions
+from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_points, cut_regions
+from imbdense.data.instance_bank.objects import Modality
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.mm.dataset_wrappers import children, leaves, own_indices
+from imbdense.mm.dataset_wrappers import children, leaves, own_indices, sample_file
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.prior import locate
 from imbdense.mm.reproducible import seeded_generators
+from imbdense.mm.transforms.point_frame import point_matrix
 
 SHARD = 16
 """Images per shard: what is lost when a run is killed."""
@@ -39,7 +41,7 @@ def fill_round(
     Args:
         dataset: data set, or a wrapper; images that it repeats are taken once.
         classes: only these class indices; default all.
-        min_area: smallest object in pixels.
+        min_area: smallest object in pixels; of point clouds, fewest points.
         seed: of what the loading transforms draw (a random window of a raster), per image.
         ranks: (rank, number of ranks): rank r of n writes the shards r, r + n, ...
         progress: called with (images done, images) of this rank.
@@ -64,7 +66,7 @@ def fill_round(
 
 def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Iterator[BankObject]:
     """Yield the objects of one image as annotated: instances with their masks where the annotation has them, else
-    boxes; connected regions of a label map. Ignored objects and pixels are left out.
+    boxes; connected regions of a label map; points in boxes. Ignored objects and pixels are left out.
 
     The image is loaded by the data set's own loading transforms, so that it has the number type, the bands and their
     order that a paste later meets; resizes and other transforms are not applied.
@@ -77,6 +79,11 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
     name = image_name(base, info, index)
     with seeded_generators(seed, index):
         results = _loaded(base, dict(info), name)
+    if 'points' in results:
+        real = [item for item in info['instances'] if not item.get('ignore_flag')]
+        boxes, labels = [item['bbox'] for item in real], [item['bbox_label'] for item in real]
+        yield from cut_points(point_matrix(results).numpy(), name, boxes, labels, min_points=min_area)
+        return
     if 'img' not in results:
         raise BankError(f'{name}: no transform of the pipeline loads the image (a name that begins with Load).')
     image = results['img']
@@ -113,6 +120,11 @@ def round_identity(dataset: Any, classes: Sequence[int] | None, min_area: int, s
     }  # fmt: skip
 
 
+def bank_modality(dataset: Any) -> Modality:
+    """Whether the records are about point clouds or images."""
+    return 'points' if 'points_path' in next(leaves(dataset)).get_data_info(0) else 'image'
+
+
 def _loaded(dataset: Any, results: dict[str, Any], name: str) -> dict[str, Any]:
     """A record after the loading transforms; the host's errors become one that names the image."""
     try:
@@ -140,7 +152,7 @@ def distinct_images(dataset: Any) -> list[int]:
 
 def image_name(dataset: Any, info: dict[str, Any], index: int) -> str:
     """The image's path inside the image folder (so that a moved data set gives the same bank), else its file name."""
-    path = str(info.get('img_path', index))
+    path = sample_file(info) or str(index)
     prefix = getattr(dataset, 'data_prefix', None) or {}
     folder = prefix.get('img_path') or prefix.get('img')
     inside = folder and os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)

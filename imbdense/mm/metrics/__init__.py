@@ -13,6 +13,7 @@ import_members(
         'xview2_metric': (),
         'dynamic_earth_net_metric': (),
         'post_classification_metric': (),
+        'kitti_ap_metric': (),
         'frequency_grouped_coco_metric': ('pycocotools',),
     },
 )
