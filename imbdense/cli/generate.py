@@ -1,9 +1,10 @@
-"""Generate synthetic scenes and pairs, and banks of cut-out objects.
+"""Generate synthetic scenes, pairs and LiDAR scans, and banks of cut-out objects.
 
   imbdense generate scenes --out data/demo --preset demo --workers 2
   imbdense generate scenes --out data/ir100 --preset small --num 8 --imbalance-ratio 100 --label-noise 0.2
   imbdense generate scenes --out data/mine --preset small --cfg-options layout.geojson=town.geojson mix.occlusion=0.5
   imbdense generate pairs --out data/pairs --preset demo --change-share 0.05 --workers 2
+  imbdense generate lidar --out data/lidar/beams32 --setup beams32
   imbdense generate bank configs/segmentation/unet_scenes_bank_paste.py --out data/scenes/bank
 """
 
@@ -25,6 +26,7 @@ _DIALS = {'imbalance_ratio': 'mix.imbalance_ratio', 'class_absent_prob': 'mix.cl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands and their options."""
     from imbdense.cli._bank import add_bank_arguments
+    from imbdense.cli._lidar import add_lidar_arguments
     from imbdense.cli._pairs import add_pairs_arguments
     from imbdense.data.scene.classes import MAPPINGS
     from imbdense.data.scene.presets import PRESETS
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
     add_bank_arguments(kinds)
     add_pairs_arguments(kinds)
+    add_lidar_arguments(kinds)
     scenes = kinds.add_parser('scenes', help='aerial scenes: images, masks, instances, depth, ortho',
                               formatter_class=argparse.RawDescriptionHelpFormatter,
                               description='Generate a data set of aerial scenes.',
@@ -67,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
         from imbdense.cli._pairs import run_pairs
 
         return run_pairs(args)
+    if args.what == 'lidar':
+        from imbdense.cli._lidar import run_lidar
+
+        return run_lidar(args)
     return _run_scenes(args)
 
 

@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from imbdense.mm.structures.point_det_data_sample import PointDetDataSample, annotated
 from imbdense.registry import TRANSFORMS
 
-META = ('scene', 'points_path', 'calib_path', 'lift', 'labelled')
+META = ('scene', 'points_path', 'calib_path', 'lift', 'labelled', 'pseudo')
 
 
 @TRANSFORMS.register_module()

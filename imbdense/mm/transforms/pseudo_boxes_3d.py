@@ -37,7 +37,7 @@ class PseudoBoxes3d(BaseTransform):
         """Label one scene."""
         results.update({name: values.copy() for name, values in EMPTY_BOXES.items()})
         known = (self._labels or {}).get(str(results['points_path']))
-        results['labelled'] = known is not None
+        results.update(pseudo=True, labelled=known is not None)
         if known is not None:
             results['gt_boxes_3d'] = known.boxes.astype(np.float32)
             results['gt_labels_3d'] = known.labels.copy()
