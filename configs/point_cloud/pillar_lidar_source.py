@@ -1,4 +1,4 @@
-# Shows a pillar detector that trains on a CPU in about two minutes, on generated scenes of the source domain, with random
+# Shows a pillar detector that trains on a CPU in a minute, on generated scenes of the source domain, with random
 # object scaling; it is tested on the target domain. Rare classes are pasted from a bank of ground truth, made with
 #   imbdense generate bank configs/point_cloud/pillar_lidar_source.py --out data/lidar/source_bank --min-area 5
 _base_ = [
@@ -24,7 +24,7 @@ train_dataloader = dict(
     dataset=dict(
         type='imbdense.KittiBoxDataset', data_root={{_base_.source_root}}, lift={{_base_.source_lift}},
         pipeline=train_pipeline))
-max_epochs, steps = 24, 15  # 60 scenes, 4 in a batch
+max_epochs, steps = 16, 15  # 60 scenes, 4 in a batch
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=4e-4, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [

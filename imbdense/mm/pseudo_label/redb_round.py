@@ -158,11 +158,11 @@ def _fill_bank(
     barrier()
     if done:
         return
-    rank, world = rank_and_world()
+    rank, ranks = rank_and_world()
     writer = bank.start_round(identity, number)
     for shard, start in enumerate(range(0, len(judged), SHARD_SIZE)):
         name = f'images_{shard:06d}'
-        if shard % world == rank and not writer.has(name):
+        if shard % ranks == rank and not writer.has(name):
             writer.write(name, (item for one in judged[start : start + SHARD_SIZE] for item in world.objects(one)))
     barrier()
     if rank == 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imbdense.core.boxes3d import draw_scale, paste_objects, scale_box, scale_points
@@ -86,8 +87,29 @@ class BankPaste3d(BankDraw):
         add_boxes(results, placed, labels[chosen.numpy()])
         return results
 
+    def prior_effect(self, context: Any) -> NDArray[np.float64]:
+        """Return (C,) expected objects per class and epoch: those of the scenes, and k of each class of the bank in
+        every scene. Collisions, which leave some out, are not foreseen.
+
+        Args:
+            context: an ``imbdense.mm.prior.PriorContext``.
+
+        Raises:
+            ValueError: the bank has another number of classes than the data set.
+        """
+        counts = self.bank.counts
+        if len(counts) != context.table.num_classes:
+            raise ValueError(
+                f'BankPaste3d: {self.folder} has {len(counts)} classes, the data set {context.table.num_classes}. Make '
+                f'the bank from this data set.'
+            )
+        pasted = np.zeros(len(counts))
+        pasted[list(self._pasted_classes)] = self.quota * context.draws.sum()
+        found: NDArray[np.float64] = context.table.expected_totals(context.draws) + np.where(counts > 0, pasted, 0.0)
+        return found
+
     def _scaled(
-        self, boxes: Tensor, objects: list[Tensor], labels: np.ndarray[Any, Any], present: Tensor,
+        self, boxes: Tensor, objects: list[Tensor], labels: NDArray[np.int64], present: Tensor,
         rng: np.random.Generator,
     ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
         """The objects with other sizes."""
