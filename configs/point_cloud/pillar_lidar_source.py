@@ -24,13 +24,13 @@ train_dataloader = dict(
     dataset=dict(
         type='imbdense.KittiBoxDataset', data_root={{_base_.source_root}}, lift={{_base_.source_lift}},
         pipeline=train_pipeline))
-max_epochs, steps = 16, 15  # 60 scenes, 4 in a batch
+max_epochs = 16
+max_steps = 16 * 15  # 60 scenes, 4 in a batch
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=4e-4, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=4e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [
-    dict(
-        type='OneCycleLR', eta_max=4e-3, total_steps=max_epochs * steps, pct_start=0.4, div_factor=10.0,
-        by_epoch=False)
+    dict(type='LinearLR', start_factor=0.1, end=0.4 * max_steps, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0.4 * max_steps, T_max=0.6 * max_steps, eta_min=1e-6, by_epoch=False),
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = dict(type='ValLoop')

@@ -1,5 +1,5 @@
-# Shows ReDB in space: the detector of pillar_lidar_source.py adapts to the target domain, of which it sees no label. Three
-# rounds of pseudo-boxes, found again in a source scene (round 0), ordinary cars thinned, equally many objects of every
+# Shows ReDB in space: the detector of pillar_lidar_source.py adapts to the target domain, of which it sees no label.
+# Three rounds of pseudo-boxes, found again in a source scene (round 0), ordinary cars thinned, equally many objects of every
 # class pasted: source objects fewer, target objects more from round to round. A minute on a CPU.
 _base_ = [
     '../_base_/models/pillar_small.py', '../_base_/datasets/lidar_scenes.py', '../_base_/runtime/detection.py'
@@ -34,21 +34,20 @@ train_dataloader = dict(
         unlabeled=dict(
             type='imbdense.KittiBoxDataset', data_root={{_base_.target_root}}, lift={{_base_.target_lift}},
             pipeline=unlabeled_pipeline)))
-round_epochs, steps = 1, 60  # one labelled scene a batch, 60 of them; the target is gone through four times
+steps = 60  # of a round, one epoch: one labelled scene a batch, 60 of them; the target comes four times
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.5e-4, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [
-    dict(
-        type='OneCycleLR', eta_max=1.5e-3, total_steps=round_epochs * steps, pct_start=0.4, div_factor=10.0,
-        by_epoch=False)
+    dict(type='LinearLR', start_factor=0.1, end=0.4 * steps, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0.4 * steps, T_max=0.6 * steps, eta_min=1e-6, by_epoch=False),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3 * round_epochs, val_interval=3 * round_epochs)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=3)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 custom_hooks = [
     dict(
         type='imbdense.PseudoLabelRoundHook',
-        rounds=[0, round_epochs, 2 * round_epochs],
+        rounds=[0, 1, 2],
         rule=dict(type='imbdense.FixedThreshold', threshold=[0.6, 0.5, 0.5], negative=0.2),
         bank=pseudo_bank,
         source_bank=source_bank,

@@ -7,7 +7,7 @@ from typing import Any
 
 from imbdense.cli.main import UserError
 
-DESCRIPTION = """Generate LiDAR scenes: cars, pedestrians, cyclists (20 : 5 : 1) and clutter on a plane, scanned ray by ray.
+DESCRIPTION = """Generate LiDAR scenes: cars, pedestrians, cyclists (20 : 5 : 1) and clutter on a plane, ray by ray.
 
 The two setups differ in the sensor and in the sizes of the cars, as a source and a target domain. The folder has the
 layout of KITTI (velodyne, label_2, calib, ImageSets) and is read by imbdense.KittiBoxDataset."""

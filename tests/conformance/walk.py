@@ -219,8 +219,8 @@ def _point_det_sample(index: int, generator: torch.Generator) -> dict[str, Any]:
     boxes = torch.rand(6, 7, generator=generator) * torch.tensor([40.0, 40, 1, 2, 1, 1, 6])
     boxes[:, 3:6] += 1.5
     labels = torch.randint(0, 4, (6,), generator=generator)
-    parts = [{'boxes': boxes[rows], 'labels': labels[rows], 'difficulty': torch.randint(0, 3, (6,), generator=generator)[rows]}
-             for rows in (slice(0, 5), slice(5, 6))]  # fmt: skip
+    truth = {'boxes': boxes, 'labels': labels, 'difficulty': torch.randint(0, 3, (6,), generator=generator)}
+    parts = [{name: values[rows] for name, values in truth.items()} for rows in (slice(0, 5), slice(5, 6))]
     found = boxes + torch.randn(boxes.shape, generator=generator) * 0.05
     return {
         'points_path': f'{index}.bin',

@@ -32,7 +32,8 @@ def dataset(folder: Path, pipeline: list[Any], split: str = 'train', **more: Any
 def detector(**more: Any) -> dict[str, Any]:
     """Config of a detector of 10 000 weights."""
     return {
-        'type': 'imbdense.PillarDetector', 'encoder': {'in_features': 1, 'out_channels': 8, 'extent': EXTENT, 'cell': 0.8},
+        'type': 'imbdense.PillarDetector',
+        'encoder': {'in_features': 1, 'out_channels': 8, 'extent': EXTENT, 'cell': 0.8},
         'backbone': {'channels': (12,), 'layers': (1,), 'strides': (1,), 'out_channels': 12},
         'bbox_head': {'sizes': [(4.7, 1.95, 1.75), (0.8, 0.7, 1.75), (1.85, 0.65, 1.75)], 'heights': [0.88] * 3,
                       'positive': [0.5, 0.3, 0.3], 'negative': [0.35, 0.15, 0.2]},

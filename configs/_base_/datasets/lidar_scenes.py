@@ -1,5 +1,5 @@
-# Generated LiDAR scenes of a source domain (32 beams, large cars) and of a target domain (64 beams, smaller cars), which
-# is evaluated. Heights of the sensors are added, so that both grounds lie at 0. Make the data with:
+# Generated LiDAR scenes of a source domain (32 beams, large cars) and of a target domain (64 beams, smaller cars),
+# which is evaluated. Heights of the sensors are added, so that both grounds lie at 0. Make the data with:
 #   imbdense generate lidar --setup beams32 --out data/lidar/beams32
 #   imbdense generate lidar --setup beams64 --out data/lidar/beams64 --seed 1
 source_root, target_root = 'data/lidar/beams32', 'data/lidar/beams64'

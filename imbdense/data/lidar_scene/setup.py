@@ -98,7 +98,8 @@ SETUPS = {
     # Fine scan from lower down, smaller cars, more clutter.
     'beams64': LidarSetup(
         LidarSensor(beams=64, lowest=-24.0, highest=2.0, height=1.73, step=0.4, noise=0.03),
-        (ObjectClass('Car', 'car', (3.9, 1.62, 1.53), 6.0), ObjectClass('Pedestrian', 'person', (0.85, 0.65, 1.75), 1.5),
+        (ObjectClass('Car', 'car', (3.9, 1.62, 1.53), 6.0),
+         ObjectClass('Pedestrian', 'person', (0.85, 0.65, 1.75), 1.5),
          ObjectClass('Cyclist', 'cyclist', (1.75, 0.6, 1.7), 0.3)),
         clutter={'pole': 4.0, 'bush': 4.0, 'fence': 3.0, 'wall': 1.0},
     ),

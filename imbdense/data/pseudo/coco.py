@@ -16,7 +16,8 @@ class PseudoBoxes:
 
     Attributes:
         file_name: below the folder of the images. size: (height, width); ``None`` for point clouds.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, or (N, 7) x, y, z, l, w, h, yaw. labels, scores: (N,). ignored: (N,) bool, the ignore band.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, or (N, 7) x, y, z, l, w, h, yaw.
+        labels, scores: (N,). ignored: (N,) bool, the ignore band.
     """
 
     file_name: str

@@ -62,7 +62,8 @@ class PseudoLabelRoundHook(Hook):
             misses stays. The bank takes what this round has found. ``None`` = every round stands alone, as in ReDB.
         restart_schedule: begin ``param_scheduler`` anew with every round, as published; it is then written for the
             length of one round. Weights and the optimiser's averages go on.
-        min_score, min_size: least score and side of a box; default 1 pixel in images, nothing in space. seed: of the thinning and of the bank.
+        min_score, min_size: least score and side of a box; default 1 pixel in images, nothing in space.
+        seed: of the thinning and of the bank.
 
     Raises:
         ValueError: unknown keys, numbers out of range; before training: another loop, model or data set.

@@ -16,7 +16,7 @@ from imbdense.core.metrics.box_ap import box_ap
 from imbdense.core.metrics.kitti_ap import DIFFICULTIES, MIN_HEIGHT, KittiFrame, kitti_ap
 from imbdense.data.boxes3d import image_boxes, read_calib
 from imbdense.mm.metrics.output import jsonable, log_table
-from imbdense.mm.metrics.table_metric import Tally, TableMetric
+from imbdense.mm.metrics.table_metric import TableMetric, Tally
 from imbdense.registry import METRICS
 
 SPACES = {'bev': bev_iou, '3d': iou_3d}

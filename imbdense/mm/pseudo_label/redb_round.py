@@ -42,7 +42,7 @@ class ReDBOptions:
     """What a round does.
 
     Attributes:
-        rule: config of a pseudo-label rule. min_score, min_size: least score and side of a box (pixels; metres in space).
+        rule: config of a pseudo-label rule. min_score, min_size: least score and side of a box (pixels, or metres).
         examine: whether this round has an examination (CDE); examine_iou, examine_score: overlap and score at which a
             box counts as found again; on_reject: 'pool' = a rejected box only stays out of the bank, 'ignore' = it is
             no training label either.

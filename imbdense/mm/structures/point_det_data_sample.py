@@ -16,8 +16,8 @@ class PointDetDataSample(BaseDataElement):
     int64 and ``difficulty`` (M,) int64. ``pred_instances_3d``: ``boxes``, ``labels`` and ``scores`` (M,).
 
     Metainfo: ``scene``, ``points_path``, ``calib_path`` (``None`` = no image), ``lift`` (metres that were added to z
-    when the scene was loaded), ``labelled`` (``False`` = nothing is known of this scene, not even that it is empty), ``pseudo`` (the
-    boxes are predicted ones).
+    when the scene was loaded), ``labelled`` (``False`` = nothing is known of this scene, not even that it is
+    empty), ``pseudo`` (the boxes are predicted ones).
     """
 
     @property

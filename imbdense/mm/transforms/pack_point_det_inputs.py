@@ -43,7 +43,8 @@ class PackPointDetInputs(BaseTransform):
             )
         columns = [np.asarray(attributes[name], np.float32).reshape(len(points), -1) for name in self.features]
         features = np.concatenate([np.zeros((len(points), 0), np.float32), *columns], axis=1)
-        sample = PointDetDataSample(metainfo={'labelled': True, **{key: results[key] for key in META if key in results}})
+        known = {key: results[key] for key in META if key in results}
+        sample = PointDetDataSample(metainfo={'labelled': True, **known})
         if 'gt_boxes_3d' in results:
             for name, chosen in (('gt_instances_3d', ~results['gt_ignored_3d']),
                                  ('ignored_instances_3d', results['gt_ignored_3d'])):

@@ -22,7 +22,8 @@ EMPTY_BOXES: dict[str, Any] = {
 def point_matrix(results: dict[str, Any]) -> Tensor:
     """(N, 3 + F) float32: places, then the attributes in the order of their names."""
     attributes = results.get('attributes') or {}
-    columns = [results['points'], *(attributes[name].reshape(len(results['points']), -1) for name in sorted(attributes))]
+    number = len(results['points'])
+    columns = [results['points'], *(attributes[name].reshape(number, -1) for name in sorted(attributes))]
     return torch.from_numpy(np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
 
 

@@ -37,9 +37,8 @@ class BevBackbone(nn.Module):
             self.levels.append(nn.Sequential(*_block(before, width, stride), *(
                 module for _ in range(depth) for module in _block(width, width, 1))))
             scale = scale * stride if number else 1
-            self.ups.append(nn.Sequential(
-                nn.ConvTranspose2d(width, out_channels, scale, scale, bias=False), nn.BatchNorm2d(out_channels, eps=1e-3),
-                nn.ReLU()))  # fmt: skip
+            raised = nn.ConvTranspose2d(width, out_channels, scale, scale, bias=False)
+            self.ups.append(nn.Sequential(raised, nn.BatchNorm2d(out_channels, eps=1e-3), nn.ReLU()))
             before = width
         self.out_channels = len(channels) * out_channels
 

@@ -64,7 +64,8 @@ def test_objects_hold_their_points_and_do_not_touch() -> None:
 
 
 def test_domains_differ_and_classes_are_imbalanced() -> None:
-    scans = {name: [make_scan(setup, np.random.default_rng([7, i])) for i in range(12)] for name, setup in SETUPS.items()}
+    scans = {name: [make_scan(setup, np.random.default_rng([7, i])) for i in range(12)]
+             for name, setup in SETUPS.items()}
     size = {name: np.mean([box[3] for scan in own for box, label in zip(scan.boxes, scan.labels) if label == 0])
             for name, own in scans.items()}
     assert size['beams32'] / size['beams64'] == pytest.approx(4.7 / 3.9, rel=0.03)
@@ -99,7 +100,8 @@ def test_labels_fit_the_points(tmp_path: Path) -> None:
 def test_errors() -> None:
     for make, words in (
         (lambda: LidarSensor(beams=1), 'beams'), (lambda: LidarSensor(lowest=5, highest=2), 'below highest'),
-        (lambda: ObjectClass('a', 'tank', (1, 1, 1), 1), 'shape'), (lambda: ObjectClass('a', 'car', (1, 0, 1), 1), 'size'),
+        (lambda: ObjectClass('a', 'tank', (1, 1, 1), 1), 'shape'),
+        (lambda: ObjectClass('a', 'car', (1, 0, 1), 1), 'size'),
     ):
         with pytest.raises(ValueError, match=words):
             make()

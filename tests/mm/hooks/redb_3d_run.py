@@ -1,4 +1,4 @@
-"""A ReDB run in space of a few epochs on tiny scenes: two labelled and four unlabelled ones, rounds at epochs 1 and 3."""
+"""A ReDB run in space of a few epochs: two labelled and four unlabelled tiny scenes, rounds at epochs 1 and 3."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_quotas_follow_the_rounds_and_the_loss_begins_with_them(whole: tuple[Pat
     losses = made.message_hub.log_scalars['train/loss'].data[0]
     assert not np.any(losses[:steps]) and np.all(losses[steps:] > 0)
     rates = made.message_hub.log_scalars['train/lr'].data[0]
-    assert rates[steps] < rates[steps - 1] == pytest.approx(rates.max())  # the schedule began anew
+    assert rates[steps] == rates[0] < rates[steps - 1]  # the schedule began anew
 
 
 def test_resume_inside_a_round_equals_the_uninterrupted_run(whole: tuple[Path, Any]) -> None:
@@ -126,7 +126,7 @@ def test_errors(tmp_path: Path) -> None:
     cfg = config(tmp_path / 'data', tmp_path / 'run', hook={**HOOK, 'rounds': [0]})
     pipeline = cfg.train_dataloader.dataset.unlabeled.pipeline
     pipeline[1] = {'type': 'imbdense.LoadBoxes3d'}
-    with pytest.raises(ValueError, match='no pipeline of the training data has imbdense.PseudoBoxes3d'):
+    with pytest.raises(ValueError, match='no pipeline of the training data has'):
         Runner.from_cfg(cfg).train()
 
 
