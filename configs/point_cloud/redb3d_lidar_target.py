@@ -1,6 +1,6 @@
 # Shows ReDB in space: the detector of pillar_lidar_source.py adapts to the target domain, of which it sees no label.
-# Three rounds of pseudo-boxes, found again in a source scene (round 0), ordinary cars thinned, equally many objects of every
-# class pasted: source objects fewer, target objects more from round to round. A minute on a CPU.
+# Three rounds of pseudo-boxes, found again in a source scene (round 0), ordinary cars thinned, equally many objects of
+# every class pasted: source objects fewer, target objects more from round to round. A minute on a CPU.
 _base_ = [
     '../_base_/models/pillar_small.py', '../_base_/datasets/lidar_scenes.py', '../_base_/runtime/detection.py'
 ]

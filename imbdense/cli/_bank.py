@@ -11,8 +11,8 @@ DESCRIPTION = """Cut the annotated objects of a config's training images out and
 
 Objects are instances (with their masks where the annotation has them), connected regions of a label map, or the points
 in the boxes of a point cloud. Images are loaded by the config's own loading transforms. Several GB are no matter: the
-bank is read memory-mapped. A killed run goes on where it stopped. Use it with dict(type='imbdense.BankPaste', bank=DIR), or
-BankPaste3d, after the loading transforms."""
+bank is read memory-mapped. A killed run goes on where it stopped. Use it with dict(type='imbdense.BankPaste', bank=DIR)
+or BankPaste3d, after the loading transforms."""
 
 
 def add_bank_arguments(kinds: Any) -> None:

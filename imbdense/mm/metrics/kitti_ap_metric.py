@@ -29,8 +29,8 @@ class KittiAPMetric(TableMetric):
     """Average precision of boxes in space as KITTI computes it, and plain AP and recall at IoU thresholds.
 
     KITTI, for each class, seen from above (``bev``) and in space (``3d``), by difficulty: ``bev_r40_moderate/Car``, and
-    its mean over classes ``bev_r40_moderate``; R11 with ``r11=True``. Plain, all objects that are not ignored and no
-    matter how small: ``bev_ap50/Car``, ``bev_recall50/Car`` and the means ``bev_ap50``, ``bev_recall50`` for every
+    its mean over classes ``bev_r40_moderate``; R11 with ``r11=True``. Plain, all objects that are not ignored, no
+    matter how small (a detection on an ignored one is left out): ``bev_ap50/Car``, ``bev_recall50/Car`` and the means ``bev_ap50``, ``bev_recall50`` for every
     threshold of ``iou_thrs``. All in [0, 1]; a class without an object is left out of the means and the result.
 
     A detection whose box in the image is lower than 40, 25, 25 pixels counts neither way at that difficulty; scenes
@@ -95,7 +95,7 @@ class KittiAPMetric(TableMetric):
                     if self.r11:
                         scalars[f'{space}_r11_{difficulty}/{name}'] = ap.r11
                 for threshold in self.iou_thrs:
-                    plain = box_ap([_plain(record, space, label) for record in tally.records], threshold)
+                    plain = box_ap([_plain(record, space, label, threshold) for record in tally.records], threshold)
                     scalars[f'{space}_ap{round(100 * threshold)}/{name}'] = plain.ap
                     scalars[f'{space}_recall{round(100 * threshold)}/{name}'] = plain.recall
         scalars.update(self._means(scalars))
@@ -142,11 +142,16 @@ def _kitti(record: Mapping[str, Any], space: str, label: int, level: int) -> Kit
     )
 
 
-def _plain(record: Mapping[str, Any], space: str, label: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Overlaps and scores of one class, without ignored objects."""
-    detections = record['labels'] == label
-    objects = (record['gt_labels'] == label) & ~record['ignored']
-    return record[space][detections][:, objects], record['scores'][detections]
+def _plain(
+    record: Mapping[str, Any], space: str, label: int, threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Overlaps and scores of one class, without ignored objects and the detections that lie on those alone."""
+    own = record['gt_labels'] == label
+    counted, ignored = own & ~record['ignored'], own & record['ignored']
+    near = record[space] >= threshold
+    harmless = near[:, ignored].any(axis=1) & ~near[:, counted].any(axis=1)
+    detections = (record['labels'] == label) & ~harmless
+    return record[space][detections][:, counted], record['scores'][detections]
 
 
 def _heights(boxes: Tensor, sample: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -85,9 +85,9 @@ class BevAnchorHead(nn.Module):
         self.parts = (self.num_classes, 7, 2, 1)
         self.predict = nn.Conv2d(in_channels, self.per_cell * sum(self.parts), 1)
         nn.init.normal_(self.predict.weight, std=0.01)
-        nn.init.zeros_(self.predict.bias)
-        bias = self.predict.bias.data.view(self.per_cell, -1)
+        bias = torch.zeros(self.per_cell, sum(self.parts))
         bias[:, : self.num_classes] = -math.log((1 - RARE_START) / RARE_START)
+        self.predict.bias = nn.Parameter(bias.flatten())
         self._grids: dict[tuple[int, int, torch.device], Tensor] = {}
 
     def forward(self, x: Tensor) -> AnchorOutputs:
