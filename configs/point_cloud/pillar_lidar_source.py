@@ -24,8 +24,8 @@ train_dataloader = dict(
     dataset=dict(
         type='imbdense.KittiBoxDataset', data_root={{_base_.source_root}}, lift={{_base_.source_lift}},
         pipeline=train_pipeline))
-max_epochs = 16
-max_steps = 16 * 15  # 60 scenes, 4 in a batch
+max_epochs = 14
+max_steps = 14 * 25  # 100 scenes, 4 in a batch
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=4e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [

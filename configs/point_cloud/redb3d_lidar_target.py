@@ -4,7 +4,7 @@
 _base_ = [
     '../_base_/models/pillar_small.py', '../_base_/datasets/lidar_scenes.py', '../_base_/runtime/detection.py'
 ]
-load_from = 'work_dirs/pillar_lidar_source/epoch_16.pth'
+load_from = 'work_dirs/pillar_lidar_source/epoch_14.pth'
 source_bank, pseudo_bank = 'data/lidar/source_bank', 'work_dirs/redb3d_lidar_target/pseudo_bank'
 model = dict(type='imbdense.ReDB3D', detector={{_base_.detector}})
 labeled_pipeline = [
@@ -30,11 +30,11 @@ train_dataloader = dict(
         type='imbdense.SemiDataset',
         labeled=dict(
             type='imbdense.KittiBoxDataset', data_root={{_base_.source_root}}, lift={{_base_.source_lift}},
-            pipeline=labeled_pipeline),
+            indices=60, pipeline=labeled_pipeline),
         unlabeled=dict(
             type='imbdense.KittiBoxDataset', data_root={{_base_.target_root}}, lift={{_base_.target_lift}},
             pipeline=unlabeled_pipeline)))
-steps = 60  # of a round, one epoch: one labelled scene a batch, 60 of them; the target comes four times
+steps = 60  # of a round, one epoch: one of 60 labelled scenes a batch, four of the target
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 param_scheduler = [

@@ -21,7 +21,7 @@ def add_lidar_arguments(kinds: Any) -> None:
                              formatter_class=argparse.RawDescriptionHelpFormatter, description=DESCRIPTION)
     lidar.add_argument('--out', required=True, metavar='DIR', help='folder of the data set')
     lidar.add_argument('--setup', choices=list(SETUPS), default='beams64', help='sensor and sizes')
-    lidar.add_argument('--train', type=int, default=60, metavar='N', help='training scenes (60)')
+    lidar.add_argument('--train', type=int, default=100, metavar='N', help='training scenes (100)')
     lidar.add_argument('--val', type=int, default=60, metavar='N', help='validation scenes (60)')
     lidar.add_argument('--seed', type=int, default=0)
 

@@ -1,5 +1,5 @@
 # Pillars of 0.4 m, two levels of convolutions, anchors of the sizes of the source domain; 0.15 M weights.
-extent = (0.0, -16.0, 32.0, 16.0)
+extent = (2.0, -12.8, 27.6, 12.8)
 detector = dict(
     type='imbdense.PillarDetector',
     encoder=dict(in_features=1, out_channels=24, extent=extent, cell=0.4),
