@@ -28,13 +28,18 @@ EXTRAS: dict[str, list[str]] = {
         'onedl-mmsegmentation>=1.4.2',
     ],
     'geo': ['rasterio>=1.3'],
-    'points': ['open3d-cpu>=0.19; platform_machine == "x86_64"', 'laspy>=2.5'],
+    'points': ['open3d-cpu>=0.19; platform_machine == "x86_64"', 'laspy[lazrs]>=2.5'],
+    'change3d': ['py4dgeo>=1.2'],
+    'sparse': ['spconv>=2.3.8; platform_machine == "x86_64"'],  # runs on the CPU; spconv-cu126 and the like on a GPU
     'aug': ['albumentations>=2.0.8,<2.1'],  # the last release under the MIT licence
     'fast': ['numba>=0.60', 'deflate>=0.7', 'faster-coco-eval>=1.6', 'faiss-cpu>=1.8'],
     'medical': ['nibabel>=5'],
     'dash': ['panel>=1.4', 'bokeh>=3'],
     'ray': ['ray[data]>=2.40'],
-    'dev': ['pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'scikit-learn>=1.4'],
+    'dev': [
+        'pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'scikit-learn>=1.4',
+        'pgeof>=0.3.4',
+    ],
 }
 EXTRAS['all'] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 

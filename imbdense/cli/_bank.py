@@ -9,10 +9,11 @@ from imbdense.cli.main import UserError
 
 DESCRIPTION = """Cut the annotated objects of a config's training images out and keep them on disk, by class.
 
-Objects are instances (with their masks where the annotation has them), connected regions of a label map, or the points
-in the boxes of a point cloud. Images are loaded by the config's own loading transforms. Several GB are no matter: the
-bank is read memory-mapped. A killed run goes on where it stopped. Use it with dict(type='imbdense.BankPaste', bank=DIR)
-or BankPaste3d, after the loading transforms."""
+Objects are instances (with their masks where the annotation has them) or connected regions of a label map; of point
+clouds the points in annotated boxes, instances, or connected points of one class. Images are loaded by the config's own
+loading transforms. Several GB are no matter: the bank is read memory-mapped. A killed run goes on where it stopped. Use
+it with dict(type='imbdense.BankPaste', bank=DIR), for clouds imbdense.BankPaste3d (boxes) or imbdense.RebalancedPartMix
+(labels of points), after the loading transforms."""
 
 
 def add_bank_arguments(kinds: Any) -> None:
@@ -26,7 +27,7 @@ def add_bank_arguments(kinds: Any) -> None:
     bank.add_argument('--split', default='train', choices=('train', 'val', 'test'), help='whose images (train)')
     bank.add_argument('--classes', nargs='+', metavar='NAME', help='only these classes')
     bank.add_argument('--capacity', type=int, default=1000, metavar='N', help='most objects per class (1000)')
-    bank.add_argument('--min-area', type=int, default=16, metavar='PIXELS', help='smallest object; in points (16)')
+    bank.add_argument('--min-area', type=int, default=16, metavar='N', help='smallest object in pixels or points (16)')
     bank.add_argument('--seed', type=int, default=0, help='which objects stay of a class with more than --capacity')
 
 

@@ -3,7 +3,7 @@
   imbdense browse configs/segmentation/unet_scenes_balanced.py --out browse
 
 Every sample has gone through the transforms of the config, so crops that lose the rare class are seen at once.
-Open index.html in the output folder; no server and no display are needed.
+Open index.html in the output folder; no server and no display are needed. Point clouds: `imbdense browse points`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from imbdense.cli._runner import add_config_arguments, load_config
 if TYPE_CHECKING:
     from imbdense.core.stats import ImageClassTable
     from imbdense.report.contact_sheet import Sheet, Shot
+
+PARTS = {'points': 'imbdense.cli.browse_points'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

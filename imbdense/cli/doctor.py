@@ -20,7 +20,7 @@ from typing import Any
 from imbdense.utils import combinations, probes
 from imbdense.utils.versions import module_version
 
-GROUPS = ('base', 'mm', 'geo', 'points', 'aug', 'fast', 'medical', 'dev')
+GROUPS = ('base', 'mm', 'geo', 'points', 'change3d', 'sparse', 'aug', 'fast', 'medical', 'dev')
 """Extras of setup.py that can be examined."""
 COLOURS = {'works': 'green', 'absent': 'yellow', 'broken': 'red', 'crashed': 'red', 'timeout': 'red'}
 

@@ -4,7 +4,7 @@
 
 Segmentation writes NAME.png (class indices with the class colours as palette), detection NAME.json; both write
 NAME_overlay.jpg with a legend. Files that cannot be read are named and skipped (exit code 1). Maps of georeferenced
-rasters of any size, of one or two dates: `imbdense predict raster`.
+rasters of any size, of one or two dates: `imbdense predict raster`; labels of point clouds: `imbdense predict points`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from imbdense.cli.main import UserError
 if TYPE_CHECKING:
     from imbdense.mm.predictor import Prediction, Predictor
 
-PARTS = {'raster': 'imbdense.cli.predict_raster'}
+PARTS = {'raster': 'imbdense.cli.predict_raster', 'points': 'imbdense.cli.predict_points'}
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def build_ledger(
     unit: str | None = None,
     seed: int = 0,
     elements: Sequence[Any] = (),
+    steps: Sequence[Any] = (),
 ) -> tuple[PriorLedger, list[str]]:
     """Return the ledger of the data components, and the names of components whose effect is unknown.
 
@@ -77,6 +79,8 @@ def build_ledger(
         unit: unit of the ledger; default pixels if counted, else instances.
         seed: of the :class:`PriorContext`.
         elements: samplers inside the model, see :func:`imbdense.mm.element_samplers.element_samplers`.
+        steps: what the model does to its input before a loss sees it (a preprocessor that makes voxels); asked like
+            the transforms, after them.
     """
     unit = unit or default_unit(counts)
     ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
@@ -89,14 +93,14 @@ def build_ledger(
     elif type(sampler).__name__ not in UNIFORM_SAMPLERS:
         unknown.append(type(sampler).__name__)
     given = table.expected_totals(draws)
-    for transform in prior_transforms(dataset):
+    for transform in (*prior_transforms(dataset), *steps):
         context = PriorContext(
             table,
             draws,
             load_label=lambda index: load_label(dataset, index, seed),
             load_objects=lambda index: load_objects(dataset, index),
             seed=seed,
-            load_sample=lambda index: load_sample(dataset, index, seed),
+            load_sample=partial(load_sample, dataset, seed=seed, before=transform),
         )
         _declare(ledger, type(transform).__name__, given, np.asarray(transform.prior_effect(context), np.float64))
     for element in elements:
@@ -133,8 +137,11 @@ def load_label(dataset: Any, index: int, seed: int = 0) -> NDArray[Any]:
     return np.asarray(load_sample(dataset, index, seed)['gt_seg_map'])
 
 
-def load_sample(dataset: Any, index: int, seed: int = 0) -> dict[str, Any]:
+def load_sample(dataset: Any, index: int, seed: int = 0, before: Any = None) -> dict[str, Any]:
     """Return the sample of image ``index`` with its label maps: the pipeline is run up to where ``gt_seg_map`` is.
+
+    Of a point cloud (``gt_semantic``) the transforms that prepare whole scenes (``whole_scene``) are run as far as the
+    transform ``before``; crops and whatever draws are left out, because each declares its own effect.
 
     What that part of the pipeline draws (a random window of a raster) depends on (seed, index) alone, and the global
     generators are left as they were: the estimate is the same on every rank and changes nothing of the training.
@@ -146,12 +153,20 @@ def load_sample(dataset: Any, index: int, seed: int = 0) -> dict[str, Any]:
     results = base.get_data_info(local)
     with seeded_generators(seed, index):
         for transform in base.pipeline.transforms:
+            if transform is before:
+                break
+            if 'gt_semantic' in results and not getattr(transform, 'whole_scene', False):
+                continue
             results = transform(results)
             if results is None:
                 break
             if 'gt_seg_map' in results:
                 return dict(results)
-    raise TypeError(f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map for image {index}.')
+    if results is not None and 'gt_semantic' in results:
+        return dict(results)
+    raise TypeError(
+        f'{type(base).__name__}: no transform of the pipeline loads gt_seg_map or gt_semantic for image {index}.'
+    )
 
 
 def load_objects(dataset: Any, index: int) -> ImageObjects:

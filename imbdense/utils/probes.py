@@ -109,6 +109,51 @@ import numba
 assert numba.njit(lambda n: n + 1)(1) == 2
 print('compiles')
 """
+_LASPY = """
+import io, numpy as np, laspy
+las = laspy.create(point_format=6, file_version='1.4')
+las.x = np.arange(3.0)
+stream = io.BytesIO()
+las.write(stream)
+stream.seek(0)
+assert list(laspy.read(stream).x) == [0, 1, 2]
+print('writes and reads LAS')
+"""
+_LAZRS = """
+import io, numpy as np, laspy, lazrs
+las = laspy.create(point_format=6, file_version='1.4')
+las.x = np.arange(3.0)
+stream = io.BytesIO()
+las.write(stream, do_compress=True)
+stream.seek(0)
+assert list(laspy.read(stream).x) == [0, 1, 2]
+print('packs and unpacks LAZ')
+"""
+_PY4DGEO = """
+import logging, numpy as np, py4dgeo
+logging.disable(logging.INFO)
+rng = np.random.default_rng(0)
+plane = np.column_stack([10 * rng.random((4000, 2)), 0.01 * rng.standard_normal(4000)])
+epochs = (py4dgeo.Epoch(plane), py4dgeo.Epoch(plane + [0, 0, 1]))
+distance, _ = py4dgeo.M3C2(epochs=epochs, corepoints=np.array([[5.0, 5.0, 0.0]]), cyl_radius=1.0, normal_radii=(1.5,),
+                           max_distance=3.0).run()
+assert abs(distance[0] - 1) < 0.01
+print('M3C2 distances')
+"""
+_SPCONV = """
+import torch
+from imbdense.nn.sparse.spconv_backend import self_test
+print(self_test('cuda' if torch.cuda.is_available() else 'cpu'))
+"""
+_PGEOF = """
+import numpy as np, pgeof
+line = np.zeros((8, 3), np.float32)
+line[:, 0] = np.arange(8)
+near, _ = pgeof.knn_search(line, line, 4)
+found = pgeof.compute_features(line, near.ravel().astype(np.uint32), 4 * np.arange(9, dtype=np.uint32), k_min=1)
+assert (found[:, 0] > 0.9).all()
+print('linearity of a line')
+"""
 _REGISTRY = """
 import os
 import sys
@@ -145,7 +190,10 @@ PROBES: tuple[Probe, ...] = (
     Probe('rasterio', 'geo', _RASTERIO, _pip('rasterio'), 'GeoTIFF'),
     Probe('open3d', 'points', 'import open3d as o; print(len(o.geometry.PointCloud().points) == 0 and "imports")',
           _pip('open3d-cpu'), 'point clouds'),
-    Probe('laspy', 'points', 'import laspy; print("imports")', _pip('laspy'), 'LAS files'),
+    Probe('laspy', 'points', _LASPY, _pip('laspy[lazrs]'), 'LAS files'),
+    Probe('lazrs', 'points', _LAZRS, _pip('lazrs'), 'packed LAS files (LAZ)'),
+    Probe('py4dgeo', 'change3d', _PY4DGEO, _pip('py4dgeo'), '3-D change (else in numpy, slower)'),
+    Probe('spconv', 'sparse', _SPCONV, _pip('spconv'), 'sparse convolution on a GPU (else in torch)'),
     Probe('albumentations', 'aug', 'import albumentations as a; a.HorizontalFlip(); print("imports")',
           _pip('albumentations==2.0.8'), 'augmentation'),
     Probe('numba', 'fast', _NUMBA, _pip('numba'), 'faster counting'),
@@ -156,6 +204,7 @@ PROBES: tuple[Probe, ...] = (
     Probe('faiss', 'fast', _FAISS, _pip('faiss-cpu'), 'nearest neighbours'),
     Probe('nibabel', 'medical', 'import nibabel; print("imports")', _pip('nibabel'), 'NIfTI volumes'),
     Probe('sklearn', 'dev', 'import sklearn.metrics; print("imports")', _pip('scikit-learn'), 'peer in benchmarks'),
+    Probe('pgeof', 'dev', _PGEOF, _pip('pgeof'), 'peer of the local geometry of points'),
 )
 
 

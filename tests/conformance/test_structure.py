@@ -12,9 +12,9 @@ import pytest
 from tests.conformance.source import PACKAGE, ROOT, Import, Source, imports, sources
 
 HOSTS = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
-FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'nibabel', 'albumentations')
+FILE_READERS = ('cv2', 'PIL', 'rasterio', 'open3d', 'laspy', 'lazrs', 'py4dgeo', 'nibabel', 'albumentations')
 CORE_MAY = ('torch', 'numpy', 'scipy', 'imbdense.core')
-CORE_MAY_LAZILY = ('numba', 'faiss')
+CORE_MAY_LAZILY = ('numba', 'faiss', 'py4dgeo')  # other engines of what core computes itself
 SHARED_CORE = tuple(
     f'imbdense.core.{name}' for name in ('stats', 'reduction', 'checks', 'overlaps', 'regions', 'metrics.confusion')
 )
@@ -68,7 +68,8 @@ def test_nn_stands_on_core_and_torch(source: Source) -> None:
 @pytest.mark.parametrize('source', of_room('data'), ids=lambda item: item.where)
 def test_data_knows_no_host_and_reads_formats_lazily(source: Source) -> None:
     own = ('imbdense.core.stats', 'imbdense.core.checks', 'imbdense.core.selection', 'imbdense.core.terrain',
-           'imbdense.core.metrics.alpine_transitions', 'imbdense.data', 'imbdense.utils')
+           'imbdense.core.points', 'imbdense.core.boxes3d', 'imbdense.core.metrics.alpine_transitions',
+           'imbdense.data', 'imbdense.utils')
     root = 'imbdense'  # its version
     for found in imports(source):
         assert not is_in(found.module, HOSTS), complain(source, found, 'data knows no host')

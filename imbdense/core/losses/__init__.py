@@ -15,6 +15,7 @@ from imbdense.core.losses.binned_lovasz import binned_lovasz_loss
 from imbdense.core.losses.cdt import cdt_loss
 from imbdense.core.losses.center_collapse import center_collapse_loss
 from imbdense.core.losses.cross_entropy import shifted_cross_entropy
+from imbdense.core.losses.distill_cosine import distill_cosine_loss
 from imbdense.core.losses.dot_regression import (
     dot_regression_from_logits,
     dot_regression_loss,
@@ -72,6 +73,7 @@ __all__ = [
     'center_collapse_loss',
     'class_groups',
     'classes_present',
+    'distill_cosine_loss',
     'dot_regression_from_logits',
     'dot_regression_loss',
     'draw_federated_classes',

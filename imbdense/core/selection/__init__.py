@@ -10,8 +10,8 @@ Selectors: :class:`RandomSelector`, :class:`StratifiedSelector` (classes only); 
 (scores); :class:`CostAware` (minutes); :class:`OFDS` (objects, rarest class first, after :class:`KNNVerifier` asked
 their neighbours).
 
-Tools, for tables that need not fit in memory: :class:`FeatureRows`, :func:`kmeans`, :func:`nearest_neighbours`,
-:class:`StreamingPCA`. Naming: :func:`cluster_and_bin`, :class:`ClusterLabeler`.
+Tools, for tables that need not fit in memory: :class:`FeatureRows`, :func:`kmeans`, :class:`SphericalKMeans`,
+:func:`nearest_neighbours`, :class:`StreamingPCA`. Naming: :func:`cluster_and_bin`, :class:`ClusterLabeler`.
 """
 
 from imbdense.core.selection.binned_cluster_selector import BinnedClusterSelector
@@ -33,6 +33,7 @@ from imbdense.core.selection.prob_cover import ProbCover
 from imbdense.core.selection.random_selector import RandomSelector
 from imbdense.core.selection.selection import Choice, Selection
 from imbdense.core.selection.selector import Selector, Task
+from imbdense.core.selection.spherical_kmeans import SphericalKMeans, TooFewRowsError
 from imbdense.core.selection.stratified import StratifiedSelector
 from imbdense.core.selection.streaming_pca import StreamingPCA
 from imbdense.core.selection.typiclust import TypiClust
@@ -59,9 +60,11 @@ __all__ = [
     'RandomSelector',
     'Selection',
     'Selector',
+    'SphericalKMeans',
     'StratifiedSelector',
     'StreamingPCA',
     'Task',
+    'TooFewRowsError',
     'TypiClust',
     'ZCore',
     'cluster_and_bin',

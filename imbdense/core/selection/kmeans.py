@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class KMeansResult:
         centroids: (K, D) float32; K = min(clusters asked for, N).
         labels: (N,) int64 in [0, K); every cluster has a row.
         distances: (N,) float32, squared distance of each row to its centroid.
-        inertia: their sum.
+        inertia: their sum, each times the weight of its row.
         iterations: how often the centroids were moved.
     """
 
@@ -47,6 +47,8 @@ def kmeans(
     spherical: bool = False,
     backend: Literal['auto', 'torch', 'faiss'] = 'auto',
     chunk_rows: int | None = None,
+    weights: NDArray[Any] | None = None,
+    init: NDArray[Any] | None = None,
 ) -> KMeansResult:
     """Cluster rows by Lloyd's algorithm, started by k-means++ on at most 256 * K rows drawn without replacement.
 
@@ -64,6 +66,8 @@ def kmeans(
         backend: 'torch'; 'faiss' moves the centroids with faiss from the same start (always ``max_iter`` times, all
             rows, which it holds in memory as float32); 'auto' is 'torch', whatever is installed.
         chunk_rows: rows per matrix product; ``None`` = what fits a cache.
+        weights: (N,) finite, > 0: how much each row counts for the draws, the centroids and the inertia; 'torch' only.
+        init: (K, D) centroids to start from in place of drawn rows.
 
     Returns:
         :class:`KMeansResult`; N = 0 gives no clusters.
@@ -80,24 +84,35 @@ def kmeans(
     check_number('tol', tol, low=0.0, owner='kmeans')
     check_choice('backend', backend, ('auto', 'torch', 'faiss'), owner='kmeans')
     rows = as_feature_rows(features)
+    mass = _check_weights(weights, len(rows), backend)
     if len(rows) <= num_clusters:
-        return _one_row_each(rows, spherical)
-    rng = np.random.default_rng(seed)
-    size = min(len(rows), SAMPLE_PER_CLUSTER * num_clusters)
-    sample = np.arange(size) if size == len(rows) else np.sort(rng.choice(len(rows), size, replace=False))
-    start = sample[plus_plus_rows(rows.subset(sample) if size < len(rows) else rows, num_clusters, rng)]
-    centroids = _unit(rows[start].double(), spherical)
-    lloyd = _Lloyd(rows, chunk_rows or rows.chunk_rows(num_clusters), spherical)
+        return _one_row_each(rows, spherical, mass)
+    centroids = _drawn(rows, num_clusters, seed, mass) if init is None else torch.from_numpy(np.array(init, np.float64))
+    centroids = _unit(centroids.to(rows.device), spherical)
+    lloyd = _Lloyd(rows, chunk_rows or rows.chunk_rows(num_clusters), spherical, mass)
     if backend == 'faiss':
         return lloyd.run(_moved_by_faiss(rows, centroids, seed, max_iter, spherical), 0, tol, max_iter)
     return lloyd.run(centroids, max_iter, tol)
 
 
+def _drawn(rows: FeatureRows, num_clusters: int, seed: int, mass: NDArray[np.float64] | None) -> Tensor:
+    """K rows by k-means++, (K, D) float64."""
+    rng = np.random.default_rng(seed)
+    size = min(len(rows), SAMPLE_PER_CLUSTER * num_clusters)
+    sample = np.arange(size) if size == len(rows) else np.sort(rng.choice(len(rows), size, replace=False))
+    part = rows.subset(sample) if size < len(rows) else rows
+    start = sample[plus_plus_rows(part, num_clusters, rng, None if mass is None else mass[sample])]
+    return rows[start].double()
+
+
 class _Lloyd:
     """The iterations over one table."""
 
-    def __init__(self, rows: FeatureRows, chunk_rows: int, spherical: bool) -> None:
+    def __init__(
+        self, rows: FeatureRows, chunk_rows: int, spherical: bool, weights: NDArray[np.float64] | None = None
+    ) -> None:
         self._rows, self._chunk_rows, self._spherical = rows, chunk_rows, spherical
+        self._weights = None if weights is None else torch.from_numpy(weights).to(rows.device)
         self._origin = origin_of(rows)
         self._from_origin = distances_to_origin(rows, self._origin, chunk_rows)
         self._labels = torch.full((len(rows),), -1, device=rows.device)
@@ -110,15 +125,27 @@ class _Lloyd:
         while True:
             counts = self._assign(centroids, sums)
             self._fill_empty(centroids, sums, counts)
-            inertia = float(self._distances.sum(dtype=torch.float64))
+            inertia = self._inertia()
             settled = moves > 0 and abs(before - inertia) <= tol * before
             if settled or moves == max_iter or inertia == 0.0:
                 break
-            centroids = _unit(sums / counts[:, None], self._spherical)
+            centroids = _unit(sums / self._mass(counts)[:, None], self._spherical)
             before, moves = inertia, moves + 1
         return KMeansResult(
             centroids.float().cpu().numpy(), self._labels.cpu().numpy(), self._distances.cpu().numpy(), inertia,
             moves + done)
+
+    def _inertia(self) -> float:
+        """Sum of the weighted distances."""
+        if self._weights is None:
+            return float(self._distances.sum(dtype=torch.float64))
+        return float(self._distances.double() @ self._weights)
+
+    def _mass(self, counts: Tensor) -> Tensor:
+        """What the sum of each cluster is divided by."""
+        if self._weights is None:
+            return counts
+        return torch.bincount(self._labels, self._weights, minlength=len(counts))
 
     def _assign(self, centroids: Tensor, sums: Tensor) -> Tensor:
         """Label all rows; those that change their cluster take their values along in ``sums``, which float64 makes
@@ -130,6 +157,8 @@ class _Lloyd:
             changed = torch.nonzero(label != before)[:, 0]
             if len(changed):
                 values = (block[changed] if len(changed) < len(block) else block).double()
+                if self._weights is not None:
+                    values = values * self._weights[place][changed, None]
                 sums.index_add_(0, label[changed], values)
                 if not first:
                     sums.index_add_(0, before[changed], values, alpha=-1)
@@ -155,9 +184,10 @@ class _Lloyd:
         """Make one row a cluster of its own."""
         values = self._rows[slice(row, row + 1)][0].double()
         donor = int(self._labels[row])
-        sums[donor] -= values
+        weighted = values if self._weights is None else values * self._weights[row]
+        sums[donor] -= weighted
         counts[donor] -= 1
-        sums[cluster], counts[cluster] = values, 1
+        sums[cluster], counts[cluster] = weighted, 1
         centroids[cluster] = _unit(values[None], self._spherical)[0]
         self._labels[row] = cluster
         self._distances[row] = (values - centroids[cluster]).square().sum()
@@ -168,14 +198,27 @@ def _unit(centroids: Tensor, spherical: bool) -> Tensor:
     return centroids / centroids.norm(dim=1, keepdim=True).clamp_min(1e-12) if spherical else centroids
 
 
-def _one_row_each(rows: FeatureRows, spherical: bool) -> KMeansResult:
+def _check_weights(weights: NDArray[Any] | None, size: int, backend: str) -> NDArray[np.float64] | None:
+    """(N,) float64, finite and > 0."""
+    if weights is None:
+        return None
+    if backend == 'faiss':
+        raise ValueError("kmeans: backend='faiss' takes no weights; use 'torch'.")
+    values = np.asarray(weights, np.float64)
+    if values.shape != (size,) or not np.isfinite(values).all() or (values <= 0).any():
+        raise ValueError(f'kmeans: weights must be {size} finite numbers > 0, one per row; rows that do not count are '
+                         'left out of the features.')
+    return values
+
+
+def _one_row_each(rows: FeatureRows, spherical: bool, weights: NDArray[np.float64] | None) -> KMeansResult:
     """As many clusters as rows."""
     values = rows[slice(0, len(rows))]
     centroids = _unit(values.double(), spherical)
     distances = (values.double() - centroids).square().sum(1).float().cpu().numpy()
     return KMeansResult(
         centroids.float().cpu().numpy(), np.arange(len(rows), dtype=np.int64), distances,
-        float(distances.sum(dtype=np.float64)), 0)
+        float(distances.sum(dtype=np.float64) if weights is None else distances.astype(np.float64) @ weights), 0)
 
 
 def _moved_by_faiss(rows: FeatureRows, start: Tensor, seed: int, max_iter: int, spherical: bool) -> Tensor:

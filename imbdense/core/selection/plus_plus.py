@@ -15,7 +15,9 @@ GROWTH = 4
 """The number of drawn rows may grow by this factor between two passes."""
 
 
-def plus_plus_rows(rows: FeatureRows, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def plus_plus_rows(
+    rows: FeatureRows, count: int, rng: np.random.Generator, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
     """Draw ``count`` different rows: the first evenly, each further one ~ squared distance to the nearest drawn one.
 
     Exactly that distribution, but in few passes over the rows: candidates are drawn by distances that are out of date
@@ -26,6 +28,7 @@ def plus_plus_rows(rows: FeatureRows, count: int, rng: np.random.Generator) -> N
         rows: N rows.
         count: in [1, N].
         rng: where the draws come from.
+        weights: (N,) > 0, factors of these probabilities (of the first draw too); ``None`` = 1.
 
     Returns:
         (count,) int64 in the order drawn.
@@ -36,12 +39,12 @@ def plus_plus_rows(rows: FeatureRows, count: int, rng: np.random.Generator) -> N
     chunk_rows = rows.chunk_rows()
     from_origin = distances_to_origin(rows, origin, chunk_rows)
     nearest = torch.full((len(rows),), torch.inf, device=rows.device)
-    drawn = [int(rng.integers(len(rows)))]
+    drawn = [int(rng.integers(len(rows)) if weights is None else rng.choice(len(rows), p=weights / weights.sum()))]
     recent = drawn
     while len(drawn) < count:
         _approach(rows, nearest, from_origin, CentreTable(rows[np.array(recent)], origin), chunk_rows)
         nearest[drawn] = 0.0
-        recent = _draw_more(rows, nearest.cpu().numpy(), len(drawn), count - len(drawn), rng)
+        recent = _draw_more(rows, nearest.cpu().numpy(), weights, len(drawn), count - len(drawn), rng)
         if not recent:
             free = np.setdiff1d(np.arange(len(rows)), drawn, assume_unique=True)
             recent = free[: count - len(drawn)].tolist()
@@ -57,11 +60,12 @@ def _approach(rows: FeatureRows, nearest: Tensor, from_origin: Tensor, centres: 
 
 
 def _draw_more(
-    rows: FeatureRows, weight: NDArray[np.float32], known: int, wanted: int, rng: np.random.Generator
-) -> list[int]:
-    """At most four times as many new rows as are known: weights must not get too old; [] if all weights are zero."""
+    rows: FeatureRows, nearest: NDArray[np.float32], weights: NDArray[np.float64] | None, known: int, wanted: int,
+    rng: np.random.Generator,
+) -> list[int]:  # fmt: skip
+    """At most four times as many new rows as are known: distances must not get too old; [] if all are zero."""
     wanted = min(wanted, GROWTH * known)
-    edges = np.cumsum(weight, dtype=np.float64)
+    edges = np.cumsum(nearest if weights is None else nearest * weights, dtype=np.float64)
     if not edges[-1] > 0:
         return []
     accepted: list[int] = []
@@ -71,8 +75,8 @@ def _draw_more(
         chance = rng.random(size)
         block = rows[candidates]
         squared = block.square().sum(1)
-        now = torch.from_numpy(weight[candidates]).to(block)
-        then = weight[candidates]
+        now = torch.from_numpy(nearest[candidates]).to(block)
+        then = nearest[candidates]
         for i, row in enumerate(candidates.tolist()):
             if row in accepted or not chance[i] * then[i] < float(now[i]):
                 continue

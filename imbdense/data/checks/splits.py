@@ -81,6 +81,11 @@ class ChangeSplit(SegmentationSplit):
 
 
 @dataclass(frozen=True)
+class PointSplit(SegmentationSplit):
+    """Labelled clouds of one split: ``images`` and ``labels`` are both the files of the scenes."""
+
+
+@dataclass(frozen=True)
 class DetectionSplit:
     """Images and objects of one split.
 

@@ -1,5 +1,6 @@
 """Bring downloaded data sets into the layout of the configs: images/, labels/ and annotations/ per split; pairs of
-images for change detection into t1/, t2/, label_change/ (:mod:`imbdense.data.prepare.pairs`)."""
+images for change detection into t1/, t2/, label_change/ (:mod:`imbdense.data.prepare.pairs`); scenes of points into
+.npz in the layout of their source (:mod:`imbdense.data.prepare.points`)."""
 
 from __future__ import annotations
 
@@ -20,6 +21,9 @@ RECIPE_MODULES: dict[str, str] = {
     'second': 'second:RECIPE', 'landsat_scd': 'landsat_scd:RECIPE', 'levir_cd': 'levir_cd:RECIPE',
     'whu_cd': 'whu_cd:RECIPE', 's2looking': 's2looking:RECIPE', 'xbd': 'xbd:RECIPE', 'hrscd': 'hrscd:RECIPE',
     'dynamic_earthnet': 'dynamic_earthnet:RECIPE', 'habitalp': 'habitalp:RECIPE',
+    'stpls3d': 'points:STPLS3D', 's3dis': 'points:S3DIS', 'scannet': 'points:SCANNET',
+    'scannet200': 'points:SCANNET200', 'toronto3d': 'points:TORONTO3D', 'dales': 'points:DALES',
+    'semantickitti': 'points:SEMANTICKITTI', 'ign_lidar_hd': 'points:IGN_LIDAR_HD',
 }
 """Name of a data set -> module and attribute of its recipe."""
 

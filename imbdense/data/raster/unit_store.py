@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,14 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbdense.data.job_settings import keep_settings
 from imbdense.data.raster.layout import BLOCK, Layout
-from imbdense.utils.files import atomic_write_bytes, atomic_write_json
-
-JOB = 'job.json'
-
-
-class OtherJob(ValueError):
-    """The folder holds an unfinished map made with other settings; the message tells which differ."""
+from imbdense.utils.files import atomic_write_bytes
 
 
 class UnitStore:
@@ -39,22 +33,9 @@ class UnitStore:
     def __init__(
         self, folder: Path, layers: Sequence[str], settings: Mapping[str, Any], layout: Layout
     ) -> None:
-        self.folder, self.layers, self.layout = folder, tuple(layers), layout
-        settings = json.loads(json.dumps(settings))
-        file = folder / JOB
-        if file.is_file():
-            known = json.loads(file.read_text('utf-8'))
-            found = known['settings']
-            other = [key for key in {**found, **settings} if found.get(key) != settings.get(key)]
-            if other:
-                raise OtherJob(
-                    f'{folder} holds an unfinished map with other settings: '
-                    + '; '.join(f'{key} was {found.get(key)!r}, now {settings.get(key)!r}' for key in sorted(other))
-                    + f'. Use those settings to finish it, remove {folder} to start anew, or choose another --out.'
-                )
-            self.layout = Layout(layout.height, layout.width, known['panel'])
-        else:
-            atomic_write_json(file, {'panel': layout.panel, 'settings': settings})
+        self.folder, self.layers = folder, tuple(layers)
+        known = keep_settings(folder, settings, 'map', panel=layout.panel)
+        self.layout = Layout(layout.height, layout.width, known['panel'])
 
     def path(self, layer: str, panel: int, band: int) -> Path:
         """File of a unit."""

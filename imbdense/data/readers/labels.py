@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ class LabelFormat:
         pairs = tuple(sorted((int(old), int(new)) for old, new in (label_map or {}).items()))
         rows = tuple((int(r), int(g), int(b), int(index)) for r, g, b, index in palette)
         return cls(tuple(classes), int(ignore_index), bool(reduce_zero_label), pairs, rows, bool(nodata_ignored))
+
+    has_regions = True  # no annotation, no field: whether neighbouring pixels of a class make a region
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the counts, as plain data; renaming a class changes none."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**plain, 'classes': len(self.classes)}
+
+    def read(self, path: str | Path) -> NDArray[Any]:
+        """Stored values (H, W) of a file; errors as :func:`read_indices`."""
+        return read_indices(path, self)
 
     @cached_property
     def lookup(self) -> NDArray[np.uint8]:

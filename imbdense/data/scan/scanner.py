@@ -54,7 +54,7 @@ def scan_labels(
         root: the label folder; default the deepest common folder. The cache lies in ``<root>/.imbdense`` and the
             counts in ``<root>/class_counts[_name].json``, or in ``~/.cache/imbdense`` where root cannot be written.
         name: split, part of the name of the JSON when several splits share ``root``.
-        regions: count regions and their sizes (about as costly as the rest of counting).
+        regions: count regions and their sizes (about as costly as the rest of counting), where labels have them.
         positions: pixels drawn per file and class for crops; 0 = none.
         seed: of that draw.
         workers: processes; default all CPUs, 0 or 1 = here.
@@ -66,7 +66,7 @@ def scan_labels(
     """
     if len(files) == 0:
         raise ValueError('there are no label files to count. Check data_root, data_prefix and the suffixes.')
-    settings = ScanSettings(label_format, regions, positions, seed)
+    settings = ScanSettings(label_format, regions and label_format.has_regions, positions, seed)
     paths = [os.path.abspath(file) for file in files]
     folder = os.path.abspath(root) if root is not None else _common_folder(paths)
     names = [_relative(path, folder) for path in paths]

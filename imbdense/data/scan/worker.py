@@ -7,14 +7,14 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.data.readers.labels import IGNORED, INVALID, LabelFormat, narrow_indices, read_indices
+from imbdense.data.readers.labels import IGNORED, INVALID, LabelFormat, narrow_indices
 from imbdense.data.readers.masks import gdal_session
 from imbdense.data.scan.records import FORMAT_VERSION, LabelRecords
 from imbdense.data.scan.runs import count_label
@@ -46,8 +46,7 @@ class ScanSettings:
             'positions': self.positions,
             'seed': self.seed,
         }
-        plain.update({field.name: getattr(self.label_format, field.name) for field in fields(self.label_format)})
-        plain['classes'] = len(self.label_format.classes)  # renaming a class changes no count
+        plain.update(self.label_format.identity())
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -88,7 +87,7 @@ def scan_files(root: str, names: Sequence[str], settings: ScanSettings) -> tuple
 def _scan_file(path: str, name: str, stamp: tuple[int, int], settings: ScanSettings) -> LabelRecords:
     """One file: decode, count, draw."""
     label_format = settings.label_format
-    stored = read_indices(path, label_format)
+    stored = label_format.read(path)
     if stored.size >= MAX_PIXELS:
         raise LabelReadError(path, 'shape', f'has {stored.size} pixels, more than 2^32.', 'Cut it into tiles.')
     label, wide = narrow_indices(stored)

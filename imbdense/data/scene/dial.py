@@ -58,20 +58,20 @@ def solve_mix(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RayS
     weights = mix.target_weights(config)
     total = sum(camera.width * camera.height for camera in cameras)
     scale = dry_run_scale(total)
-    pool = _fill_pool(config, builder, cameras, weights, total, scale)
+    pool = fill_pool(config, builder, cameras, weights, total, scale)
     chosen: NDArray[np.bool_] = np.zeros(len(pool.objects), bool)
     best: tuple[float, World, list[SceneObject], dict[int, float]] | None = None
     rounds = 0
     while rounds <= config.mix.correction_rounds:
         before = chosen
-        chosen = _choose(config, weights, pool, total, None if rounds == 0 else chosen)
+        chosen = choose_objects(config, weights, pool, total, None if rounds == 0 else chosen)
         if rounds > 0 and bool(np.array_equal(chosen, before)):
             break
         rounds += 1
         objects = [item for item, keep in zip(pool.objects, chosen) if keep]
         world = builder.assemble(objects)
         pool.pixels[chosen] = visible_pixels(world, cameras, scale)[world.first_object:]
-        pixels = _per_class(pool, chosen)
+        pixels = per_class(pool, chosen)
         score = mix.misfit(weights, pixels)
         if best is None or score < best[0]:
             best = (score, world, objects, pixels)
@@ -79,7 +79,7 @@ def solve_mix(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RayS
             break
     if best is None:
         raise ValueError('mix.correction_rounds must be at least 0.')
-    return DialResult(best[1], tuple(best[2]), _report(config, weights, best[3], best[2], rounds, scale))
+    return DialResult(best[1], tuple(best[2]), dial_report(config, weights, best[3], best[2], rounds, scale))
 
 
 def dry_run_scale(total_pixels: int) -> float:
@@ -104,7 +104,7 @@ def visible_pixels(world: World, cameras: Sequence[RaySource], scale: float) -> 
     return counts[1:].astype(np.float64) * (pixels / max(rays, 1))
 
 
-def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RaySource], weights: Mapping[int, float],
+def fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[RaySource], weights: Mapping[int, float],
                total: int, scale: float) -> Pool:
     """Place candidates until every class can reach its target; where one finds no room, all targets shrink."""
     visible = mix.first_guess(config, weights, total)
@@ -117,7 +117,7 @@ def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Ray
         world, objects = builder.build(counts)
         pool = Pool(objects, np.array([item.class_id for item in objects], np.int64),
                     visible_pixels(world, cameras, scale)[world.first_object:])
-        seen, placed = _per_class(pool, np.ones(len(objects), bool)), np.bincount(pool.class_id, minlength=32)
+        seen, placed = per_class(pool, np.ones(len(objects), bool)), np.bincount(pool.class_id, minlength=32)
         reach = {number: seen[number] / (anchor * weight) for number, weight in weights.items()}
         short = [number for number in weights if reach[number] < 1.02]
         if not short:
@@ -130,7 +130,7 @@ def _fill_pool(config: SceneConfig, builder: WorldBuilder, cameras: Sequence[Ray
     return pool
 
 
-def _choose(config: SceneConfig, weights: Mapping[int, float], pool: Pool, total: int,
+def choose_objects(config: SceneConfig, weights: Mapping[int, float], pool: Pool, total: int,
             start: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """The instances of each class that add up to its target."""
     chosen = np.zeros(len(pool.objects), bool)
@@ -152,7 +152,7 @@ def _choose(config: SceneConfig, weights: Mapping[int, float], pool: Pool, total
     return chosen
 
 
-def _per_class(pool: Pool, chosen: NDArray[np.bool_]) -> dict[int, float]:
+def per_class(pool: Pool, chosen: NDArray[np.bool_]) -> dict[int, float]:
     """Visible pixels per object class of the chosen instances."""
     sums = np.bincount(pool.class_id[chosen], weights=pool.pixels[chosen], minlength=32)
     return {number: float(sums[number]) for number in c.OBJECT_CLASSES}
@@ -166,7 +166,7 @@ def _good_enough(config: SceneConfig, weights: Mapping[int, float], pixels: Mapp
     return all(abs(error) <= config.mix.tolerance / 2 for error in mix.share_errors(weights, pixels).values())
 
 
-def _report(config: SceneConfig, weights: Mapping[int, float], pixels: Mapping[int, float],
+def dial_report(config: SceneConfig, weights: Mapping[int, float], pixels: Mapping[int, float],
             objects: Sequence[SceneObject], rounds: int, scale: float) -> dict[str, Any]:
     """What was asked and what the dry run expects, by class name."""
     names = {number: c.CLASS_NAMES[number] for number in weights}

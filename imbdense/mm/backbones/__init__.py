@@ -8,7 +8,10 @@ import_members(
         'change_vit_backbone': (),
         'clay_vit': (),
         'fc_siam_encoder': (),
+        'kp_conv_lite': (),
         'prithvi_vit': (),
+        'sparse_fpn18': (),
+        'sparse_unet': (),
         'vssm': (),
     },
 )

@@ -6,6 +6,7 @@ import_members(
     __name__,
     {
         'dense_data_pre_processor': (),
+        'point_data_pre_processor': (),
         'point_det_data_preprocessor': (),
         'semi_data_pre_processor': (),
         'star_pairing': ('mmseg',),

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_points, cut_regions
+from imbdense.data.instance_bank import (
+    BankError,
+    BankObject,
+    RoundWriter,
+    cut_instances,
+    cut_parts,
+    cut_points,
+    cut_regions,
+)
 from imbdense.data.instance_bank.objects import Modality
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.errors import LabelReadError
@@ -18,7 +26,7 @@ from imbdense.mm.dataset_wrappers import children, leaves, own_indices, sample_f
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.prior import locate
 from imbdense.mm.reproducible import seeded_generators
-from imbdense.mm.transforms.point_frame import point_matrix
+from imbdense.mm.transforms.point_fields import part_table
 
 SHARD = 16
 """Images per shard: what is lost when a run is killed."""
@@ -41,7 +49,7 @@ def fill_round(
     Args:
         dataset: data set, or a wrapper; images that it repeats are taken once.
         classes: only these class indices; default all.
-        min_area: smallest object in pixels; of point clouds, fewest points.
+        min_area: smallest object in pixels, or in points.
         seed: of what the loading transforms draw (a random window of a raster), per image.
         ranks: (rank, number of ranks): rank r of n writes the shards r, r + n, ...
         progress: called with (images done, images) of this rank.
@@ -66,7 +74,8 @@ def fill_round(
 
 def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Iterator[BankObject]:
     """Yield the objects of one image as annotated: instances with their masks where the annotation has them, else
-    boxes; connected regions of a label map; points in boxes. Ignored objects and pixels are left out.
+    boxes; connected regions of a label map; points in boxes, or parts of a cloud (:func:`cut_parts`), with all their
+    attributes. Ignored objects, pixels and points are left out.
 
     The image is loaded by the data set's own loading transforms, so that it has the number type, the bands and their
     order that a paste later meets; resizes and other transforms are not applied.
@@ -80,9 +89,16 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
     with seeded_generators(seed, index):
         results = _loaded(base, dict(info), name)
     if 'points' in results:
-        real = [item for item in info['instances'] if not item.get('ignore_flag')]
-        boxes, labels = [item['bbox'] for item in real], [item['bbox_label'] for item in real]
-        yield from cut_points(point_matrix(results).numpy(), name, boxes, labels, min_points=min_area)
+        table = part_table(results)
+        if 'instances' in info:
+            real = [item for item in info['instances'] if not item.get('ignore_flag')]
+            boxes, klasses = [item['bbox'] for item in real], [item['bbox_label'] for item in real]
+            yield from cut_points(table, name, boxes, klasses, min_points=min_area)
+            return
+        labels, instances = results.get('gt_semantic'), results.get('gt_instance')
+        if labels is None:
+            raise BankError(f'{name} has no labels, so nothing can be cut out of it.')
+        yield from cut_parts(table, name, labels, len(dataset_classes(base)), instances, min_points=min_area)
         return
     if 'img' not in results:
         raise BankError(f'{name}: no transform of the pipeline loads the image (a name that begins with Load).')
@@ -154,11 +170,11 @@ def image_name(dataset: Any, info: dict[str, Any], index: int) -> str:
     """The image's path inside the image folder (so that a moved data set gives the same bank), else its file name."""
     path = sample_file(info) or str(index)
     prefix = getattr(dataset, 'data_prefix', None) or {}
-    folder = prefix.get('img_path') or prefix.get('img')
+    folder = prefix.get('img_path') or prefix.get('img') or prefix.get('points')
     inside = folder and os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)
     return os.path.relpath(path, folder).replace(os.sep, '/') if inside else os.path.basename(path)
 
 
 def _loads(transform: Any) -> bool:
-    """Whether a transform reads files rather than changes images."""
-    return type(transform).__name__.startswith('Load')
+    """Whether a transform reads files or prepares a whole scene, rather than changes images."""
+    return type(transform).__name__.startswith('Load') or getattr(transform, 'whole_scene', False)

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from imbdense.data.change.pairs import PairFiles
-from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, PointSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
@@ -19,10 +19,12 @@ from imbdense.data.readers.voc import read_voc
 from imbdense.mm.dataset_wrappers import leaves
 from imbdense.mm.datasets.statistics import (
     dataset_classes,
+    holds_points,
     instance_records,
     is_detection,
     label_files,
     label_format,
+    label_root,
     records_of,
     split_name,
 )
@@ -83,12 +85,11 @@ def describe(dataset: Any, name: str) -> Split:
         source = str(getattr(dataset, 'ann_file', '') or name)
         records = instance_records(infos, len(classes))
         return DetectionSplit(name, source, classes, images, sizes, records, _annotation_findings(dataset, classes))
-    prefix = (getattr(dataset, 'data_prefix', None) or {}).get('seg_map_path')
     labels = tuple(label_files(dataset))
-    inside = prefix and all(os.path.abspath(file).startswith(os.path.abspath(prefix) + os.sep) for file in labels)
-    described = SegmentationSplit(
-        name, images, labels, label_format(dataset), prefix if inside else None, split_name(dataset)
-    )
+    facts = label_format(dataset), label_root(dataset), split_name(dataset)
+    if holds_points(dataset):
+        return PointSplit(name, labels, labels, *facts)
+    described = SegmentationSplit(name, images, labels, *facts)
     if all(info.get('img_paths') for info in infos):
         pairs = tuple(
             PairFiles(tuple(info['img_paths']), info.get('seg_map_path'), tuple(info.get('land_cover_paths', ())))

@@ -1,8 +1,9 @@
 """Class statistics of any mmseg or mmdet data set object, also of foreign configs, without loading an image.
 
-Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`; the objects of a detection data set
-are in memory already. Wrappers (Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index
-i of a table is index i of the data set that was given.
+Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`, those of point clouds as well: a cloud
+counts as a label image, its points as pixels. The objects of a detection data set are in memory already. Wrappers
+(Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index i of a table is index i of the
+data set that was given.
 
 On several ranks every rank may call these functions: the first one counts while the others wait for its cache (a file
 lock; nothing is communicated).
@@ -27,14 +28,15 @@ from imbdense.data.scan.instances import InstanceRecords
 from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
-from imbdense.mm.dataset_wrappers import children, is_uncounted_part, own_indices, sample_file
+from imbdense.mm.dataset_wrappers import children, is_uncounted_part, leaves, own_indices, sample_file
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 
 
 def class_counts(dataset: Any) -> ClassCounts:
-    """Counts per class: pixels, regions, images (segmentation) or instances, images (detection); both with
-    co-occurrence and object sizes. An image that a wrapper repeats counts as often as it comes in one epoch.
+    """Counts per class: pixels, regions, images (segmentation); pixels = points and images = scenes (clouds);
+    instances, images (detection); with co-occurrence, and object sizes where there are any. An image that a wrapper
+    repeats counts as often as it comes in one epoch.
 
     Raises:
         TypeError: the data set is neither a segmentation nor a detection data set, or names no classes.
@@ -117,10 +119,12 @@ def label_format(dataset: Any) -> LabelFormat:
 
     From its class list, ``ignore_index``, the ``label_map`` and ``reduce_zero_label`` of its records, and the palette
     of ``imbdense.LoadSegMask`` in its pipeline. Where ``imbdense.LoadGeoTiffWindow`` loads, label nodata is ignored
-    (that of the image is not known to the count). A data set of pairs says it itself (``change_format``).
+    (that of the image is not known to the count). Data sets of pairs (``change_format``) and of clouds
+    (``point_format``) say it themselves.
     """
-    if isinstance(getattr(dataset, 'change_format', None), LabelFormat):
-        return dataset.change_format  # type: ignore[no-any-return]
+    for name in ('change_format', 'point_format'):
+        if isinstance(getattr(dataset, name, None), LabelFormat):
+            return getattr(dataset, name)  # type: ignore[no-any-return]
     first = _info(dataset, 0) if len(dataset) else {}
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or ()
     palettes = [t.palette for t in transforms if type(t).__name__ == 'LoadSegMask' and t.palette]
@@ -135,26 +139,44 @@ def label_format(dataset: Any) -> LabelFormat:
 
 
 def label_files(dataset: Any) -> list[str]:
-    """The label file of every index of an (unwrapped) segmentation data set.
+    """The label file of every index of an (unwrapped) segmentation data set; of clouds the file of the points.
 
     Raises:
         TypeError: a record has no ``seg_map_path``.
     """
-    files = [info.get('seg_map_path') for info in records_of(dataset)]
+    files = [info.get('seg_map_path') or info.get('points_path') for info in records_of(dataset)]
     if any(file is None for file in files):
         raise TypeError(f'{type(dataset).__name__}: no seg_map_path for index {files.index(None)}; it has no labels.')
     return files
 
 
 def split_name(dataset: Any) -> str:
-    """Stem of the split file, '' when the folder itself is the split; names ``class_counts_<name>.json``."""
+    """Stem of the split file, else the name of a split of clouds, '' when the folder itself is the split; names
+    ``class_counts_<name>.json``."""
     ann_file = getattr(dataset, 'ann_file', '') or ''
-    return Path(ann_file).stem if os.path.isfile(ann_file) else ''
+    if os.path.isfile(ann_file):
+        return Path(ann_file).stem
+    return dataset.split if hasattr(dataset, 'point_format') else ''
+
+
+def label_root(dataset: Any) -> str | None:
+    """The folder that the cache and the counts of an (unwrapped) segmentation data set belong to; ``None`` = the
+    deepest common one of its label files."""
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    folder = prefix.get('seg_map_path') or (getattr(dataset, 'data_root', None) if holds_points(dataset) else None)
+    inside = folder and all(
+        os.path.abspath(file).startswith(os.path.abspath(folder) + os.sep) for file in label_files(dataset))
+    return folder if inside else None
 
 
 def is_detection(dataset: Any) -> bool:
     """Whether the records of an unwrapped data set hold objects (``instances``)."""
     return 'instances' in _info(dataset, 0)
+
+
+def holds_points(dataset: Any) -> bool:
+    """Whether a data set, or what it wraps, holds point clouds with labels of points."""
+    return all(hasattr(leaf, 'point_format') for leaf in leaves(dataset))
 
 
 def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
@@ -172,7 +194,7 @@ def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
     first = _info(dataset, 0)
     if 'instances' in first:
         found: ScanResult | InstanceRecords = instance_records(records_of(dataset), len(dataset_classes(dataset)))
-    elif first.get('seg_map_path'):
+    elif first.get('seg_map_path') or holds_points(dataset):
         found = scan_dataset(dataset).raise_for_errors()
     else:
         raise TypeError(f'{type(dataset).__name__}: its records hold neither seg_map_path nor instances.')
@@ -182,13 +204,10 @@ def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
 
 def scan_dataset(dataset: Any, *, regions: bool = True, workers: int | None = None) -> ScanResult:
     """Scan the labels of an unwrapped segmentation data set; broken files are findings, not errors."""
-    files = label_files(dataset)
-    prefix = (getattr(dataset, 'data_prefix', None) or {}).get('seg_map_path')
-    inside = prefix and all(os.path.abspath(file).startswith(os.path.abspath(prefix) + os.sep) for file in files)
     return scan_labels(
-        files,
+        label_files(dataset),
         label_format(dataset),
-        root=prefix if inside else None,
+        root=label_root(dataset),
         name=split_name(dataset),
         regions=regions,
         positions=64 if regions else 0,

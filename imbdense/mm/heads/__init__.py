@@ -10,6 +10,7 @@ import_members(
         'region_rebalance_aux': (),
         'region_rebalance_head': ('mmseg',),
         'center_collapse_head': ('mmcv',),
+        'cosine_cluster_head': (),
         'etf_linear': ('mmcv',),
         'etf_seg_head': ('mmcv',),
         'normed_det_head': (),
@@ -26,6 +27,7 @@ import_members(
         'fc_siam_head': ('mmseg',),
         'changer_head': ('mmseg',),
         'change_vit_head': ('mmseg',),
+        'point_seg_head': (),
         'binary_then_multiclass_head': ('mmseg',),
     },
 )

@@ -32,5 +32,6 @@ import_members(
         'slide_inference_hook': (),
         'spectrum_hook': (),
         'ssp_load_hook': (),
+        'super_voxel_cluster_hook': (),
     },
 )

@@ -24,7 +24,8 @@ class ClassCountHook(Hook):
     """Count the training classes once and hand the prior to every component that corrects it.
 
     Before training: class counts of the training set (cached) -> :class:`~imbdense.core.stats.PriorLedger` -> effect
-    of the sampler -> effects of the transforms and of samplers inside the model (pixels, proposals) ->
+    of the sampler -> effects of the transforms, of a preprocessor that makes voxels, and of samplers inside the model
+    (pixels, proposals) ->
     ``bind_prior(ledger, counts)`` of every module of the model that has it (all imbdense losses that use counts). Each
     loss then corrects only what sampler and transforms left over; a loss with its own ``class_counts`` that would
     correct twice raises ``DoubleCorrectionError``, which names who already did. The ledger is logged as a table.
@@ -57,7 +58,9 @@ class ClassCountHook(Hook):
         """Count, follow the prior through the data pipeline, bind the losses, log and publish."""
         model = getattr(runner.model, 'module', runner.model)
         elements, remarks = element_samplers(model)
-        counts, ledger, unknown = self._on_rank_zero(runner.train_dataloader, elements)
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        steps = [preprocessor] if hasattr(preprocessor, 'prior_effect') else []
+        counts, ledger, unknown = self._on_rank_zero(runner.train_dataloader, elements, steps)
         if self.count == 'assigned' or asks_for_assigned(model):
             counts, ledger = self._with_assigned(runner, counts, ledger)
             unknown = []
@@ -118,14 +121,16 @@ class ClassCountHook(Hook):
             measured.declare(entry.source, measured.seen_prior)
         return replace(counts, assigned=found.foreground), measured
 
-    def _on_rank_zero(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
+    def _on_rank_zero(
+        self, loader: Any, elements: list[Any], steps: list[Any]
+    ) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Count on rank 0 and send the result (or the error) to all ranks."""
         if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-            return self._count(loader, elements)
+            return self._count(loader, elements, steps)
         box: list[Any] = [None]
         if dist.get_rank() == 0:
             try:
-                counts, ledger, unknown = self._count(loader, elements)
+                counts, ledger, unknown = self._count(loader, elements, steps)
                 box = [(counts.to_dict(), ledger.to_dict(), unknown)]
             except Exception as error:  # the other ranks wait for this message
                 dist.broadcast_object_list([f'{type(error).__name__}: {error}'], src=0)
@@ -136,7 +141,9 @@ class ClassCountHook(Hook):
         counts_record, ledger_record, unknown = box[0]
         return ClassCounts.from_dict(counts_record), PriorLedger.from_dict(ledger_record), unknown
 
-    def _count(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
+    def _count(
+        self, loader: Any, elements: list[Any], steps: list[Any]
+    ) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Counts and data entries of the ledger."""
         from imbdense.mm.datasets.statistics import class_counts, class_table
 
@@ -150,6 +157,7 @@ class ClassCountHook(Hook):
             unit=None if self.count == 'assigned' else self.count,
             seed=self.seed,
             elements=elements,
+            steps=steps,
         )
         return counts, ledger, unknown
 

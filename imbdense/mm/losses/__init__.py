@@ -14,6 +14,7 @@ import_members(
         'auc_square': (),
         'paco': (),
         'bal_scl': (),
+        'distill_cosine': (),
         'dot_regression': (),
         'seesaw': (),
         'eqlv2': (),

@@ -45,6 +45,8 @@ class ConfusionMetric(TableMetric):
     """
 
     card = 'confusion_metric'
+    elements = 'pixels'
+    """What is counted, in words."""
     tasks = ('segmentation',)
 
     def __init__(
@@ -63,8 +65,7 @@ class ConfusionMetric(TableMetric):
 
     def count(self, sample: Mapping[str, Any], index: int) -> tuple[dict[str, Tensor], Any]:
         """The confusion table of one image and its sparse per-image record."""
-        owner = type(self).__name__
-        pred, target = field_of(sample, 'pred_sem_seg', owner), field_of(sample, 'gt_sem_seg', owner)
+        pred, target = self.prediction_and_truth(sample)
         try:
             table = confusion_table(pred, target, len(self.classes), ignore_index=self.ignore_index)
         except LabelRangeError as error:
@@ -73,12 +74,22 @@ class ConfusionMetric(TableMetric):
             raise ValueError(f'{place_of(sample)}: {error}') from None
         return {'table': as_table(table)}, self._record(sample, table) if self.per_image else None
 
+    def prediction_and_truth(self, sample: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Class indices of a sample, predicted and true, of the same number."""
+        owner = type(self).__name__
+        return field_of(sample, 'pred_sem_seg', owner), field_of(sample, 'gt_sem_seg', owner)
+
+    def scores(self, table: NDArray[np.int64]) -> ConfusionScores:
+        """Scores of the summed table."""
+        return confusion_scores(table)
+
     def summarize(self, tally: Tally) -> dict[str, float]:
         """Scores of the summed table."""
         table, classes = tally.tables['table'], self.classes
-        scores = confusion_scores(table)
+        scores = self.scores(table)
         groups, counts = resolve_groups(
-            self.groups, self.class_counts, self.count_unit, classes, scores.truth, 'true pixels of the evaluated set'
+            self.groups, self.class_counts, self.count_unit, classes, scores.truth,
+            f'true {self.elements} of the evaluated set',
         )
         per_class = {name: getattr(scores, field) for name, field in PER_CLASS.items()}
         scalars = scores.means()
@@ -122,4 +133,4 @@ class ConfusionMetric(TableMetric):
             f'worst {means["worst_IoU"]:.4f}{worst}, aAcc {means["aAcc"]:.4f}',
             *notes,
         ]
-        log_table('Per class', ('class', 'true pixels', 'IoU', 'Dice', 'precision', 'recall'), rows, notes)
+        log_table('Per class', ('class', f'true {self.elements}', 'IoU', 'Dice', 'precision', 'recall'), rows, notes)

@@ -20,8 +20,8 @@ CURES = {
 
 
 def place_of(sample: Mapping[str, Any]) -> str:
-    """The image file of a sample, for messages and reports; '' when the sample does not say."""
-    return str(sample.get('img_path') or sample.get('img_id') or '')
+    """The image file (of a cloud its file) of a sample, for messages and reports; '' when the sample does not say."""
+    return str(sample.get('img_path') or sample.get('points_path') or sample.get('img_id') or '')
 
 
 def field_of(sample: Mapping[str, Any], key: str, owner: str) -> Tensor:

@@ -6,9 +6,13 @@ import_members(
     __name__,
     {
         'consistency': ('mmseg',),
-        'semi_segmentor': ('mmseg',),
-        'semantic_change_detector': ('mmseg',),
-        'siamese_segmentor': ('mmseg',),
+        'm3c2_change_classifier': (),
+        'point_encoder_decoder': (),
+        'pointdc_segmentor': (),
         'post_classification_change': ('mmseg',),
+        'semantic_change_detector': ('mmseg',),
+        'semi_segmentor': ('mmseg',),
+        'siamese_point_change': (),
+        'siamese_segmentor': ('mmseg',),
     },
 )

@@ -24,6 +24,7 @@ def expected_crop_amounts(
     load: Callable[[int], Label],
     crop: Callable[[Label, np.random.Generator], Label],
     amounts: Callable[[Label], Amounts],
+    crops: int = CROPS,
 ) -> NDArray[np.float64]:
     """Return (C,) expected amounts per class and epoch when every drawn image is cropped once.
 
@@ -39,17 +40,18 @@ def expected_crop_amounts(
         load: index -> annotation of that image.
         crop: cuts one crop from an annotation with a generator.
         amounts: pixels or objects per class in an annotation.
+        crops: of all images together; every image gets at least one, which is enough where nothing is drawn.
     """
     table, draws = context.table, np.asarray(context.draws, dtype=np.float64)
     rng = np.random.default_rng(np.random.SeedSequence([int(context.seed), 0xC20B]))
     chosen, weights = _images_to_read(table, draws, rng)
     whole, cropped = np.zeros(table.num_classes), np.zeros(table.num_classes)
-    crops = -(-CROPS // max(chosen.size, 1))
+    each = -(-crops // max(chosen.size, 1))
     for image, weight in zip(chosen.tolist(), weights):
         label = load(image)
         _add(whole, amounts(label), weight)
-        for _ in range(crops):
-            _add(cropped, amounts(crop(label, rng)), weight / crops)
+        for _ in range(each):
+            _add(cropped, amounts(crop(label, rng)), weight / each)
     overall = cropped.sum() / max(whole.sum(), 1e-12)
     kept = np.where(whole > 0, cropped / np.where(whole > 0, whole, 1.0), overall)
     return table.expected_totals(draws) * kept

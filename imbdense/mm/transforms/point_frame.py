@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imbdense.mm.transforms.point_fields import part_table, table_parts
+
 EMPTY_BOXES: dict[str, Any] = {
     'gt_boxes_3d': np.zeros((0, 7), np.float32), 'gt_labels_3d': np.zeros(0, np.int64),
     'gt_ignored_3d': np.zeros(0, bool), 'gt_difficulty': np.zeros(0, np.int64),
@@ -20,23 +22,13 @@ EMPTY_BOXES: dict[str, Any] = {
 
 
 def point_matrix(results: dict[str, Any]) -> Tensor:
-    """(N, 3 + F) float32: places, then the attributes in the order of their names."""
-    attributes = results.get('attributes') or {}
-    number = len(results['points'])
-    columns = [results['points'], *(attributes[name].reshape(number, -1) for name in sorted(attributes))]
-    return torch.from_numpy(np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
+    """(N, 3 + F) float32: places, then the attributes in the order of their names, as in an instance bank."""
+    return torch.from_numpy(np.ascontiguousarray(part_table(results), dtype=np.float32))
 
 
 def set_points(results: dict[str, Any], matrix: Tensor) -> None:
     """Write a matrix of :func:`point_matrix` back; it may have other rows."""
-    values, attributes = matrix.numpy(), results.get('attributes') or {}
-    results['points'] = values[:, :3]
-    start, found = 3, {}
-    for name in sorted(attributes):
-        width = int(np.prod(attributes[name].shape[1:], dtype=np.int64))
-        found[name] = values[:, start : start + width].reshape(len(values), *attributes[name].shape[1:])
-        start += width
-    results['attributes'] = found
+    results.update(table_parts(matrix.numpy(), results))
 
 
 def frame_boxes(results: dict[str, Any], owner: str) -> Tensor:

@@ -9,10 +9,11 @@ import pytest
 
 rasterio = pytest.importorskip('rasterio')
 
+from imbdense.data.job_settings import OtherJob  # noqa: E402
 from imbdense.data.raster.cog import Band, write_cog  # noqa: E402
 from imbdense.data.raster.grid import Grid  # noqa: E402
 from imbdense.data.raster.layout import Layout  # noqa: E402
-from imbdense.data.raster.unit_store import OtherJob, UnitStore  # noqa: E402
+from imbdense.data.raster.unit_store import UnitStore  # noqa: E402
 from tests.helpers.raster_scene import TRANSFORM, read_map  # noqa: E402
 
 LAYOUT = Layout(700, 1200, 1024)
