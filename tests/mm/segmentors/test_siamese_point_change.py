@@ -119,7 +119,7 @@ def test_kp_conv_as_backbone(town: Path) -> None:
 
 def test_wrong_settings_say_what_to_set(town: Path) -> None:
     data = batch(town)
-    with pytest.raises(ValueError, match='Set links=3 of imbdense.PackPointPair'):
+    with pytest.raises(ValueError, match=r'Set links=3 of imbdense\.PackPointPair'):
         model(neighbor='k3_idw')(data['inputs'], mode='loss')
     with pytest.raises(ValueError, match='Set depth=2'):
         model()(batch(town, pipeline=[pack(depth=3)])['inputs'], mode='loss')
