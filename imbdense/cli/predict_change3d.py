@@ -2,9 +2,9 @@
 
   imbdense predict change3d CONFIG CHECKPOINT 2019.laz 2023.laz --out change.laz
 
-The clouds are covered by overlapping cylinders (those of the config's test pipeline), whose votes are summed. The output has
-all points and fields of the second cloud (LAS and LAZ to the bit) and the dimension `change`: the class of each point, 0 =
-unchanged. Classes are printed with their points. Distances without a network: `imbdense compare clouds`.
+The clouds are covered by overlapping cylinders (those of the config's test pipeline), whose votes are summed. The
+output has all points and fields of the second cloud (LAS and LAZ to the bit) and the dimension `change`: the class of
+each point, 0 = unchanged. Distances without a network: `imbdense compare clouds`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The configs of change between clouds learn from tiny pairs through their real pipeline, and the CLI runs the result."""
+"""Configs of change between clouds learn from tiny pairs through their real pipeline; the CLI runs the result."""
 
 from __future__ import annotations
 
