@@ -1,4 +1,5 @@
-# Siamese sparse U-Net of CPU size: 16 channels at cells of a metre, three levels below; Encoder-Fusion.
+# Siamese sparse U-Net of CPU size: 16 channels at cells of a metre, three levels below; Encoder-Fusion; balanced
+# softmax for what the crops leave of the imbalance.
 model = dict(
     type='imbdense.SiamesePointChange',
     fusion='ef',
@@ -7,4 +8,4 @@ model = dict(
     decode_head=dict(
         type='imbdense.PointSegHead',
         num_classes=7,
-        loss_decode=dict(type='imbdense.ReweightedCELoss', gamma=0, loss_name='loss_ce')))
+        loss_decode=dict(type='imbdense.BalancedSoftmaxLoss', loss_name='loss_ce')))

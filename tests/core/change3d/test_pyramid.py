@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_levels() -> None:
     coords, points = cells()
     levels = epoch_pyramid(coords, points, 3)
     assert [len(level) for level in levels] == [len(np.unique(coords // 2**k, axis=0)) for k in range(4)]
-    for fine, coarse in zip(levels, levels[1:]):
+    for fine, coarse in pairwise(levels):
         np.testing.assert_array_equal(coarse.coords[fine.parent], fine.coords // 2)
         for cell in range(len(coarse)):
             mean = fine.points[fine.parent == cell].mean(axis=0)
