@@ -5,6 +5,7 @@
   imbdense benchmark proof              the comparison tables of the docs
   imbdense benchmark semi               a tenth of the labels: supervised, one threshold, class-balanced
   imbdense benchmark select             10, 20, 30 % of the images, chosen by different selectors
+  imbdense benchmark points             point clouds: weights, balanced softmax, crops round rare classes
   imbdense benchmark imbalance          {sampling} x {loss} x {post hoc} x {imbalance ratio} x seeds
   imbdense benchmark ssl-curve CONFIG   semi-supervised training against its baseline at several label volumes
   imbdense benchmark prior-shift        FixMatch on pools in which the rare class is rarer, and what mends it
@@ -22,6 +23,7 @@ PARTS = {
     'semi': 'imbdense.benchmark.semi',
     'select': 'imbdense.benchmark.select',
     'change': 'imbdense.benchmark.change',
+    'points': 'imbdense.benchmark.points',
     'imbalance': 'imbdense.benchmark.imbalance',
     'ssl-curve': 'imbdense.benchmark.ssl_curve',
     'prior-shift': 'imbdense.benchmark.prior_shift',

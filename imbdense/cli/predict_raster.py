@@ -2,6 +2,7 @@
 
   imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
   imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --layers change p_change from_to
+  imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --min-area 500 --polygon-majority parcels.gpkg
   torchrun --nproc-per-node 4 -m imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
 
 Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif,
@@ -16,6 +17,7 @@ Exit code: 0 done, 1 no pixel holds data or a shard was finished whose others ar
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -58,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=2, help='threads that read ahead (2)')
     parser.add_argument('--shard', metavar='I/N', help='only part I (from 0) of N; without it, also join the parts')
     parser.add_argument('--amp', action='store_true', help='run the network in half precision')
+    parser.add_argument('--min-area', type=float, metavar='M2', help='give patches of less than M2 square metres to '
+                        'their largest neighbour')
+    parser.add_argument('--polygon-majority', metavar='FILE', help='give each polygon of a GeoPackage or GeoJSON its '
+                        'most frequent class, where that has --min-share of its pixels')
+    parser.add_argument('--min-share', type=float, help='of --polygon-majority (0.9)')
     parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer (GeoPackage)')
     parser.add_argument('--area-points', type=Path, metavar='CSV', help='reference points (x, y, class) for area '
                         'estimates with intervals')
@@ -69,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
     for name, low in (('batch_size', 1), ('block_size', 1), ('workers', 0), ('tile', 1), ('overlap', 0)):
         if getattr(args, name) is not None and getattr(args, name) < low:
             raise UserError(f'--{name.replace("_", "-")} must be at least {low}, but is {getattr(args, name)}.')
+    if args.min_area is not None and not 0 < args.min_area < math.inf:
+        raise UserError(f'--min-area must be a number of square metres above 0, but is {args.min_area}.')
+    if args.min_share is not None and (args.polygon_majority is None or not 0 < args.min_share <= 1):
+        raise UserError(f'--min-share must be in (0, 1] and goes with --polygon-majority, but is {args.min_share}.')
     shard, shards, joins = _share(args)
     config = load_config(args)
     with explained(args.config, args.traceback):
@@ -92,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
     """Load the model, open the rasters, lay the tiles, open the units."""
+    from imbdense.data.raster.map_filters import MapFilters
     from imbdense.data.raster.reader import RasterStack
     from imbdense.mm.checkpoints import install_safe_loading
     from imbdense.mm.raster import RasterNetwork, make_plan, set_scene_transitions, start_job
@@ -105,11 +117,14 @@ def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
         bands = ' '.join(map(str, range(1, len(stack.bands) + 2)))
         hint = f' The last band of {args.rasters[0]} is marked as alpha; if it holds values, name it: --bands {bands}.'
         raise ValueError(f'{error}{hint if stack.alpha_is_mask else ""}') from error
+    filters = None
+    if args.min_area is not None or args.polygon_majority is not None:
+        filters = MapFilters.of(stack.grid, args.min_area or 0.0, args.polygon_majority, args.min_share or 0.9)
     rate = set_scene_transitions(network, stack, args.tile or network.tile)
     if rate is not None and _is_first(args):
         print(f'transitions estimated from the scene itself: {100 * rate:.2f} % of the pixels are expected to change.')
     plan = make_plan(network, stack.channels, stack.grid, args.mode, args.tile, args.overlap)
-    return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size)
+    return start_job(network, stack, plan, args.out / UNITS, args.layers, args.block_size, filters)
 
 
 def _predict(args: argparse.Namespace, job: RasterJob, shard: int, shards: int, joins: bool) -> int:
@@ -131,7 +146,7 @@ def _predict(args: argparse.Namespace, job: RasterJob, shard: int, shards: int, 
         return 0
     while job.store.unfinished(everything):  # torchrun ends all processes when one fails
         time.sleep(POLL_SECONDS)
-    files = write_maps(job, args.out)
+    files = write_maps(job, args.out, report=lambda what: print(f'filter: {what}'))
     job.stack.close()
     return _report(args, job, files)
 
@@ -146,7 +161,7 @@ def _report(args: argparse.Namespace, job: RasterJob, files: Mapping[str, Path])
     for path in files.values():
         print(f'written to {path}')
     areas = {}
-    for layer in job.maker.layers:
+    for layer in job.written:
         classes, _ = layer_classes(job.network, layer)
         if classes:
             points = args.area_points if not areas else None  # reference classes are those of the main layer
@@ -158,7 +173,7 @@ def _report(args: argparse.Namespace, job: RasterJob, files: Mapping[str, Path])
     if args.polygons and main is not None:
         target = args.out / f'{main}.gpkg'
         leave_out = {0} if main == 'change' else set()
-        count = write_polygons(files[main], target, layer_classes(job.network, job.maker.layers[0])[0], leave_out)
+        count = write_polygons(files[main], target, layer_classes(job.network, job.written[0])[0], leave_out)
         print(f'{count} polygons in {target}')
     if main is not None and not any(row['pixels'] for row in areas[main]['classes']):
         print(f'no pixel of {", ".join(args.rasters)} holds data in every band; the map is empty.')
@@ -190,7 +205,7 @@ def _announce(job: RasterJob) -> None:
     plan, grid = job.plan, job.stack.grid
     how = f'context of {plan.overlap} pixels cut off' if plan.mode == 'halo' else f'{plan.overlap} pixels blended'
     print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles '
-          f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.maker.layers)}')
+          f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.written)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
     if job.stack.in_strips and job.store.layout.panels > 1:

@@ -73,9 +73,9 @@ def project(xyz: NDArray[np.float64], view: View, side: int = 1000, radius: int 
     right, up, depth = view.axes() @ (xyz - xyz.mean(axis=0)).T
     low, high = np.array([right.min(), up.min()]), np.array([right.max(), up.max()])
     metres = max(float((high - low).max()) / (side - 1), 1e-9)
-    width, height = (np.floor((high - low) / metres).astype(int) + 1).tolist()
-    column = np.floor((right - low[0]) / metres).astype(np.int64).clip(0, width - 1)
-    row = np.floor((high[1] - up) / metres).astype(np.int64).clip(0, height - 1)
+    width, height = (np.rint((high - low) / metres).astype(int) + 1).tolist()
+    column = np.rint((right - low[0]) / metres).astype(np.int64)
+    row = np.rint((high[1] - up) / metres).astype(np.int64)
     order = np.argsort(depth, kind='stable')  # the nearest is written last
     point = np.full(height * width, -1, np.int64)
     point[(row * width + column)[order]] = order

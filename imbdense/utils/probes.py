@@ -141,12 +141,9 @@ assert abs(distance[0] - 1) < 0.01
 print('M3C2 distances')
 """
 _SPCONV = """
-import torch, spconv.pytorch as spconv
-places = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 3, 3, 3]], dtype=torch.int32)
-with torch.no_grad():
-    found = spconv.SubMConv3d(2, 4, 3)(spconv.SparseConvTensor(torch.ones(3, 2), places, [4, 4, 4], 1))
-assert found.features.shape == (3, 4)
-print('forward on the CPU (backward needs a GPU build)')
+import torch
+from imbdense.nn.sparse.spconv_backend import self_test
+print(self_test('cuda' if torch.cuda.is_available() else 'cpu'))
 """
 _PGEOF = """
 import numpy as np, pgeof

@@ -18,7 +18,7 @@ rasterio = pytest.importorskip('rasterio')
 
 from imbdense.cli.main import run_verb  # noqa: E402
 from imbdense.cli.predict_raster import UNITS  # noqa: E402
-from tests.helpers.raster_scene import CLASSES, PALETTE, read_map, scene, write_model, write_raster  # noqa: E402
+from tests.helpers.raster_scene import CLASSES, PALETTE, TRANSFORM, read_map, scene, write_model, write_raster  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 531, 1111
@@ -199,6 +199,57 @@ def test_two_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     moved = write_raster(tmp_path / 'moved.tif', two, crs='EPSG:32634')
     assert predict(change, [pair[0], moved], tmp_path / 'moved') == 2
     assert 'differ in coordinate system' in capsys.readouterr().err
+
+
+def test_least_area_and_polygons_before_anything_is_measured(
+    model: list[str], raster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal to the filters in memory; the same bytes from other panels, and from shards that another run joins."""
+    from imbdense.data.change.map_filters import minimum_mapping_unit, polygon_majority
+
+    assert predict(model, [raster], tmp_path / 'raw', '--layers', 'label', 'confidence') == 0
+    west, east, north, south = 500_100, 500_900, 5_299_900, 5_299_300
+    parcel = {'type': 'Polygon', 'coordinates': [
+        [[west, north], [east, north], [east, south], [west, south], [west, north]]]}
+    crs = {'type': 'name', 'properties': {'name': 'EPSG:32633'}}
+    path = tmp_path / 'parcels.geojson'
+    path.write_text(json.dumps({'type': 'Feature', 'crs': crs, 'properties': {}, 'geometry': parcel}))
+    options = ('--layers', 'label', 'confidence', '--min-area', '2000', '--polygon-majority', str(path), '--min-share',
+               '0.2', '--polygons')
+    assert predict(model, [raster], tmp_path / 'out', *options) == 0
+    assert 'patches are given away' in capsys.readouterr().out
+    raw, found = read_map(tmp_path / 'raw' / 'label.tif'), read_map(tmp_path / 'out' / 'label.tif')
+    voted = polygon_majority(raw, [parcel], rasterio.Affine(*TRANSFORM), least_share=0.2)
+    expected = minimum_mapping_unit(voted, 6.0, 2000.0, raw != 255)
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(voted, raw)
+    assert not np.array_equal(expected, voted)
+    assert files(tmp_path / 'raw')['confidence.tif'] == files(tmp_path / 'out')['confidence.tif']
+    rows = json.loads((tmp_path / 'out' / 'areas.json').read_text())['label']['classes']
+    assert [row['pixels'] for row in rows] == [int((found == k).sum()) for k in range(4)]
+    with rasterio.open(tmp_path / 'out' / 'label.tif') as source:
+        assert json.loads(source.tags()['FILTERS'])['least_area_m2'] == 2000.0
+        assert source.colormap(1)[1][:3] == PALETTE[1]
+    assert predict(model, [raster], tmp_path / 'panels', *options, '--block-size', '512', '--workers', '0') == 0
+    assert predict(model, [raster], tmp_path / 'shards', *options, '--shard', '1/2') == 0
+    (tmp_path / 'shards' / UNITS / 'filtered').mkdir()
+    (tmp_path / 'shards' / UNITS / 'filtered' / 'label.tif').write_bytes(b'of a run that was killed')
+    assert predict(model, [raster], tmp_path / 'shards', *options) == 0
+    for other in ('panels', 'shards'):
+        assert files(tmp_path / other) == files(tmp_path / 'out')
+
+
+@pytest.mark.parametrize(('option', 'said'), [
+    (('--min-area', '0'), '--min-area must be'), (('--min-share', '0.5'), 'goes with --polygon-majority'),
+    (('--polygon-majority', 'none.gpkg'), 'none.gpkg: cannot be read'),
+    (('--min-area', '9', '--layers', 'confidence'), 'none of the layers label is wanted'),
+])  # fmt: skip
+def test_wrong_filters(
+    option: tuple[str, ...], said: str, model: list[str], raster: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert predict(model, [raster], tmp_path, *option) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_raster_smaller_than_a_tile(model: list[str], tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_nn_stands_on_core_and_torch(source: Source) -> None:
 @pytest.mark.parametrize('source', of_room('data'), ids=lambda item: item.where)
 def test_data_knows_no_host_and_reads_formats_lazily(source: Source) -> None:
     own = ('imbdense.core.stats', 'imbdense.core.checks', 'imbdense.core.selection', 'imbdense.core.terrain',
-           'imbdense.core.points',
-           'imbdense.core.metrics.alpine_transitions', 'imbdense.data', 'imbdense.utils')
+           'imbdense.core.points', 'imbdense.core.boxes3d', 'imbdense.core.metrics.alpine_transitions',
+           'imbdense.data', 'imbdense.utils')
     root = 'imbdense'  # its version
     for found in imports(source):
         assert not is_in(found.module, HOSTS), complain(source, found, 'data knows no host')

@@ -27,6 +27,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'raster': ('slide-mmseg', 'slide-monai', 'raster-monai', 'raster-reading'),
     'terrain': ('terrain-slope', 'terrain-position'),
     'selective_scan': ('selective-scan', 'vss-block'),
+    'points': ('voxel-grid', 'voxel-grid-ground', 'point-neighbours', 'sparse-conv'),
+    'sparse_unet': ('sparse-unet',),
 }
 """Module -> the names of its cases, so that the list is known without importing anything."""
 

@@ -14,6 +14,9 @@ from imbdense.core.inference.planes import argmax_planes, softmax_planes
 STEPS = 254
 """Probabilities are stored as round(p * 254), so that 255 stays free for "no data"."""
 
+PROBABILITIES = ('confidence', 'p_change', 'entropy')
+"""The layers that hold no classes."""
+
 Comparison = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """(p1, p2), each (S, h, w) -> land cover at each date and the probability of a change, each (h, w)."""
 
@@ -108,6 +111,11 @@ class MapMaker:
         """Whether labels alone, which logits give as well, are not enough."""
         labels = {'label', 'change', 'label_t1', 'label_t2', 'from_to'} if self._one_group else set()
         return bool(self._wanted - labels)
+
+    @property
+    def covers(self) -> int:
+        """Number S of land covers; 0 where the model tells none."""
+        return next((_covers(group) for group in self.groups if group.name == 't1'), 0)
 
     def probabilities(self, scores: Tensor, factor: Tensor) -> Tensor:
         """Class probabilities of logits (C, h, w), times ``factor`` (h, w); in place where they are float32."""

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from imbdense.core.checks import check_choice, check_number
 from imbdense.core.points.voxel_keys import MAX_CELLS, voxel_keys
+from imbdense.core.points.voxel_labels import IGNORED, majority_labels, rarest_labels
 from imbdense.core.reduction import count_values
 
 MODES = ('first', 'mean', 'random')
-IGNORED = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,49 +94,13 @@ def grid_sample(
     )
 
 
-def majority_labels(labels: Tensor, inverse: Tensor, voxels: int) -> Tensor:
-    """The most frequent label of each voxel, (V,) int64; ties to the smaller id; -1 only where nothing else is.
-
-    Args:
-        labels: (N,) int64 >= -1. inverse: (N,) voxel of each point. voxels: V.
-    """
-    span = int(labels.max()) + 2 if labels.numel() else 1
-    votes, counts = torch.unique(inverse * span + (labels + 1), return_counts=True)
-    label = votes % span - 1
-    # one number that is larger for more votes, then for the smaller id; ignored points lose against every vote
-    score = torch.where(label == IGNORED, 0, counts * span + (span - 1 - label))
-    best = score.new_full((voxels,), -1).scatter_reduce_(0, votes // span, score, 'amax')
-    return torch.where(best > 0, span - 1 - best % span, IGNORED)
-
-
-def rarest_labels(labels: Tensor, inverse: Tensor, voxels: int, class_counts: Tensor) -> Tensor:
-    """The label of each voxel's points that is rarest in ``class_counts``, (V,) int64; ties to the smaller id.
-
-    -1 where all points are ignored. A sampler that draws centres by this label sees a mast of one point that the
-    majority would have hidden.
-
-    Raises:
-        ValueError: a label without a count.
-    """
-    if labels.numel() and int(labels.max()) >= len(class_counts):
-        raise ValueError(
-            f'grid_sample: labels hold class {int(labels.max())}, but keep_rare has {len(class_counts)} counts.'
-        )
-    rank = torch.argsort(class_counts, stable=True).argsort().to(labels.device)  # 0 = rarest
-    lowest = len(class_counts)
-    score = torch.where(labels == IGNORED, lowest, rank[labels.clamp_min(0)]) if lowest else labels + 1
-    best = score.new_full((voxels,), lowest).scatter_reduce_(0, inverse, score, 'amin')
-    by_rank = torch.cat([torch.argsort(class_counts, stable=True), class_counts.new_tensor([IGNORED])]).long()
-    return by_rank.to(labels.device)[best]
-
-
 def _cells(points: Tensor, size: float) -> list[Tensor]:
     """``floor(xyz / size)`` as three columns (N,) int64.
 
     Raises:
         ValueError: NaN or infinite coordinates, or cells beyond +-2^62.
     """
-    cells = torch.floor(points.t().double().contiguous() / size)
+    cells = points.t().double().contiguous().div(size).floor_()
     for column in cells if points.numel() else ():
         low, high = torch.aminmax(column)
         if not bool(torch.maximum(-low, high) < MAX_CELLS):  # NaN is not smaller either
@@ -177,8 +141,10 @@ def _reduced(values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tens
     """Values (N, k) of the representatives, or means, summed in float64."""
     if index is not None:
         return values[index]
-    sums = [count_values(inverse, len(counts), column) for column in values.unbind(1)]
-    return (torch.stack(sums, 1) / counts.unsqueeze(1)).to(values.dtype)
+    if values.numel() == 0:
+        return values.new_zeros(len(counts), values.shape[1])
+    sums = [count_values(inverse, len(counts), column) for column in values.t().contiguous()]
+    return torch.stack(sums, 1).div_(counts.unsqueeze(1)).to(values.dtype)
 
 
 def _check_rows(points: Tensor, features: Tensor | None, labels: Tensor | None) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from imbdense.data.checks.change import change_findings
 from imbdense.data.checks.detection import detection_findings
 from imbdense.data.checks.images import duplicate_findings
+from imbdense.data.checks.points import point_findings
 from imbdense.data.checks.segmentation import segmentation_findings
-from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, PointSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 
 ORDER = {'error': 0, 'warning': 1, 'note': 2}
@@ -25,7 +26,9 @@ def check_splits(
     """
     found: list[Finding] = []
     for split in splits:
-        if isinstance(split, SegmentationSplit):
+        if isinstance(split, PointSplit):
+            found += point_findings(split, workers=workers, progress=progress)
+        elif isinstance(split, SegmentationSplit):
             found += segmentation_findings(split, workers=workers, progress=progress)
             found += change_findings(split, workers=workers) if isinstance(split, ChangeSplit) else []
         else:

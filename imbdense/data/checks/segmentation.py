@@ -31,7 +31,7 @@ def segmentation_findings(
         return [*found, Finding('error', 'no_labels', '', 'the split has no labels.', 'Check data_prefix.', split.name)]
     result = split.scan(workers=workers, progress=True)
     found += result.findings
-    found += _lossy(labels) + _empty_labels(result) + _shifted(split, result) + _class_findings(result)
+    found += _lossy(labels) + empty_labels(result) + _shifted(split, result) + class_findings(result)
     progress(f'{split.name}: looking at {len(split.images)} images')
     found += _pairs(split, result)
     return [replace(finding, split=split.name) for finding in found]
@@ -63,7 +63,7 @@ def _lossy(labels: list[str]) -> list[Finding]:
     ]
 
 
-def _empty_labels(result: ScanResult) -> list[Finding]:
+def empty_labels(result: ScanResult) -> list[Finding]:
     """Labels without any class pixel."""
     readable = result.records.shapes[:, 0] > 0
     empty = result.table.empty_images
@@ -81,7 +81,7 @@ def _empty_labels(result: ScanResult) -> list[Finding]:
     ]
 
 
-def _class_findings(result: ScanResult) -> list[Finding]:
+def class_findings(result: ScanResult) -> list[Finding]:
     """Absent classes and much ignored area, for the split as a whole."""
     counts, pixels = result.counts, result.counts.of('pixels')
     found = []

@@ -66,20 +66,16 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class PairSource(PointSource):
-    """A :class:`PointSource` of epoch 2 that finds epoch 1 beside it."""
+    """A :class:`PointSource` of epoch 2 that reads epoch 1 as well."""
 
-    def read_first(self, second: str | Path) -> PointCloud:
-        """Epoch 1 of the pair, with train ids where it has labels; points without a class are ignored.
+    def read_first(self, path: str | Path) -> PointCloud:
+        """The file of epoch 1, with train ids where it has labels; points without a class are ignored.
 
         Raises:
-            PointReadError: missing or unreadable; the epochs name different coordinate systems.
+            PointReadError: missing or unreadable.
         """
-        files = self.layout.read
-        if not isinstance(files, PairFiles):
-            raise TypeError(f'PairSource: {self.layout.name} is no layout of pairs.')
-        path = files.first(second)
-        return load_scene(self.layout, Scene(path.stem, path), mapping=self.class_map, unknown='ignore',
-                          need_labels=False)  # fmt: skip
+        scene = Scene(Path(path).stem, Path(path))
+        return load_scene(self.layout, scene, mapping=self.class_map, unknown='ignore', need_labels=False)
 
 
 def check_same_crs(first: PointCloud, second: PointCloud, names: tuple[str, str]) -> None:

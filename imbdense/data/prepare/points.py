@@ -4,7 +4,6 @@ packed LAS or many small files. The output has the layout of the source, so the 
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.data.points.class_map import map_codes
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.points.layout import PointLayout, Scene
 from imbdense.data.points.layouts import point_layout
 from imbdense.data.points.write import write_points
 from imbdense.data.prepare.job import Job, PrepareError, read_json
 from imbdense.data.prepare.recipe import Recipe
-from imbdense.utils.files import atomic_open
+from imbdense.utils.files import atomic_write_bytes
 
 SUMMARY = 'points.json'
 STATE = '.prepare'
@@ -28,16 +26,15 @@ STATE = '.prepare'
 def build(job: Job, name: str, needed: Sequence[str], kept: Sequence[str] = ()) -> None:
     """Convert every scene of every split once; a scene whose files have changed since is converted anew.
 
-    ``needed`` must be there, ``kept`` files are copied. ``points.json`` holds splits, points and points per code.
+    ``needed`` must be there; ``kept`` are small files that are copied where they are. ``points.json`` holds splits,
+    points and points per code.
     """
     layout = point_layout(name)
     for part in needed:
         job.need(part)
     for part in kept:
-        if job.done(part):
-            continue
-        with open(job.need(part), 'rb') as read, atomic_open(job.out / part) as write:
-            shutil.copyfileobj(read, write)
+        if (job.source / part).is_file() and not job.done(part):
+            atomic_write_bytes(job.out / part, (job.source / part).read_bytes())
     splits = _splits(job, layout)
     scenes = {scene.name: scene for found in splits.values() for scene in found}
     records: dict[str, Any] = {}
@@ -78,9 +75,8 @@ def _convert(job: Job, layout: PointLayout, scene: Scene) -> dict[str, Any]:
     try:
         cloud = layout.cloud(scene)
         codes = _counted(cloud.semantic)
-        usual = layout.class_map().label_map
         if cloud.semantic is not None:
-            map_codes(np.array(list(codes), np.int64), usual, owner=str(scene.path))
+            layout.class_map().apply(cloud.semantic, owner=str(scene.path))
     except (PointReadError, OSError) as error:
         raise PrepareError(str(error)) from error
     write_points(job.out / target, cloud)
@@ -137,15 +133,18 @@ S3DIS = _recipe(
     's3dis', 'indoor rooms as points, 6 areas, 13 classes, instances', 'the S3DIS page of Stanford (by a form)',
     partial(build, name='s3dis', needed=[f'Area_{number}' for number in range(1, 7)]),
 )
-SCANNET_LISTS = ('scannetv2_train.txt', 'scannetv2_val.txt')
+SCANNET_LISTS = ('scannetv2_train.txt', 'scannetv2_val.txt', 'scannetv2_test.txt')
 SCANNET = _recipe(
     'scannet', 'indoor scans as points, 1,513 scans, 20 classes, instances', 'the ScanNet project page (on request)',
-    partial(build, name='scannet', needed=['scans'], kept=SCANNET_LISTS),
+    partial(build, name='scannet', needed=['scans', *SCANNET_LISTS[:2]], kept=SCANNET_LISTS),
 )
 SCANNET200 = _recipe(
     'scannet200', 'ScanNet with 200 classes, the long-tail set of indoor scans',
     'the ScanNet project page (on request)',
-    partial(build, name='scannet200', needed=['scans', 'scannetv2-labels.combined.tsv'], kept=SCANNET_LISTS),
+    partial(
+        build, name='scannet200', needed=['scans', 'scannetv2-labels.combined.tsv', *SCANNET_LISTS[:2]],
+        kept=SCANNET_LISTS,
+    ),
 )
 TORONTO3D = _recipe(
     'toronto3d', 'a kilometre of road by mobile lidar, 4 sections, 8 classes',

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from imbdense.data.geotiff import Window
 from imbdense.data.raster.grid import Grid
-from imbdense.data.raster.vector_files import read_polygons
+from imbdense.data.raster.vector_files import Shape, read_polygons
 
 
 class AreaOfInterest:
@@ -22,21 +22,7 @@ class AreaOfInterest:
     """
 
     def __init__(self, path: str, grid: Grid) -> None:
-        from rasterio.features import bounds
-        from rasterio.warp import transform_bounds, transform_geom
-
-        self.grid, self.path = grid, path
-        shapes, crs = read_polygons(path)
-        t = grid.transform
-        (left, right), (low, high) = (sorted((start, start + step * count)) for start, step, count in
-                                      ((t.c, t.a, grid.width), (t.f, t.e, grid.height)))
-        west, south, east, north = transform_bounds(grid.crs, crs, left, low, right, high)
-        boxes = [bounds(shape) for shape in shapes]
-        near = [b[0] < east and b[2] > west and b[1] < north and b[3] > south for b in boxes]
-        if not any(near):
-            raise ValueError(f'{path}: no polygon touches the raster, which spans {(west, south, east, north)} in '
-                             f'{crs}; the first polygon spans {boxes[0]}.')
-        self.shapes = [transform_geom(crs, grid.crs, shape) for shape, touches in zip(shapes, near) if touches]
+        self.grid, self.path, self.shapes = grid, path, polygons_on(path, grid)
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixel centres of a window lie inside, bool (h, w)."""
@@ -48,3 +34,29 @@ class AreaOfInterest:
         part = Affine(t.a, t.b, t.c + column * t.a, t.d, t.e, t.f + row * t.e)
         return rasterize(self.shapes, out_shape=(height, width), transform=part, fill=0, default_value=1,
                          dtype='uint8').astype(bool)
+
+
+def polygons_on(path: str, grid: Grid) -> list[Shape]:
+    """Return those polygons of a file whose box touches a grid, in its coordinate system.
+
+    Raises:
+        ValueError: as :class:`AreaOfInterest`; a grid without a coordinate system.
+    """
+    from rasterio.features import bounds
+    from rasterio.warp import transform_bounds, transform_geom
+
+    if grid.crs is None:
+        raise ValueError(f'{path}: its polygons have no place on a raster without a coordinate system. Set that of the '
+                         f'raster with `rio edit-info --crs EPSG:... FILE`.')
+    shapes, crs = read_polygons(path)
+    t = grid.transform
+    corners = [(column, row) for column in (0, grid.width) for row in (0, grid.height)]
+    x = [t.c + t.a * column + t.b * row for column, row in corners]
+    y = [t.f + t.d * column + t.e * row for column, row in corners]
+    west, south, east, north = transform_bounds(grid.crs, crs, min(x), min(y), max(x), max(y))
+    boxes = [bounds(shape) for shape in shapes]
+    near = [b[0] < east and b[2] > west and b[1] < north and b[3] > south for b in boxes]
+    if not any(near):
+        raise ValueError(f'{path}: no polygon touches the raster, which spans {(west, south, east, north)} in '
+                         f'{crs}; the first polygon spans {boxes[0]}.')
+    return [transform_geom(crs, grid.crs, shape) for shape, touches in zip(shapes, near) if touches]

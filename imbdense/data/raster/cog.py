@@ -1,4 +1,4 @@
-"""The finished map: units joined into a cloud-optimised GeoTIFF with place, "no data", colours and class names."""
+"""The finished map: pieces joined into a cloud-optimised GeoTIFF with place, "no data", colours and class names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from imbdense.data.raster.grid import Grid
-from imbdense.data.raster.layout import BLOCK
-from imbdense.data.raster.unit_store import UnitStore
+from imbdense.data.raster.layout import BLOCK, Piece
 from imbdense.utils.files import FileWriteError, atomic_write_text
 
 GDAL_TYPES = {'uint8': 'Byte', 'uint16': 'UInt16'}
@@ -36,11 +35,20 @@ class Band:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_cog(store: UnitStore, band: Band, grid: Grid, target: Path) -> None:
-    """Join the units of a layer into ``target``, block by block; the file is whole or absent.
+def write_mosaic(pieces: Sequence[Piece], band: Band, grid: Grid, target: Path) -> None:
+    """Write a virtual raster (VRT) over the pieces of a layer, which lie in or below the folder of ``target``.
 
-    Deflate, blocks of 512, nearest-neighbour overviews, BigTIFF where needed. Class names are the band's metadata item
-    ``CLASS_NAMES`` (a JSON list). The bytes depend on pixels and tags alone, not on the order in which units were made.
+    It holds all that the layer says about itself; class names are the band's metadata item ``CLASS_NAMES`` (a JSON
+    list).
+    """
+    atomic_write_text(target, _mosaic(pieces, band, grid, target.parent))
+
+
+def write_cog(mosaic: Path, target: Path) -> None:
+    """Join a mosaic into ``target``, block by block; the file is whole or absent.
+
+    Deflate, blocks of 512, nearest-neighbour overviews, BigTIFF where needed. The bytes depend on pixels and tags
+    alone, not on the order in which the pieces were made.
 
     Raises:
         FileWriteError: the disk is full or the folder cannot be written.
@@ -48,8 +56,7 @@ def write_cog(store: UnitStore, band: Band, grid: Grid, target: Path) -> None:
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
     from rasterio.shutil import copy
 
-    mosaic, temporary = store.folder / f'{band.name}.vrt', target.with_name(f'.{target.name}.tmp-{os.getpid()}')
-    atomic_write_text(mosaic, _mosaic(store, band, grid))
+    temporary = target.with_name(f'.{target.name}.tmp-{os.getpid()}')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
@@ -61,11 +68,11 @@ def write_cog(store: UnitStore, band: Band, grid: Grid, target: Path) -> None:
     except (RasterioError, OSError) as error:
         temporary.unlink(missing_ok=True)
         raise FileWriteError(f'cannot write {target} ({error.__cause__ or error}). Free some space and run the same '
-                             f'command again: the finished units are kept in {store.folder}.') from error
+                             f'command again: the finished units are kept in {mosaic.parent}.') from error
 
 
-def _mosaic(store: UnitStore, band: Band, grid: Grid) -> str:
-    """A virtual raster over all units."""
+def _mosaic(pieces: Sequence[Piece], band: Band, grid: Grid, folder: Path) -> str:
+    """The text of the virtual raster."""
     kind = GDAL_TYPES[band.dtype]
     head = [f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">']
     if grid.crs is not None:
@@ -84,19 +91,18 @@ def _mosaic(store: UnitStore, band: Band, grid: Grid) -> str:
         head.append('<ColorInterp>Palette</ColorInterp><ColorTable>' + ''.join(
             '<Entry c1="{}" c2="{}" c3="{}" c4="{}"/>'.format(*entry) for entry in entries
         ) + '</ColorTable>')
-    sources = [_source(store, band, *unit) for unit in store.layout.units()]
+    sources = [_source(piece, kind, folder) for piece in pieces]
     return '\n'.join([*head, *sources, '</VRTRasterBand>', '</VRTDataset>'])
 
 
-def _source(store: UnitStore, band: Band, panel: int, number: int) -> str:
-    """One unit in its place."""
-    (top, bottom), (left, right) = store.layout.rows(number), store.layout.columns(panel)
-    height, width = bottom - top, right - left
-    name = store.path(band.name, panel, number).relative_to(store.folder)
+def _source(piece: Piece, kind: str, folder: Path) -> str:
+    """One piece in its place."""
+    path, (top, bottom), (left, right) = piece
+    height, width, name = bottom - top, right - left, path.relative_to(folder)
     return (
         f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(str(name))}</SourceFilename>'
         '<SourceBand>1</SourceBand>'
-        f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{GDAL_TYPES[band.dtype]}" '
+        f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{kind}" '
         f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"/>'
         f'<SrcRect xOff="0" yOff="0" xSize="{width}" ySize="{height}"/>'
         f'<DstRect xOff="{left}" yOff="{top}" xSize="{width}" ySize="{height}"/></SimpleSource>'

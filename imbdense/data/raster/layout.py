@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 BLOCK = 512
 """Side of the blocks of the written files; every unit is made of whole blocks, but at the border of the raster."""
+
+Piece = tuple[Path, tuple[int, int], tuple[int, int]]
+"""A file that holds the rows [top, bottom) and columns [left, right) of a layer."""
 
 
 @dataclass(frozen=True)

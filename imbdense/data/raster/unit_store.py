@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.job_settings import keep_settings
-from imbdense.data.raster.layout import BLOCK, Layout
+from imbdense.data.raster.layout import BLOCK, Layout, Piece
 from imbdense.utils.files import atomic_write_bytes
 
 
@@ -40,6 +40,12 @@ class UnitStore:
     def path(self, layer: str, panel: int, band: int) -> Path:
         """File of a unit."""
         return self.folder / layer / f'{band:05d}_{panel:04d}.tif'
+
+    def pieces(self, layer: str) -> list[Piece]:
+        """The files of a layer and their places."""
+        units = self.layout.units()
+        return [(self.path(layer, panel, band), self.layout.rows(band), self.layout.columns(panel))
+                for panel, band in units]
 
     def unfinished(self, units: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Those of ``units`` (panel, band) that lack a layer."""

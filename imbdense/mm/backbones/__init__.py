@@ -10,6 +10,7 @@ import_members(
         'fc_siam_encoder': (),
         'kp_conv_lite': (),
         'prithvi_vit': (),
+        'sparse_fpn18': (),
         'sparse_unet': (),
         'vssm': (),
     },

@@ -23,7 +23,7 @@ class SparseUNet(unet.SparseUNet, BaseModule):
         others: see the base class.
     """
 
-    card = 'point_segmentor'
+    card = 'sparse_convolution'
     tasks = ('points',)
     conformance_arguments = {'in_channels': 3, 'base_channels': 4, 'depth': 1, 'blocks': (1,)}
 
@@ -35,9 +35,10 @@ class SparseUNet(unet.SparseUNet, BaseModule):
         blocks: Sequence[int] = (1, 1, 1, 1),
         checkpoint: bool = False,
         bn_momentum: float = 0.02,
+        backend: str = 'torch',
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            in_channels, base_channels, depth, blocks, checkpoint=checkpoint, bn_momentum=bn_momentum
+            in_channels, base_channels, depth, blocks, checkpoint=checkpoint, bn_momentum=bn_momentum, backend=backend
         )
         self.init_cfg, self._is_init = init_cfg, False

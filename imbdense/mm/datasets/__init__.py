@@ -11,6 +11,7 @@ import_members(
         'bi_temporal_geotiff_dataset': (),
         'change_pair_dataset': ('mmseg',),
         'imbalanced_subset_dataset': (),
+        'kitti_box_dataset': (),
         'multi_source_geotiff_dataset': (),
         'point_folder_dataset': (),
         'point_scene_dataset': (),

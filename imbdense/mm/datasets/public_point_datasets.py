@@ -103,3 +103,14 @@ class IGNLidarHDDataset(_PublicPointDataset):
     """
 
     layout = 'ign_lidar_hd'
+
+
+@DATASETS.register_module()
+class AerialSceneDataset(_PublicPointDataset):
+    """Generated aerial scenes (``imbdense generate clouds``): codes of STPLS3D, splits 'train' and 'val'.
+
+    ``mapping``: 'clean6', 'benchmark6', 'aerial' (ten classes, the rare ones apart), 'full', 'instance14'.
+    """
+
+    card = 'generated_clouds'
+    layout = 'aerial_scenes'

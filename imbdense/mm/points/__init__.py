@@ -1,4 +1,4 @@
-"""Prediction of whole point clouds: a finished segmentor run over a lattice of overlapping blocks, in constant memory."""
+"""Prediction of whole point clouds: a finished segmentor run over overlapping blocks, in constant memory."""
 
 from imbdense.mm.points.job import PointJob, predict_blocks, start_job, write_clouds
 from imbdense.mm.points.network import PointNetwork

@@ -107,7 +107,7 @@ def write_clouds(job: PointJob, targets: Sequence[Path], field: str = PREDICTED)
     labels, confidence = _joined(job)
     codes = np.asarray(job.network.codes, np.int64)
     first = 0
-    for path, target, number in zip(job.paths, targets, job.buckets.files):
+    for path, target in zip(job.paths, targets):
         like = path if path.suffix.lower() in LAS and target.suffix.lower() in LAS else None
         with PointWriter(target, like) as writer:
             for cloud in iter_points(path, CHUNK, attributes=None if like is None else ()):

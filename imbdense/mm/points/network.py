@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, TRANSFORMS
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from imbdense.core.checks import check_integer
+from imbdense.core.points.neighbours import PointTree
 from imbdense.data.points import PointCloud, PointReadError, iter_points
+from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.fields import Choice, make_plan
 from imbdense.data.points.read import open_source
 from imbdense.data.points.tiles.buckets import Attributes
@@ -77,7 +78,10 @@ class PointNetwork:
         self.scene_steps, self.block_steps = built[:cut], built[cut:]
         self.margin = CONTEXT if self.scene_steps else 0.0
         self.classes, self.palette = finished.classes, finished.palette
-        self.codes = _codes(dataset, len(self.classes))
+        known = _class_map(dataset)
+        if known is not None and not (finished.content.get('meta', {}).get('dataset_meta') or {}).get('classes'):
+            self.classes, self.palette = list(known.classes), list(known.palette)
+        self.codes = _codes({} if known is None else known.label_map, len(self.classes))
         self.block = _crop_side(config)
         self.facts = {
             'checkpoint': file_digest(Path(checkpoint)), 'model': str(config.model), 'pipeline': str(steps),
@@ -153,7 +157,7 @@ class PointNetwork:
             kept = packed['inputs']['points'].numpy()
             said = self._probabilities(packed)
             same = kept.shape == raw.shape and np.array_equal(kept, raw)
-            total += said if same else said[cKDTree(kept).query(raw)[1]]
+            total += said if same else said[PointTree(kept).nearest(1, raw)[1][:, 0]]
         return total / np.float32(self.rotations)
 
     def _probabilities(self, packed: Points) -> NDArray[np.float32]:
@@ -208,11 +212,15 @@ def _has(source: Any, name: str) -> bool:
     return True
 
 
-def _codes(dataset: dict[str, Any], classes: int) -> list[int]:
-    """Code of each class in files of the data set of a config."""
+def _class_map(dataset: dict[str, Any]) -> ClassMap | None:
+    """Classes and codes of the data set of a config; its files need not be there."""
     settings = {key: value for key, value in dataset.items() if key not in ('pipeline', 'lazy_init')}
     source = getattr(DATASETS.build({**settings, 'pipeline': [], 'lazy_init': True}), 'point_source', None)
-    label_map = {} if source is None else source.class_map.label_map
+    return None if source is None else source.class_map
+
+
+def _codes(label_map: Mapping[int, int], classes: int) -> list[int]:
+    """Code of each class in files."""
     found = [sorted(code for code, train in label_map.items() if train == index) for index in range(classes)]
     return [codes[0] if codes else index for index, codes in enumerate(found)]
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense import __version__
-from imbdense.core.inference.map_layers import MapLayer, MapMaker, available_layers
-from imbdense.data.raster.cog import Band, write_cog
+from imbdense.core.inference.map_layers import PROBABILITIES, MapLayer, MapMaker, available_layers
+from imbdense.data.raster.cog import Band, write_cog, write_mosaic
 from imbdense.data.raster.layout import BLOCK, Layout, panel_width
+from imbdense.data.raster.map_filters import PAIR_LAYERS, MapFilters, filter_layers
 from imbdense.data.raster.reader import RasterStack
 from imbdense.data.raster.unit_store import UnitStore
 from imbdense.mm.raster.network import RasterNetwork, one_thread_per_tile
@@ -37,6 +38,7 @@ class RasterJob:
 
     Attributes:
         network, stack, plan, maker: what is computed on what, how. store: finished units.
+        written: the layers that are asked for. filters: of their classes; they may need further layers.
     """
 
     network: RasterNetwork
@@ -44,6 +46,8 @@ class RasterJob:
     plan: RasterPlan
     maker: MapMaker
     store: UnitStore
+    written: tuple[MapLayer, ...]
+    filters: MapFilters | None = None
 
 
 def start_job(
@@ -53,6 +57,7 @@ def start_job(
     folder: Path,
     layers: Sequence[str] = (),
     block_size: int | None = None,
+    filters: MapFilters | None = None,
 ) -> RasterJob:
     """Open or go on with the units in ``folder``.
 
@@ -60,13 +65,19 @@ def start_job(
         network: probed. layers: names of the wanted ones; none = the labels and the change, without probabilities.
         block_size: columns of a panel, rounded up to 512; ``None`` = as many as :data:`MEMORY` allows. Pixels do not
             depend on it.
+        filters: what is done to the classes at the end.
 
     Raises:
         OtherJob: the folder holds a job with other inputs, weights or settings.
+        ValueError: an unknown layer; filters, but no layer of classes.
     """
     known = available_layers(network.groups)
-    wanted = layers or [layer.name for layer in known if layer.name not in ('confidence', 'p_change', 'entropy')]
+    wanted = layers or [layer.name for layer in known if layer.name not in PROBABILITIES]
     maker = MapMaker(network.groups, wanted, network.comparison)
+    written = maker.layers
+    if filters is not None:
+        needed = _needed([layer.name for layer in known], wanted)
+        maker = MapMaker(network.groups, [*wanted, *needed], network.comparison)
     grid = stack.grid
     strip = 4 * maker.channels * plan.tile if plan.mode == 'blend' else 0
     rows = (plan.tile + 4 * max(BLOCK, stack.block[0])) * (stack.channels * stack.dtype.itemsize + 1)
@@ -77,7 +88,7 @@ def start_job(
     }  # fmt: skip
     layout = Layout(grid.height, grid.width, width)
     store = UnitStore(folder, [layer.name for layer in maker.layers], settings, layout)
-    return RasterJob(network, stack, plan, maker, store)
+    return RasterJob(network, stack, plan, maker, store, written, filters)
 
 
 def predict_units(
@@ -123,14 +134,23 @@ def predict_units(
     return sweep
 
 
-def write_maps(job: RasterJob, folder: Path) -> dict[str, Path]:
-    """Join all units into ``folder``/<layer>.tif and remove them; {layer: file}."""
-    found = {}
-    for layer in job.maker.layers:
-        found[layer.name] = folder / f'{layer.name}.tif'
-        write_cog(job.store, _band(job, layer), job.stack.grid, found[layer.name])
+def write_maps(job: RasterJob, folder: Path, report: Callable[[str], None] = lambda _: None) -> dict[str, Path]:
+    """Join all units into ``folder``/<layer>.tif, filtered where that was asked for, and remove them; {layer: file}."""
+    units, grid, bands = job.store.folder, job.stack.grid, {layer.name: _band(job, layer) for layer in job.maker.layers}
+    mosaics = {name: units / f'{name}.vrt' for name in bands}
+    for name, band in bands.items():
+        write_mosaic(job.store.pieces(name), band, grid, mosaics[name])
+    if job.filters is not None:
+        classes = {name: path for name, path in mosaics.items() if name not in PROBABILITIES}
+        found = filter_layers(classes, units / 'filtered', job.filters, job.maker.covers, report)
+        for name, path in found.items():
+            if path != mosaics[name]:
+                write_mosaic([(path, (0, grid.height), (0, grid.width))], bands[name], grid, mosaics[name])
+    files = {layer.name: folder / f'{layer.name}.tif' for layer in job.written}
+    for name, target in files.items():
+        write_cog(mosaics[name], target)
     job.store.remove()
-    return found
+    return files
 
 
 def layer_classes(network: RasterNetwork, layer: MapLayer) -> tuple[list[str], list[tuple[int, int, int]]]:
@@ -156,6 +176,16 @@ def layer_classes(network: RasterNetwork, layer: MapLayer) -> tuple[list[str], l
     return [], []
 
 
+def _needed(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Layers that filters work on beside the wanted ones: the change, and all of a pair where one is wanted."""
+    classes = [name for name in known if name not in PROBABILITIES]
+    if not set(wanted) & set(classes):
+        raise ValueError(f'the filters change classes, but none of the layers {", ".join(classes)} is wanted '
+                         f'(--layers {" ".join(wanted)}).')
+    pair = set(wanted) & set(PAIR_LAYERS[1:])
+    return [name for name in classes if pair or name == 'change']
+
+
 def _band(job: RasterJob, layer: MapLayer) -> Band:
     """What a written layer says about itself."""
     classes, colours = layer_classes(job.network, layer)
@@ -166,6 +196,8 @@ def _band(job: RasterJob, layer: MapLayer) -> Band:
     }  # fmt: skip
     if not classes and layer.name != 'from_to':
         tags['SCALE'] = 'probability = value / 254'
+    elif job.filters is not None:
+        tags['FILTERS'] = json.dumps(job.filters.facts, sort_keys=True)
     return Band(layer.name, layer.dtype, layer.nodata, classes, colours, tags)
 
 

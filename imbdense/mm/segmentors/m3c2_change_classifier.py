@@ -66,7 +66,7 @@ class M3C2ChangeClassifier(BaseModel):
             return self.predict(inputs, data_samples or [PointSegDataSample() for _ in inputs])
         if mode == 'tensor':
             return [self.classify(sample) for sample in inputs]
-        raise ValueError(f"M3C2ChangeClassifier: mode must be 'predict' or 'tensor', but is {mode!r}; nothing is learnt.")
+        raise ValueError(f"M3C2ChangeClassifier: mode {mode!r} is none of 'predict', 'tensor'; nothing is learnt here.")
 
     def predict(
         self, inputs: Sequence[PairInputs], data_samples: Sequence[PointSegDataSample]

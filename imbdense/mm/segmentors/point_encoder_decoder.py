@@ -23,10 +23,10 @@ Samples = Sequence[PointSegDataSample]
 class PointEncoderDecoder(BaseModel):
     """Semantic segmentation of point clouds: voxels, backbone, a classifier per voxel, and back to every point.
 
-    * 'loss': the label of a voxel is the majority of its points (ties: smaller id; -1 only where all are ignored); terms
-      of the head.
-    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with ``test_cfg=dict(scores=True)``
-      also ``scores`` (N, C), softmax.
+    * 'loss': the terms of the head; the label of a voxel is the majority of its points (ties: smaller id; -1 only where
+      all are ignored).
+    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with
+      ``test_cfg=dict(scores=True)`` also ``scores`` (N, C), softmax.
     * 'tensor': logits (V, C) of the voxels.
 
     Logits pass :meth:`encode_decode`, so post-hoc steps (``imbdense.PostHocLogitAdjustHook``, calibration) act on it as

@@ -25,8 +25,8 @@ class LoadPointPair(PairTransform):
 
     Adds ``points``, ``points_t1`` (barycentres of the cells, relative to the common ``origin``), ``attributes`` and
     ``attributes_t1`` (``count``: points of the cell), ``gt_semantic`` and, where the files have them,
-    ``gt_semantic_t1`` and ``gt_instance`` (most frequent of the cell), and ``voxel``. With ``full`` also ``full_semantic``,
-    ``full_instance`` (labels of the raw points of epoch 2), ``full_points`` and ``full_cell`` (R,), the cell of each.
+    ``gt_semantic_t1`` and ``gt_instance`` (most frequent of the cell), and ``voxel``. With ``full`` also of the raw
+    points of epoch 2: ``full_points``, ``full_semantic``, ``full_instance``, and ``full_cell`` (R,), the cell of each.
 
     ``imbdense.PointPairDataset`` puts it in front of its pipeline.
 
@@ -61,8 +61,8 @@ class LoadPointPair(PairTransform):
     def _read(self, results: dict[str, Any]) -> dict[str, Any]:
         """The entries that reading adds; arrays cannot be written into."""
         source, path = results['point_source'], results['points_path']
-        second, first = source.read(path), source.read_first(path)
         names = (str(results['points_path_t1']), str(path))
+        second, first = source.read(path), source.read_first(names[0])
         check_same_crs(first, second, names)
         try:
             check_overlap(first.xyz, second.xyz, names)

@@ -59,9 +59,8 @@ class LoadPoints(PointTransform):
     def _read(self, results: dict[str, Any]) -> dict[str, Any]:
         """The entries that reading adds, as arrays that cannot be written into."""
         cloud: PointCloud = results['point_source'].read(results['points_path'])
-        found: dict[str, Any] = {
-            'points': cloud.local(), 'origin': cloud.origin, 'attributes': self.float_attributes(cloud, results['points_path'])
-        }
+        attributes = self.float_attributes(cloud, results['points_path'])
+        found: dict[str, Any] = {'points': cloud.local(), 'origin': cloud.origin, 'attributes': attributes}
         if cloud.semantic is not None:
             found['gt_semantic'] = cloud.semantic
         if cloud.instance is not None:

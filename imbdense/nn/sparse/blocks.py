@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from imbdense.nn.sparse.conv import SubMConv3d
-from imbdense.nn.sparse.layers import PointBatchNorm, PointLinear, PointReLU
+from imbdense.nn.sparse.layers import RECOMPUTING, PointBatchNorm, PointLinear, PointReLU
 from imbdense.nn.sparse.sparse_points import SparsePoints
 
 
@@ -39,9 +40,27 @@ def conv_bn_relu(conv: nn.Module, channels: int, momentum: float) -> nn.Sequenti
 
 
 def recomputed(module: Callable[[SparsePoints], SparsePoints], points: SparsePoints) -> SparsePoints:
-    """``module(points)`` that keeps its input alone and computes the rest again in backward (Chen et al., 2016)."""
+    """``module(points)`` that keeps its input alone and computes the rest again in backward (Chen et al., 2016).
+
+    ``module`` must keep the voxels. Batch norms learn their statistics once.
+    """
 
     def run(feats: Tensor) -> Tensor:
         return module(points.replace(feats)).feats
 
-    return points.replace(checkpoint(run, points.feats, use_reentrant=False))
+    return points.replace(checkpoint(run, points.feats, use_reentrant=False, context_fn=_contexts))
+
+
+def _contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What surrounds the first and the second computation."""
+    return nullcontext(), _recomputing()
+
+
+@contextmanager
+def _recomputing() -> Iterator[None]:
+    """Tell batch norms that they see this batch again."""
+    token = RECOMPUTING.set(True)
+    try:
+        yield
+    finally:
+        RECOMPUTING.reset(token)

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from imbdense.core.checks import check_integer
+from imbdense.core.checks import check_choice, check_integer
 from imbdense.core.reduction import full_precision
 from imbdense.nn.sparse.kernel_map import Pairs, down_map, submanifold_map
 from imbdense.nn.sparse.sparse_points import SparsePoints
+from imbdense.nn.sparse.spconv_backend import require_spconv, spconv_conv
+
+BACKENDS = ('torch', 'spconv')
 
 
 def sparse_conv(feats: Tensor, weight: Tensor, pairs: Sequence[Pairs], rows: int) -> Tensor:
@@ -82,7 +85,12 @@ def _buffers(pairs: Sequence[Pairs], feats: Tensor, weight: Tensor) -> tuple[Ten
 
 
 class _SparseConv(nn.Module):
-    """Weights (taps, Cin, Cout) and bias (Cout) of a sparse convolution, started as He et al. with fan-in taps·Cin."""
+    """Weights (taps, Cin, Cout) and bias (Cout) of a sparse convolution, started as He et al. with fan-in taps·Cin.
+
+    ``backend``: 'torch', or 'spconv' (:mod:`imbdense.nn.sparse.spconv_backend`); set by :func:`set_backend`.
+    """
+
+    backend = 'torch'
 
     def __init__(self, in_channels: int, out_channels: int, taps: int, bias: bool) -> None:
         super().__init__()
@@ -98,7 +106,10 @@ class _SparseConv(nn.Module):
         if points.feats.shape[1] != self.in_channels:
             raise ValueError(f'{type(self).__name__}: expects {self.in_channels} channels, but the points have '
                              f'{points.feats.shape[1]}.')
-        out = sparse_conv(points.feats, self.weight, pairs, rows)
+        if self.backend == 'spconv':
+            out = spconv_conv(points.feats, self.weight, pairs, rows)
+        else:
+            out = sparse_conv(points.feats, self.weight, pairs, rows)
         return out if self.bias is None else out + self.bias
 
     def extra_repr(self) -> str:
@@ -168,3 +179,16 @@ class UpConv3d(_SparseConv):
             raise ValueError(f'UpConv3d: no DownConv3d led to stride {points.stride}; there is no level to go back to.')
         out = self._convolve(points, [(coarse, fine) for fine, coarse in level.pairs], len(level.fine))
         return SparsePoints(level.fine, out, points.stride // 2, points.maps, points.samples)
+
+
+def set_backend(module: nn.Module, backend: str) -> None:
+    """Let all sparse convolutions in ``module`` compute with 'torch' or 'spconv'; parameters stay as they are.
+
+    Raises:
+        ImportError: 'spconv' is asked for and not installed.
+    """
+    if check_choice('backend', backend, BACKENDS, owner=type(module).__name__) == 'spconv':
+        require_spconv()
+    for part in module.modules():
+        if isinstance(part, _SparseConv):
+            part.backend = backend

@@ -21,11 +21,13 @@ class DownMap:
 
     Attributes:
         fine: (N, 4) coordinates of the finer level. coarse: (M, 4) of the coarser, sorted.
+        parent: (N,) int64, the coarse row of each fine one.
         pairs: per child offset, (fine rows, coarse rows); each fine row occurs once in all.
     """
 
     fine: Tensor
     coarse: Tensor
+    parent: Tensor
     pairs: list[Pairs]
 
 
@@ -51,7 +53,7 @@ def submanifold_map(points: SparsePoints, kernel: int = 3, dilation: int = 1) ->
 def _submanifold_pairs(coords: Tensor, kernel: int, dilation: int) -> list[Pairs]:
     """See :func:`submanifold_map`."""
     moves = offsets(kernel, dilation)
-    numbered = voxel_keys(coords.unbind(1), margin=dilation * (kernel // 2), owner='SubMConv3d')
+    numbered = voxel_keys(coords, margin=dilation * (kernel // 2), owner='SubMConv3d')
     keys, order = numbered.keys, None
     if not is_increasing(keys):
         keys, order = torch.sort(keys)
@@ -86,13 +88,14 @@ def _down_pairs(coords: Tensor) -> DownMap:
     """See :func:`down_map`."""
     halved = coords.clone()
     halved[:, 1:] = torch.div(coords[:, 1:], 2, rounding_mode='floor')
-    keys, parent = torch.unique(voxel_keys(halved.unbind(1), owner='DownConv3d').keys, return_inverse=True)
-    coarse = coords.new_empty(len(keys), 4)
-    coarse[parent] = halved  # all children write the same row
+    numbered = voxel_keys(halved, owner='DownConv3d')
+    keys, order = numbered.sort()
+    keys, place = torch.unique_consecutive(keys, return_inverse=True)
+    parent = torch.empty_like(order).scatter_(0, order, place)
     bits = coords[:, 1:] - 2 * halved[:, 1:]
     child = bits[:, 0] * 4 + bits[:, 1] * 2 + bits[:, 2]
     pairs = []
     for tap in range(8):
         rows = (child == tap).nonzero().flatten()
         pairs.append((rows.int(), parent[rows].int()))
-    return DownMap(coords, coarse, pairs)
+    return DownMap(coords, numbered.coordinates(keys), parent, pairs)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_choice
 from imbdense.core.reduction import full_precision
 from imbdense.nn.sparse.sparse_points import SparsePoints
+
+RECOMPUTING: ContextVar[bool] = ContextVar('recomputing', default=False)
+"""True while a checkpoint computes a block for the second time: statistics have been learnt already."""
 
 
 class PointLinear(nn.Linear):
@@ -22,7 +28,8 @@ class PointBatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all voxels of the batch, in float32 also under autocast (float64 stays).
 
     While training, a batch of fewer than two voxels has no variance: it is normalised with the running statistics,
-    which stay as they are. State: running mean and variance, as in torch; not reduced across ranks.
+    which stay as they are. State: running mean and variance, as in torch; not reduced across ranks, and learnt once
+    where a checkpoint computes the layer twice.
 
     Args:
         momentum: weight of the new statistics; 0.02 to 0.1 is used for point clouds.
@@ -34,10 +41,10 @@ class PointBatchNorm(nn.BatchNorm1d):
     def forward(self, points: SparsePoints) -> SparsePoints:  # type: ignore[override]
         """(N, C) -> (N, C)."""
         feats = full_precision(points.feats)
-        if self.training and len(points) < 2:
-            return points.replace(nn.functional.batch_norm(
-                feats, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps))
-        return points.replace(super().forward(feats))
+        if not self.training or (len(points) >= 2 and not RECOMPUTING.get()):
+            return points.replace(super().forward(feats))
+        mean, var = self.running_mean.clone(), self.running_var.clone()  # type: ignore[union-attr]
+        return points.replace(F.batch_norm(feats, mean, var, self.weight, self.bias, len(points) >= 2, 0.0, self.eps))
 
 
 class PointReLU(nn.ReLU):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from imbdense.core.checks import check_integer
+from imbdense.core.reduction import full_precision
 from imbdense.nn.sparse.blocks import ResidualBlock, conv_bn_relu, recomputed
-from imbdense.nn.sparse.conv import DownConv3d, SubMConv3d, UpConv3d
+from imbdense.nn.sparse.conv import DownConv3d, SubMConv3d, UpConv3d, set_backend
 from imbdense.nn.sparse.sparse_points import SparsePoints, canonical
 
 WIDTHS = (1, 2, 4, 8, 8)
@@ -32,9 +33,10 @@ class SparseUNet(nn.Module):
         out_channels: adds a linear head of that width; ``None`` (default) gives the decoder's b channels.
         checkpoint: recompute each block in backward instead of keeping what is inside (while training).
         bn_momentum: of the running statistics.
+        backend: 'torch', or 'spconv' where that is installed; the parameters are the same.
 
-    forward: :class:`SparsePoints` with (N, in_channels) -> (N, ``self.out_channels``) float32; N = 0 and single voxels
-    work, and need at least two voxels in the batch to learn statistics.
+    forward: :class:`SparsePoints` with (N, in_channels) -> (N, ``self.out_channels``) float32 (float64 stays); N = 0
+    and N = 1 work, too (see :class:`~imbdense.nn.sparse.layers.PointBatchNorm`).
 
     Source: Graham et al., CVPR 2018; Choy, Gwak, Savarese, "4D Spatio-Temporal ConvNets", CVPR 2019.
     """
@@ -48,6 +50,7 @@ class SparseUNet(nn.Module):
         out_channels: int | None = None,
         checkpoint: bool = False,
         bn_momentum: float = 0.02,
+        backend: str = 'torch',
     ) -> None:
         super().__init__()
         check_integer('depth', depth, low=1, owner='SparseUNet')
@@ -66,6 +69,7 @@ class SparseUNet(nn.Module):
             self.decoder.append(ResidualBlock(2 * finer, finer, bn_momentum))
         self.head = nn.Identity() if out_channels is None else nn.Linear(widths[0], out_channels)
         self.out_channels = widths[0] if out_channels is None else out_channels
+        set_backend(self, backend)
 
     def forward(self, points: SparsePoints) -> SparsePoints:
         """(N, in_channels) -> (N, out_channels) at the same voxels."""
@@ -78,7 +82,7 @@ class SparseUNet(nn.Module):
         for up, decoder, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips)):
             x = up(x)
             x = self._block(decoder, x.replace(torch.cat([x.feats, skip.feats], 1)))
-        feats = self.head(x.feats)
+        feats = full_precision(self.head(x.feats))
         return points.replace(feats if back is None else feats.index_select(0, back))
 
     def _block(self, block: nn.Module, points: SparsePoints) -> SparsePoints:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imbdense.data.points import PointCloud, PointReadError
-from imbdense.data.points.tiles import BlockLattice, VoteStore, make_buckets
+from imbdense.data.points.tiles import BlockLattice, PointBuckets, VoteStore, make_buckets
 from imbdense.data.points.write import write_points
 
 LATTICE = BlockLattice(20.0, 8.0, 2.5, margin=3.0)
@@ -20,12 +20,12 @@ def cloud(number: int, seed: int = 0, corner: float = 700_000.0) -> PointCloud:
     return PointCloud(xyz, {'intensity': rng.random(number).astype(np.float32)})
 
 
-def bucketed(folder: Path, clouds: list[PointCloud], chunk: int = 10_000, lattice: BlockLattice = LATTICE):  # noqa: ANN201
+def bucketed(folder: Path, clouds: list[PointCloud], chunk: int = 10_000) -> PointBuckets:
     paths = [folder / f'{number}.npz' for number in range(len(clouds))]
     for path, one in zip(paths, clouds):
         write_points(path, one)
     return make_buckets(
-        folder / 'work', paths, lattice, lambda c, _: {'intensity': c.attributes['intensity'][:, None]},
+        folder / 'work', paths, LATTICE, lambda c, _: {'intensity': c.attributes['intensity'][:, None]},
         lambda _: None, chunk=chunk,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from imbdense.data.prepare import cityscapes, hsdb_instrument, isaid, isprs
+from tests.data.points.point_folders import POINT_FOLDERS
 from tests.data.prepare.change_layouts import CHANGE_LAYOUTS
 
 
@@ -161,3 +162,4 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     name.removeprefix('make_'): function for name, function in list(globals().items()) if name.startswith('make_')
 }
 LAYOUTS.update(CHANGE_LAYOUTS)
+LAYOUTS.update(POINT_FOLDERS)

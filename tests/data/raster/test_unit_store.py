@@ -10,7 +10,7 @@ import pytest
 rasterio = pytest.importorskip('rasterio')
 
 from imbdense.data.job_settings import OtherJob  # noqa: E402
-from imbdense.data.raster.cog import Band, write_cog  # noqa: E402
+from imbdense.data.raster.cog import Band, write_cog, write_mosaic  # noqa: E402
 from imbdense.data.raster.grid import Grid  # noqa: E402
 from imbdense.data.raster.layout import Layout  # noqa: E402
 from imbdense.data.raster.unit_store import UnitStore  # noqa: E402
@@ -63,7 +63,8 @@ def test_cog_has_place_colours_names_and_the_same_bytes_in_any_order(tmp_path: P
         for unit in order:
             kept.write(*unit, layers(*unit), NODATA)
         files.append(tmp_path / f'{number}.tif')
-        write_cog(kept, band, grid, files[-1])
+        write_mosaic(kept.pieces('label'), band, grid, kept.folder / 'label.vrt')
+        write_cog(kept.folder / 'label.vrt', files[-1])
     assert files[0].read_bytes() == files[1].read_bytes()
     with rasterio.open(files[0]) as source:
         assert (source.crs, source.transform, source.shape) == (grid.crs, grid.transform, (700, 1200))
@@ -76,6 +77,7 @@ def test_cog_has_place_colours_names_and_the_same_bytes_in_any_order(tmp_path: P
     for panel, number in LAYOUT.units():
         (top, bottom), (left, right) = LAYOUT.rows(number), LAYOUT.columns(panel)
         assert np.array_equal(values[top:bottom, left:right], layers(panel, number)['label'])
-    write_cog(kept, Band('from_to', 'uint16', 65535), Grid(None, rasterio.transform.Affine.identity(), 700, 1200),
-              tmp_path / 'plain.tif')
+    nowhere = Grid(None, rasterio.transform.Affine.identity(), 700, 1200)
+    write_mosaic(kept.pieces('from_to'), Band('from_to', 'uint16', 65535), nowhere, kept.folder / 'from_to.vrt')
+    write_cog(kept.folder / 'from_to.vrt', tmp_path / 'plain.tif')
     assert read_map(tmp_path / 'plain.tif')[0, 1100] == 1001

@@ -138,3 +138,19 @@ def test_two_classifications_with_transitions_of_the_scene(tmp_path: Path, capsy
 def test_two_classifications_compared_by_their_maxima(tmp_path: Path) -> None:
     files, model = write(tmp_path, post_classification(mode='argmax'))
     assert same(predicted(tmp_path, files)['change'], of_the_model(model).pred_sem_seg.data)
+
+
+def test_a_least_area_changes_all_layers_together_whichever_are_written(tmp_path: Path) -> None:
+    """Land cover of a pair needs the change map and the transitions for its filter; they are not written."""
+    files, _ = write(tmp_path, post_classification(mode='argmax'))
+    raw = predicted(tmp_path, files)
+    options = ('--min-area', '90')  # pixels of 6 m²
+    whole = predicted(tmp_path, files, '--out', str(tmp_path / 'whole'), *options)
+    assert whole.keys() == raw.keys()
+    whole = {path.stem: read_map(path) for path in (tmp_path / 'whole').glob('*.tif')}
+    assert not np.array_equal(whole['change'], raw['change'])
+    assert np.array_equal(whole['change'] == 1, whole['from_to'] > 0)
+    assert np.array_equal(whole['change'] == 1, whole['label_t1'] != whole['label_t2'])
+    predicted(tmp_path, files, '--out', str(tmp_path / 'one'), '--layers', 'label_t2', *options)
+    assert [path.name for path in (tmp_path / 'one').glob('*.tif')] == ['label_t2.tif']
+    assert np.array_equal(read_map(tmp_path / 'one' / 'label_t2.tif'), whole['label_t2'])

@@ -11,6 +11,7 @@ LAYOUTS = {
     'stpls3d': 'stpls3d:LAYOUT', 's3dis': 's3dis:LAYOUT', 'scannet': 'scannet:LAYOUT',
     'scannet200': 'scannet:LAYOUT_200', 'toronto3d': 'toronto3d:LAYOUT', 'dales': 'dales:LAYOUT',
     'semantickitti': 'semantickitti:LAYOUT', 'ign_lidar_hd': 'ign_lidar_hd:LAYOUT',
+    'aerial_scenes': 'aerial_scenes:LAYOUT',
 }
 """Name of a data set -> module and attribute of its layout."""
 

@@ -43,8 +43,15 @@ def find(root: Path, split: str) -> list[Scene]:
     if not listing.is_file():
         raise PointReadError(listing, 'missing', 'is not there.', f'Expected layout of scannet:\n{EXPECTED}')
     folder = root / ('scans_test' if split == 'test' else 'scans')
-    paths = [folder / name for name in sorted(listing.read_text(encoding='utf-8').split())]
-    return [Scene(path.name, path if path.is_dir() else path.with_name(f'{path.name}.npz')) for path in paths]
+    if not folder.is_dir():
+        return []
+    names = sorted(listing.read_text(encoding='utf-8').split())
+    paths = [folder / name if (folder / name).is_dir() else folder / f'{name}.npz' for name in names]
+    lacking = [name for name, path in zip(names, paths) if not path.exists()]
+    if lacking:
+        problem = f'names {len(lacking)} scans that {folder} does not have, the first is {lacking[0]}.'
+        raise PointReadError(listing, 'schema', problem, 'Copy them, or take them out of the list.')
+    return [Scene(name, path) for name, path in zip(names, paths)]
 
 
 def read(scene: Scene) -> PointCloud:

@@ -16,8 +16,8 @@ Block = tuple[int, int]
 class BlockLattice:
     """Blocks of side ``block`` every ``step = block − overlap`` metres in x and y, and cells of side ``step``.
 
-    Block (i, j) is [i·step, i·step + block) × [j·step, j·step + block); points are sorted into cells, so a block reads a
-    few whole cells. A block votes on its points that are at least ``halo`` from its border.
+    Block (i, j) is [i·step, i·step + block) × [j·step, j·step + block); points are sorted into cells, so a block reads
+    a few whole cells. A block votes on its points that are at least ``halo`` from its border.
 
     Attributes:
         block: side of a block, metres. overlap: metres that two neighbours share. halo: metres of context at each side;

@@ -19,7 +19,7 @@ class StereoConfig:
 
     ``match_scale``: depth maps have this fraction of the image's resolution. ``sigma_px``: matching precision in pixels
     of the *image*; a depth then has ``sigma_z = z² · sigma_px / (f · b)``. ``baseline`` b: the along-track step of the
-    flight when ``None``. ``fatten_px``: how far depths on both sides of a depth jump are mixed, matched pixels.
+    flight when ``None``. ``fatten_px``: how far depths on both sides of a depth jump are mixed, pixels of the *image*.
     ``textureless``: largest probability of a pixel without texture to find no match. ``grazing``: cosine of the
     incidence angle below which matches begin to fail. ``attrition``: whether objects narrower than two matched pixels
     lose points. ``pose_sigma``: (horizontal, vertical) error of the poses the depth maps are put together with.

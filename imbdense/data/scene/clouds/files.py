@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.scene.clouds.fusion import Cloud
@@ -31,9 +32,16 @@ def write_cloud(folder: Path, cloud: Cloud, formats: Sequence[str]) -> list[str]
 
 
 def _write_other(path: Path, cloud: Cloud) -> None:
-    """All other formats are the point readers' and writers'."""
+    """All other formats are the point writers'; text is that of STPLS3D: ``x,y,z,r,g,b,semantic,instance``, -100 = no
+    instance (a laser survey has no colours: grey by its intensity)."""
     from imbdense.data.points import PointCloud, write_points
+    from imbdense.data.points.layouts import stpls3d
 
-    attributes = {name: array for name, array in cloud.attributes.items() if path.suffix != '.txt' or name == 'rgb'}
-    write_points(path, PointCloud(cloud.xyz, attributes, cloud.semantic.astype('int64'),
-                                  cloud.instance.astype('int64')))
+    attributes: dict[str, NDArray[Any]] = dict(cloud.attributes)
+    if path.suffix == '.txt':
+        if 'rgb' not in attributes:
+            grey = np.rint(255 * attributes['intensity']).astype(np.uint8)
+            attributes['rgb'] = np.repeat(grey[:, None], 3, axis=1)
+        attributes = {'rgb': attributes['rgb']}
+    points = PointCloud(cloud.xyz, attributes, cloud.semantic.astype(np.int64), cloud.instance.astype(np.int64))
+    (stpls3d.write if path.suffix == '.txt' else write_points)(path, points)

@@ -64,7 +64,8 @@ def scan_strip(config: CloudConfig, world: World, caster: RayCaster, strip: Stri
     along = np.arange(step / 2, scene.size, step)
     y, x = np.meshgrid(along, across, indexing='ij')
     shape = x.shape
-    y = y + rng.uniform(-0.5, 0.5, (shape[0], 1)) * step * 0.2
+    y = y + rng.uniform(-0.5, 0.5) * step + rng.uniform(-0.1, 0.1, (shape[0], 1)) * step
+    x = x + rng.uniform(-0.5, 0.5, (shape[0], 1)) * step  # no two lines, strips or dates meet the same places
     origin = np.stack([np.full(x.size, strip.east), y.ravel(), np.full(x.size, strip.height)], 1).astype(np.float32)
     aim = np.stack([x.ravel(), np.zeros(x.size), np.full(x.size, -scene.flight.agl)], 1)
     direction = (aim / np.linalg.norm(aim, axis=1, keepdims=True)).astype(np.float32)

@@ -62,8 +62,8 @@ def match_image(config: CloudConfig, world: World, caster: RayCaster, light: Lig
     Depth at ``match_scale`` is (1) mixed with the other side within ``fatten_px`` of a depth jump of more than 3 %, (2)
     given noise ``sigma_z`` with a correlation of 4 pixels and a low-frequency bias of 1e-3 z. Pixels are dropped with
     probability ``textureless · exp(-g / 2)``, g = mean grey-level gradient in 5 × 5 pixels of the sensor's image, and
-    ``1 - clip(cos θ / grazing, 0, 1)``; of objects less than two pixels wide (a pixel whose neighbours left and
-    right, or above and below, both belong to something else: one pixel wide) the fraction (width / 2)² = 1/4 is kept. Points are put back with
+    ``1 - clip(cos θ / grazing, 0, 1)``. Of objects less than two pixels wide (a pixel whose neighbours left and right,
+    or above and below, both belong to something else) the fraction (width / 2)² = 1/4 is kept. Points are put back with
     a pose that is off by ``pose_sigma``. All randomness comes from the image's own stream.
     """
     stereo, scene = config.stereo, config.scene
@@ -79,7 +79,7 @@ def match_image(config: CloudConfig, world: World, caster: RayCaster, light: Lig
     kept = met & (rng.random(shape, np.float32) >= _drop(config, rgb, hits, directions))
     if stereo.attrition:
         kept &= ~_thin(instance.reshape(shape)) | (rng.random(shape, np.float32) < _THIN_KEPT)
-    matched = _fatten(depth, met, stereo.fatten_px, rng)
+    matched = _fatten(depth, met, round(stereo.fatten_px * stereo.match_scale), rng)
     sigma = depth_sigma(config, matched)
     noisy = matched + sigma * correlated_noise(shape, rng) + np.float32(BIAS) * matched * smooth_noise(shape, rng)
     offset = np.array([*(stereo.pose_sigma[0] * rng.standard_normal(2)), stereo.pose_sigma[1] * rng.standard_normal()])

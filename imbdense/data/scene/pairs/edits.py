@@ -56,7 +56,7 @@ def draw_edits(builder: WorldBuilder, objects: Sequence[SceneObject], kinds: Col
             edits.append(Edit(kind, 'remove', (item,), (), (item,)))
             gone[item.class_id] = gone.get(item.class_id, 0) + 1
         elif choice < 0.7 and kind == 'vegetation':
-            edits.append(Edit(kind, 'grow', (item,), (_grown(item, float(rng.uniform(1.2, 1.7))),), (item,)))
+            edits.append(Edit(kind, 'grow', (item,), (grown(item, float(rng.uniform(1.2, 1.7))),), (item,)))
         else:
             fixed.append(item)
     edits += [Edit('vegetation' if item.class_id in _VEGETATION else 'object', 'add', (), (item,))
@@ -94,8 +94,8 @@ def _smaller(plan: BuildingPlan, rng: np.random.Generator) -> BuildingPlan:
     return BuildingPlan(parts, center + factor * (plan.footprint - center), height, roof)
 
 
-def _grown(item: SceneObject, factor: float) -> SceneObject:
-    """The same plant, larger; its class follows its height (0.5–2, 2–5, over 5 m)."""
+def grown(item: SceneObject, factor: float) -> SceneObject:
+    """Return the same plant, larger; its class follows its height (0.5–2, 2–5, over 5 m)."""
     mesh = item.asset.mesh.placed(0.0, 0.0, 0.0, scale=factor)
     asset = Asset(mesh, (item.asset.half[0] * factor, item.asset.half[1] * factor), item.asset.height * factor)
     class_id = c.LOW_VEG if asset.height <= 2 else c.MEDIUM_VEG if asset.height <= 5 else c.HIGH_VEG

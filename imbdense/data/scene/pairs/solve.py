@@ -55,12 +55,12 @@ def solve_edits(config: PairConfig, builder: WorldBuilder, fixed: Sequence[Eleme
        counted at full resolution, so what the last look found is what is written.
     """
     everything: NDArray[np.bool_] = np.ones(len(edits), bool)
-    pixels = _changed_by_edit(config, builder, _epochs(builder, fixed, edits, everything), len(edits))[:-1]
+    pixels = _changed_by_edit(config, builder, make_epochs(builder, fixed, edits, everything), len(edits))[:-1]
     target = config.change_share * config.count**2
     chosen = _first_choice(config, edits, pixels, target)
     best: EditedPair | None = None
     for rounds in range(1, _ROUNDS + 1):
-        epochs = _epochs(builder, fixed, edits, chosen)
+        epochs = make_epochs(builder, fixed, edits, chosen)
         seen = _changed_by_edit(config, builder, epochs, len(edits))
         share = float(seen.sum()) / config.count**2
         if best is None or abs(share - config.change_share) < abs(best.share - config.change_share):
@@ -78,21 +78,21 @@ def solve_edits(config: PairConfig, builder: WorldBuilder, fixed: Sequence[Eleme
     return best
 
 
-def _epochs(builder: WorldBuilder, fixed: Sequence[Element], edits: Sequence[Edit], chosen: NDArray[np.bool_]
+def make_epochs(builder: WorldBuilder, fixed: Sequence[Element], edits: Sequence[Edit], chosen: NDArray[np.bool_]
             ) -> tuple[Epoch, Epoch]:
-    """The two dates with the chosen edits made."""
+    """Return the two dates with the chosen edits made."""
     dates = []
     for date in (0, 1):
         elements: list[tuple[Element, int]] = [(item, -1) for item in fixed]
         for number, (edit, made) in enumerate(zip(edits, chosen)):
             there = (edit.before, edit.after)[date] if made else edit.otherwise
             elements += [(item, number if made else -1) for item in there]
-        dates.append(_epoch(builder, elements))
+        dates.append(make_epoch(builder, elements))
     return dates[0], dates[1]
 
 
-def _epoch(builder: WorldBuilder, elements: Sequence[tuple[Element, int]]) -> Epoch:
-    """Assemble one date: instance ids count buildings first, then objects."""
+def make_epoch(builder: WorldBuilder, elements: Sequence[tuple[Element, int]]) -> Epoch:
+    """Return one date: instance ids count buildings first, then objects."""
     buildings = [(item, owner) for item, owner in elements if isinstance(item, Building)]
     objects = [(item, owner) for item, owner in elements if isinstance(item, SceneObject)]
     patches = [(item, owner) for item, owner in elements if isinstance(item, Patch)]

@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imbdense.data.points.errors import PointReadError
+from imbdense.data.points.layout import Scene, load_scene
+from imbdense.data.points.layouts import aerial_scenes, point_layout
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.clouds.config import CloudConfig
 from imbdense.data.scene.clouds.dataset import CloudPlan, generate_clouds
+from imbdense.data.scene.clouds.files import write_cloud
+from imbdense.data.scene.clouds.fusion import Cloud
 from imbdense.data.scene.clouds.generate import CloudManifest, array_digest, finished_cloud, generate_cloud
 from imbdense.data.scene.flight import plan_flight
 from imbdense.data.scene.manifest import file_digest
@@ -25,7 +30,8 @@ QUICK = {'size': 24.0, 'flight': {'width': 96, 'height': 72}}
 def test_files_counts_and_digests(tiny_cloud: Generated) -> None:
     folder, config, manifest = tiny_cloud
     assert {path.name for path in folder.iterdir()} == {
-        'cloud.npz', 'cameras.json', 'instances.json', 'manifest.json', 'timing.json', 'images', 'masks', 'inst', 'depth'}
+        'cloud.npz', 'cameras.json', 'instances.json', 'manifest.json', 'timing.json', 'images', 'masks', 'inst',
+        'depth'}
     found = {str(path.relative_to(folder)): file_digest(path) for path in folder.rglob('*') if path.is_file()}
     assert {**manifest.files} == {name: value for name, value in found.items()
                                   if name not in ('manifest.json', 'timing.json')}
@@ -55,13 +61,23 @@ def test_a_finished_cloud_is_kept_and_a_damaged_one_is_not(tiny_cloud: Generated
     assert finished_cloud(folder / 'nowhere', config) is None
 
 
-def test_the_number_of_workers_changes_nothing_and_the_seed_everything(tmp_path: Path) -> None:
-    config = tiny(scene=QUICK)
+def test_another_seed_is_another_cloud(tmp_path: Path) -> None:
+    one, other = (generate_cloud(tiny(scene={**QUICK, 'seed': seed}), tmp_path / str(seed)) for seed in (3, 4))
+    assert all(other.arrays[name] != digest for name, digest in one.arrays.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['photogrammetry', 'lidar'])
+def test_four_workers_make_the_same_bytes_as_one(tmp_path: Path, mode: str) -> None:
+    config = tiny(mode=mode, scene={'mix': {'correction_rounds': 1}}, lidar={'scan_angle': 8.0})
     alone = generate_cloud(config, tmp_path / 'alone')
     shared = generate_cloud(config, tmp_path / 'shared', workers=4)
     assert alone == shared and alone.digest() == shared.digest()
-    other = generate_cloud(tiny(scene={**QUICK, 'seed': 4}), tmp_path / 'other')
-    assert all(other.arrays[name] != digest for name, digest in alone.arrays.items())
+
+
+def test_two_workers_make_the_same_bytes_as_one(tmp_path: Path) -> None:
+    alone, shared = (generate_cloud(tiny(scene=QUICK), tmp_path / str(workers), workers=workers) for workers in (1, 2))
+    assert alone == shared
 
 
 def test_the_mix_leaves_terrain_buildings_and_cameras() -> None:
@@ -108,3 +124,37 @@ def test_wrong_configurations_name_the_field(parts: dict[str, object], message: 
         tiny(**parts)
     with pytest.raises(TypeError, match='no field'):
         tiny(stereo={'voxels': 1})
+
+
+@pytest.mark.parametrize('suffix', ['txt', 'ply', 'las', 'npz'])
+def test_every_format_brings_the_cloud_back(tiny_cloud: Generated, tmp_path: Path, suffix: str) -> None:
+    folder = tiny_cloud[0]
+    arrays = dict(np.load(folder / 'cloud.npz'))
+    cloud = Cloud(arrays.pop('xyz'), arrays.pop('semantic'), arrays.pop('instance'), arrays)
+    assert write_cloud(tmp_path, cloud, (suffix,)) == [f'cloud.{suffix}']
+    found = aerial_scenes.read(Scene('scene', tmp_path / f'cloud.{suffix}'))
+    assert found.semantic is not None and found.instance is not None
+    assert np.array_equal(found.xyz, cloud.xyz) or np.abs(found.xyz - cloud.xyz).max() < 5.1e-4
+    assert np.array_equal(found.semantic, cloud.semantic) and np.array_equal(found.instance, cloud.instance)
+    assert np.array_equal(found.attributes['rgb'], cloud.attributes['rgb'])
+    if suffix == 'txt':
+        first = (tmp_path / 'cloud.txt').read_text().splitlines()[0].split(',')
+        assert len(first) == 8 and first[-1] == ('-100' if cloud.instance[0] < 0 else str(cloud.instance[0]))
+
+
+def test_the_layout_finds_what_the_splits_name(tiny_cloud: Generated, tmp_path: Path) -> None:
+    (tmp_path / 'splits').mkdir()
+    (tmp_path / 'splits' / 'val.txt').write_text('scenes/scene_007/cloud.npz\n')
+    target = tmp_path / 'scenes' / 'scene_007' / 'cloud.npz'
+    target.parent.mkdir(parents=True)
+    target.write_bytes((tiny_cloud[0] / 'cloud.npz').read_bytes())
+    layout = point_layout('aerial_scenes')
+    (scene,) = layout.scenes(tmp_path, 'val')
+    raw = np.load(target)['semantic']
+    for mapping in c.MAPPINGS:
+        if mapping in layout.class_maps:
+            found = load_scene(layout, scene, mapping=mapping).semantic
+            table = c.MAPPINGS[mapping].table().astype(int)
+            assert found is not None and np.array_equal(np.where(found < 0, 255, found), table[raw])
+    with pytest.raises(PointReadError, match='no scene of split'):
+        layout.scenes(tmp_path, 'train')

@@ -24,7 +24,7 @@ def test_density_noise_and_intensity_on_flat_ground() -> None:
     assert cloud.xyz[:, 2].std() == pytest.approx(0.05 * np.mean(np.cos(np.linspace(-0.46, 0.46, 99))), rel=0.15)
     assert set(cloud.attributes) == {'intensity', 'return_number', 'number_of_returns'}
     assert (cloud.attributes['number_of_returns'] == 1).all() and (cloud.instance == -1).all()
-    assert 0 <= cloud.attributes['intensity'].min() and cloud.attributes['intensity'].max() <= 1
+    assert cloud.attributes['intensity'].min() >= 0 and cloud.attributes['intensity'].max() <= 1
 
 
 def test_leaves_let_a_part_of_the_pulses_through() -> None:

@@ -1,0 +1,112 @@
+"""Checks of a split of labelled point clouds: files, codes, ignored scenes, density, repeated points, empty colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbdense.data.checks.segmentation import class_findings, empty_labels
+from imbdense.data.checks.splits import PointSplit
+from imbdense.data.finding import Finding
+from imbdense.data.points.cloud import PointCloud
+from imbdense.data.points.layout import Scene
+from imbdense.data.points.source import PointLabelFormat
+from imbdense.data.readers.errors import LabelReadError
+
+REPEATED = 0.01
+"""Share of points at the place of another one from which it is told."""
+DENSITIES = 10.0
+"""How many times denser the densest scene may be than the thinnest."""
+FILLED = 8
+"""Points that the squares should hold on average, for their number to tell an area."""
+
+
+def point_findings(
+    split: PointSplit, *, workers: int | None = None, progress: Callable[[str], None] = lambda text: None
+) -> list[Finding]:
+    """Everything that is wrong with the scenes of one split.
+
+    Scenes that cannot be read, without labels, with codes that are no class, or whose points are all ignored (errors);
+    classes that no scene holds, mostly ignored points, one scene ten times denser than another, points that lie at the
+    same place, colours that are all 0 (warnings).
+    """
+    progress(f'{split.name}: counting {len(split.labels)} scenes')
+    result = split.scan(workers=workers)
+    found = [*split.findings, *result.findings, *empty_labels(result), *class_findings(result)]
+    broken = {finding.file for finding in result.errors}
+    source = split.label_format.source if isinstance(split.label_format, PointLabelFormat) else None
+    densities: dict[str, float] = {}
+    for path in split.labels:
+        if source is None or path in broken:
+            continue
+        progress(f'{split.name}: looking at {path}')
+        try:
+            cloud = source.layout.read(Scene(Path(path).stem, Path(path)))
+        except LabelReadError as error:
+            found.append(Finding('error', error.code, error.path, error.problem, error.cure))
+            continue
+        densities[path] = density(cloud.xyz)
+        found += _repeated(path, cloud) + _empty_colours(path, cloud)
+    found += _uneven(densities)
+    return [replace(finding, split=split.name) for finding in found]
+
+
+def density(xyz: NDArray[np.float64]) -> float:
+    """Points per square metre of the squares that hold any; the squares grow from 1 m until they hold 8 on average."""
+    local, side = xyz[:, :2] - xyz[:, :2].min(axis=0), 1.0
+    while True:
+        cells = (local / side).astype(np.int64)
+        occupied = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1]).size
+        if occupied == 1 or len(xyz) >= FILLED * occupied:
+            return len(xyz) / (occupied * side**2)
+        side *= 2
+
+
+def _repeated(path: str, cloud: PointCloud) -> list[Finding]:
+    """Many points at one place."""
+    order = np.lexsort(cloud.xyz.T)
+    same = (np.diff(cloud.xyz[order], axis=0) == 0).all(axis=1)
+    number = int(same.sum())
+    if number <= REPEATED * len(cloud):
+        return []
+    disagree = ''
+    if cloud.semantic is not None:
+        labels = cloud.semantic[order]
+        different = int((same & (labels[1:] != labels[:-1])).sum())
+        disagree = f', {different:,} of them with another label' if different else ''
+    return [Finding(
+        'warning', 'repeated_points', path,
+        f'{number:,} points ({100 * number / len(cloud):.3g} %) lie at the place of another one{disagree}.',
+        'Overlapping strips or blocks with both borders? Remove the copies: they count double.',
+    )]  # fmt: skip
+
+
+def _empty_colours(path: str, cloud: PointCloud) -> list[Finding]:
+    """Colours that nobody filled in."""
+    empty = [name for name in ('rgb', 'nir') if name in cloud.attributes and not cloud.attributes[name].any()]
+    if not empty:
+        return []
+    named = ' and '.join(empty)
+    return [Finding(
+        'warning', 'empty_colours', path, f'has room for {named}, but all values are 0.',
+        f'Leave {named} out of features, or a model learns that black means this file.',
+    )]  # fmt: skip
+
+
+def _uneven(densities: dict[str, float]) -> list[Finding]:
+    """One finding for the thinnest scene of an uneven split."""
+    if len(densities) < 2:
+        return []
+    thin, dense = min(densities, key=lambda p: densities[p]), max(densities, key=lambda p: densities[p])
+    if densities[dense] < DENSITIES * densities[thin]:
+        return []
+    return [Finding(
+        'warning', 'uneven_density', thin,
+        f'has {densities[thin]:.3g} points per m², but {dense} has {densities[dense]:.3g}.',
+        'Counts of points compare the classes of the dense scenes; sample a grid (imbdense.GridSample) before counting '
+        'and training.',
+    )]  # fmt: skip
