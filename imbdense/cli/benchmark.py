@@ -10,6 +10,7 @@
   imbdense benchmark ssl-curve CONFIG   semi-supervised training against its baseline at several label volumes
   imbdense benchmark prior-shift        FixMatch on pools in which the rare class is rarer, and what mends it
   imbdense benchmark adaptation         a detector across a domain shift: mean teacher against ReDB
+  imbdense benchmark adaptation-3d      the same in LiDAR scenes: plain self-training against ReDB
 
 `imbdense benchmark NAME --help` tells the options of each.
 """
@@ -28,4 +29,5 @@ PARTS = {
     'ssl-curve': 'imbdense.benchmark.ssl_curve',
     'prior-shift': 'imbdense.benchmark.prior_shift',
     'adaptation': 'imbdense.benchmark.adaptation',
+    'adaptation-3d': 'imbdense.benchmark.adaptation_3d',
 }

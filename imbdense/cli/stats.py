@@ -7,7 +7,8 @@ share of pairs with any change, and every transition between land covers.
   imbdense stats annotations/train.json
   imbdense stats some_foreign_mmdet_config.py --split train val
 
-Counting is cached: the second run takes a moment. Nothing but the labels is read.
+Counting is cached: the second run takes a moment. Nothing but the labels is read (of rasters the bands too: where they
+hold no data, a label counts nothing).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from imbdense.cli._splits import add_source_arguments, open_splits
 from imbdense.cli.main import UserError
 from imbdense.core.stats import ClassCounts, imbalance_indices
 from imbdense.data.change.summary import ChangeSummary, change_summary
-from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, RasterSplit, SegmentationSplit, Split
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,14 +44,15 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     counts: dict[str, ClassCounts] = {}
     changes: dict[str, ChangeSummary] = {}
-    broken = 0
+    broken, rows = 0, {}
     for split in open_splits(args):
+        rows[split.name] = 'blocks of 512 pixels' if isinstance(split, RasterSplit) else 'images'
         counts[split.name], faults = _count(split, args, console)
         broken += faults
         if isinstance(split, ChangeSplit) and not faults:
             changes[split.name] = _changes(split, args)
     for name, found in counts.items():
-        _print_split(console, name, found)
+        _print_split(console, name, found, rows[name])
         if name in changes:
             _print_changes(console, changes[name])
     _print_shift(console, counts)
@@ -64,14 +66,17 @@ def _count(split: Split, args: argparse.Namespace, console: Console) -> tuple[Cl
     """(counts, broken files), saying where they are kept."""
     if not isinstance(split, SegmentationSplit):
         return split.records.counts(split.classes), 0
-    found = split.scan(regions=not args.no_regions, workers=args.workers, progress=True)
+    try:
+        found = split.scan(regions=not args.no_regions, workers=args.workers, progress=True)
+    except (ValueError, OSError) as error:  # of a raster; broken label files are findings
+        raise UserError(str(error)) from error
     for finding in found.errors[:5]:
         console.print(f'[red]{finding.severity}[/red] {finding.file}: {finding.message} {finding.cure}', soft_wrap=True)
     if len(found.errors) > 5:
         console.print(f'... and {len(found.errors) - 5} more; `imbdense check` lists all of them.')
     if found.counts_file is not None:
         console.print(
-            f'[dim]{split.name}: read {found.fresh} of {len(split.labels)} labels, the rest from the cache; '
+            f'[dim]{split.name}: read {found.fresh} of {len(found.records)} labels, the rest from the cache; '
             f'counts in {found.counts_file}[/dim]',
             soft_wrap=True,
         )
@@ -112,7 +117,7 @@ def _print_changes(console: Console, summary: ChangeSummary) -> None:
     console.print()
 
 
-def _print_split(console: Console, name: str, counts: ClassCounts) -> None:
+def _print_split(console: Console, name: str, counts: ClassCounts, rows: str) -> None:
     """The table and the indices of one split."""
     from imbdense.data.scan.section import UNITS, main_unit, suggested_weights
 
@@ -121,7 +126,7 @@ def _print_split(console: Console, name: str, counts: ClassCounts) -> None:
     units = [known for known in UNITS if known in counts.units]
     total = max(int(values.sum()), 1)
     order = sorted(range(counts.num_classes), key=lambda k: -int(values[k]))
-    console.print(f'[bold]{name}[/bold]: {counts.num_images:,} images')
+    console.print(f'[bold]{name}[/bold]: {counts.num_images:,} {rows}')
     table = _table(console, 'share', *units)
     for index in order:
         cells = (_short(int(counts.of(known)[index])) for known in units)

@@ -63,6 +63,7 @@ def build_ledger(
     seed: int = 0,
     elements: Sequence[Any] = (),
     steps: Sequence[Any] = (),
+    drawer: str | None = None,
 ) -> tuple[PriorLedger, list[str]]:
     """Return the ledger of the data components, and the names of components whose effect is unknown.
 
@@ -81,11 +82,16 @@ def build_ledger(
         elements: samplers inside the model, see :func:`imbdense.mm.element_samplers.element_samplers`.
         steps: what the model does to its input before a loss sees it (a preprocessor that makes voxels); asked like
             the transforms, after them.
+        drawer: what drew the windows of rasters that ``table`` holds; its effect is the difference to ``counts``.
     """
     unit = unit or default_unit(counts)
     ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
     before = np.asarray(table.totals, dtype=np.float64)
     unknown: list[str] = []
+    if drawer is not None:
+        area = np.asarray(counts.of('pixels'), np.float64)
+        window = before.sum() / max(len(table), 1)  # one more, as the area is: a class that no window met stays known
+        _declare(ledger, drawer, area, before + window * area / max(area.sum(), 1.0))
     draws = np.ones(len(table))
     if hasattr(sampler, 'prior_effect'):
         draws = np.asarray(sampler.draw_rates(), dtype=np.float64)
@@ -151,6 +157,8 @@ def load_sample(dataset: Any, index: int, seed: int = 0, before: Any = None) -> 
     """
     base, local = locate(dataset, index)
     results = base.get_data_info(local)
+    if 'gt_seg_map' in results:  # windows of rasters come with their labels
+        return dict(results)
     with seeded_generators(seed, index):
         for transform in base.pipeline.transforms:
             if transform is before:

@@ -12,7 +12,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'logit-variation', 'sigmoid-focal-cb',
     ),
     'metrics': ('confusion-torch', 'confusion-fast', 'auroc-auprc'),
-    'change': ('change-counting',),
+    'change': ('change-counting', 'transition-counting'),
     'scan': ('label-scan', 'label-scan-palette', 'label-scan-cached'),
     'crop': ('rare-crop', 'rare-crop-search', 'geotiff-window'),
     'paste': ('instance-paste', 'instance-paste-area'),

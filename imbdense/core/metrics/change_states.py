@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbdense.core.checks import check_integer
-from imbdense.core.metrics.byte_table import SIDE, count_byte_pairs
+from imbdense.core.metrics.byte_table import count_byte_pairs
 from imbdense.core.metrics.confusion import count_byte_pairs_torch
+from imbdense.core.metrics.present_pairs import count_present_pairs
 
 Counts = NDArray[np.int64]
 
@@ -24,6 +25,8 @@ UNKNOWN = 255
 """Value of a byte map where nothing is known: ignored in labels, "unchanged at this date" in predictions."""
 BYTE_CLASSES = 14
 """With at most so many land-cover classes all states and "ignored" fit a byte."""
+SHORT_CLASSES = 179
+"""The same for 16 bits."""
 MOST_CLASSES = 253
 
 
@@ -43,7 +46,8 @@ class StatePairs:
 
 
 def change_states(change: Tensor, first: Tensor, second: Tensor, num_land_classes: int, *, side: str) -> Tensor:
-    """Return the state of every pixel: uint8 for S <= 14, else int32; ignored pixels are one above the last state.
+    """Return the state of every pixel: uint8 for S <= 14, int16 for S <= 179, else int32; ignored pixels are one above
+    the last state.
 
     Args:
         change: uint8 maps of 0 and 1, in labels also 255 = ignored; any shape and device.
@@ -65,7 +69,9 @@ def change_states(change: Tensor, first: Tensor, second: Tensor, num_land_classe
                 f'{side} land cover holds the values {wrong}, but there are C = {size} land-cover classes: expected '
                 f'0 to {size - 1}, or 255 = none given. Does the class list fit the head and the label files?'
             )
-    a, b = digits if size <= BYTE_CLASSES else [digit.to(torch.int32) for digit in digits]
+    if size > BYTE_CLASSES:
+        digits = [digit.to(torch.int16 if size <= SHORT_CLASSES else torch.int32) for digit in digits]
+    a, b = digits
     states = a.mul_(size + 1).add_(b).add_(1)
     change = change.to(states.dtype)
     if side == 'prediction':
@@ -87,7 +93,10 @@ def count_state_pairs(predicted: Tensor, labelled: Tensor, num_land_classes: int
         )
     states = 1 + (num_land_classes + 1) ** 2
     if num_land_classes > BYTE_CLASSES:
-        return _count_wide(predicted.reshape(-1).cpu(), labelled.reshape(-1).cpu(), num_land_classes)
+        maps = [item.reshape(-1).cpu().numpy() for item in (labelled, predicted)]
+        rows, columns, count = count_present_pairs(maps[0], maps[1], states + 1)
+        known = rows < states  # one above the last state is "ignored"
+        return StatePairs(columns[known], rows[known], count[known], num_land_classes)
     if predicted.device.type == 'cpu':
         parts = count_byte_pairs(labelled.numpy(), predicted.numpy(), states + 1)
     else:
@@ -95,31 +104,6 @@ def count_state_pairs(predicted: Tensor, labelled: Tensor, num_land_classes: int
     table = _required(parts)[:, :states, :states].sum(axis=0)
     rows, columns = np.nonzero(table)
     return StatePairs(columns, rows, table[rows, columns], num_land_classes)
-
-
-def _count_wide(predicted: Tensor, labelled: Tensor, num_land_classes: int) -> StatePairs:
-    """States beyond a byte: those that occur are few; renumbered they fit a byte again, or at least one bincount."""
-    (rows, row_of), (columns, column_of) = (_renumber(states) for states in (labelled, predicted))
-    shape = (len(rows), len(columns))
-    if max(shape) <= SIDE:
-        table = _required(count_byte_pairs(row_of.numpy(), column_of.numpy()))[:, : shape[0], : shape[1]].sum(axis=0)
-    else:
-        index = row_of.to(torch.int64).mul_(shape[1]).add_(column_of)
-        table = np.bincount(index.numpy(), minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64, copy=False)
-    table[rows > (num_land_classes + 1) ** 2] = 0
-    i, j = np.nonzero(table)
-    return StatePairs(columns[j], rows[i], table[i, j], num_land_classes)
-
-
-def _renumber(states: Tensor) -> tuple[Counts, Tensor]:
-    """The states that occur, ascending, and for every pixel the place of its own among them (uint8 if that fits)."""
-    values = states.numpy()
-    seen = np.zeros(int(values.max(initial=0)) + 1, dtype=np.bool_)
-    seen[values] = True
-    present = np.flatnonzero(seen)
-    rank = torch.zeros(len(seen), dtype=torch.uint8 if len(present) <= SIDE else torch.int32)
-    rank[torch.from_numpy(present)] = torch.arange(len(present)).to(rank.dtype)
-    return present, rank.index_select(0, states)
 
 
 def _check_change(change: Tensor, side: str) -> None:

@@ -8,8 +8,9 @@ from imbdense.data.checks.change import change_findings
 from imbdense.data.checks.detection import detection_findings
 from imbdense.data.checks.images import duplicate_findings
 from imbdense.data.checks.points import point_findings
+from imbdense.data.checks.rasters import raster_findings
 from imbdense.data.checks.segmentation import segmentation_findings
-from imbdense.data.checks.splits import ChangeSplit, PointSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, PointSplit, RasterSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 
 ORDER = {'error': 0, 'warning': 1, 'note': 2}
@@ -26,7 +27,9 @@ def check_splits(
     """
     found: list[Finding] = []
     for split in splits:
-        if isinstance(split, PointSplit):
+        if isinstance(split, RasterSplit):
+            found += raster_findings(split, progress=progress)
+        elif isinstance(split, PointSplit):
             found += point_findings(split, workers=workers, progress=progress)
         elif isinstance(split, SegmentationSplit):
             found += segmentation_findings(split, workers=workers, progress=progress)
@@ -46,7 +49,8 @@ def check_splits(
             )
         )
     progress('comparing images across splits')
-    found += duplicate_findings({split.name: _images(split) for split in splits})
+    # Parts of one raster share its file; a split by place keeps them apart.
+    found += duplicate_findings({split.name: _images(split) for split in splits if not isinstance(split, RasterSplit)})
     return sorted(dict.fromkeys(found), key=lambda finding: (ORDER[finding.severity], finding.code, finding.file))
 
 

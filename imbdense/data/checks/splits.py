@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from imbdense.data.change.pairs import PairFiles
@@ -83,6 +84,27 @@ class ChangeSplit(SegmentationSplit):
 @dataclass(frozen=True)
 class PointSplit(SegmentationSplit):
     """Labelled clouds of one split: ``images`` and ``labels`` are both the files of the scenes."""
+
+
+@dataclass(frozen=True)
+class RasterSplit(SegmentationSplit):
+    """A part of one place: ``images`` and ``labels`` are both its rasters.
+
+    Attributes:
+        count: counts the labels of this part, block by block (cached).
+    """
+
+    count: Callable[[], ScanResult] | None = None
+
+    def scan(self, *, regions: bool = True, workers: int | None = None, progress: bool = False) -> ScanResult:
+        """Count the labels in this process; there are no regions, which blocks would cut.
+
+        Raises:
+            ValueError, OSError: a value that is no class, or a broken raster.
+        """
+        if self.count is None:
+            raise ValueError(f'the split {self.name} says not how its rasters are counted.')
+        return self.count()
 
 
 @dataclass(frozen=True)

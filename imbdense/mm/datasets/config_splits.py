@@ -11,10 +11,11 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from imbdense.data.change.pairs import PairFiles
-from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, PointSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, PointSplit, RasterSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
+from imbdense.data.readers.labels import LabelFormat
 from imbdense.data.readers.voc import read_voc
 from imbdense.mm.dataset_wrappers import leaves
 from imbdense.mm.datasets.statistics import (
@@ -77,6 +78,10 @@ def describe(dataset: Any, name: str) -> Split:
             f'the split {name} holds no image.',
             'Check data_root, data_prefix, ann_file and filter_cfg.',
         )
+    if hasattr(dataset, 'label_scan'):
+        files = tuple(dataset.scene.files())
+        form = LabelFormat.of(dataset_classes(dataset))
+        return RasterSplit(name, files, files, form, count=dataset.label_scan)
     infos = records_of(dataset)
     images = tuple(str(info.get('img_path', '')) for info in infos)
     if is_detection(dataset):

@@ -13,12 +13,14 @@ from imbdense.data.change.spatial_blocks import SpatialBlockSplit
 from imbdense.data.geotiff import Window
 from imbdense.data.raster.aoi import AreaOfInterest
 from imbdense.data.raster.band_stack import BandStack
+from imbdense.data.raster.label_counts import count_labels
 from imbdense.data.raster.labels import LabelRaster
 from imbdense.data.raster.scene import RasterScene, SceneWindow
 from imbdense.data.raster.sources import Source, reference_grid
 from imbdense.data.raster.statistics import BandStatistics, read_statistics
 from imbdense.data.raster.window_draws import build_sampler, draw_stream, grid_windows, window_shape
 from imbdense.data.scan.cache import user_cache_dir
+from imbdense.data.scan.result import ScanResult
 from imbdense.registry import DATASETS
 
 Config = Mapping[str, Any]
@@ -158,6 +160,37 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
             record[key] = label
             record['seg_fields'].append(key)
         return record
+
+    def label_scan(self) -> ScanResult:
+        """Pixels of each class of ``gt_seg_map`` in the subset; a row is a block of 512 pixels. Cached.
+
+        Raises:
+            TypeError: no labels. ValueError, OSError: see :func:`imbdense.data.raster.label_counts.count_labels`.
+        """
+        self.full_init()
+        return count_labels(self.scene, self.subset, self._counted_layer(), self._label_classes(), self.cache)
+
+    def window_scan(self) -> ScanResult:
+        """The same; a row is a window of the grid, index i of the data set. ``TypeError`` for drawn windows."""
+        self.full_init()
+        if not self.test_mode:
+            raise TypeError(
+                f'{type(self).__name__}: its training windows are drawn, one by one, so there is no table of what '
+                f"each holds and no index to choose them by. Use windows=dict(type='imbdense."
+                f"ClassBalancedWindowSampler') (or ChangeAwareWindowSampler) instead of a class-aware sampler or crop."
+            )
+        return count_labels(self.scene, self.subset, self._counted_layer(), self._label_classes(), self.cache,
+                            self.grid_windows)
+
+    def _counted_layer(self) -> str:
+        """The map that ``gt_seg_map`` is."""
+        if self.scene.change is None and not self.scene.covers:
+            raise TypeError(f'{type(self).__name__} has no labels to count.')
+        return 'class' if len(self.dates) == 1 else 'change'
+
+    def _label_classes(self) -> tuple[str, ...]:
+        """The classes of ``gt_seg_map``."""
+        return tuple(self.metainfo['classes'])
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Nothing: windows are drawn, not listed."""

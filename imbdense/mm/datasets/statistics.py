@@ -1,9 +1,9 @@
 """Class statistics of any mmseg or mmdet data set object, also of foreign configs, without loading an image.
 
 Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`, those of point clouds as well: a cloud
-counts as a label image, its points as pixels. The objects of a detection data set are in memory already. Wrappers
-(Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index i of a table is index i of the
-data set that was given.
+counts as a label image, its points as pixels. Of windows of large rasters the part of the place they lie in is counted,
+block by block. The objects of a detection data set are in memory already. Wrappers (Concat, Repeat, ClassBalanced,
+MultiImageMix, torch's Subset) are seen through: index i of a table is index i of the data set that was given.
 
 On several ranks every rank may call these functions: the first one counts while the others wait for its cache (a file
 lock; nothing is communicated).
@@ -50,8 +50,12 @@ def class_counts(dataset: Any) -> ClassCounts:
 def class_table(dataset: Any) -> ImageClassTable:
     """Pixels (segmentation) or objects (detection) per image and class; row i is index i of ``dataset``.
 
-    Raises: as :func:`class_counts`.
+    Raises: as :func:`class_counts`; ``TypeError`` for windows of rasters that are drawn, which no index chooses.
     """
+    if any(map(counts_by_place, leaves(dataset))):
+        if not counts_by_place(dataset):
+            raise TypeError(f'{type(dataset).__name__} joins windows of rasters; there is no table of them.')
+        return dataset.window_scan().table  # type: ignore[no-any-return]
     found = dataset_statistics(dataset)
     return found.table if isinstance(found, ScanResult) else found.table(len(dataset_classes(dataset)))
 
@@ -64,6 +68,9 @@ def pixel_index(dataset: Any) -> PixelIndex:
     found = dataset_statistics(dataset)
     if not isinstance(found, ScanResult):
         raise TypeError(f'{type(dataset).__name__} holds boxes, not label masks; there is no pixel index of it.')
+    if any(map(counts_by_place, leaves(dataset))):
+        raise TypeError(f'{type(dataset).__name__} draws its windows itself; there is no pixel index of it. Use '
+                        f"windows=dict(type='imbdense.ClassBalancedWindowSampler').")
     return found.pixel_index
 
 
@@ -92,7 +99,8 @@ def dataset_classes(dataset: Any) -> tuple[str, ...]:
 
 def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     """What :func:`class_counts` and the others are made of: a :class:`ScanResult` for segmentation, an
-    :class:`InstanceRecords` for detection.
+    :class:`InstanceRecords` for detection. Its rows are the indices of the data set, but for windows of large rasters,
+    where they are blocks of the place.
 
     Raises: as :func:`class_counts`.
     """
@@ -111,6 +119,9 @@ def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     if objects:
         raise TypeError(f'{type(dataset).__name__} joins segmentation and detection data sets.')
     dataset_classes(dataset)
+    if indices is not None and any(map(counts_by_place, leaves(dataset))):
+        raise TypeError(f'{type(dataset).__name__} picks windows of rasters by index, but they are drawn; set '
+                        f'num_windows of the data set instead.')
     return _joined(scans, indices, unlabeled)
 
 
@@ -174,6 +185,11 @@ def is_detection(dataset: Any) -> bool:
     return 'instances' in _info(dataset, 0)
 
 
+def counts_by_place(dataset: Any) -> bool:
+    """Whether an unwrapped data set holds windows of large rasters, whose labels are counted by place."""
+    return hasattr(dataset, 'label_scan')
+
+
 def holds_points(dataset: Any) -> bool:
     """Whether a data set, or what it wraps, holds point clouds with labels of points."""
     return all(hasattr(leaf, 'point_format') for leaf in leaves(dataset))
@@ -191,9 +207,13 @@ def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
     known = _memory.get(dataset)
     if known is not None and known[0] == size:
         return known[1]
+    if counts_by_place(dataset):
+        found: ScanResult | InstanceRecords = dataset.label_scan()
+        _memory[dataset] = (size, found)
+        return found
     first = _info(dataset, 0)
     if 'instances' in first:
-        found: ScanResult | InstanceRecords = instance_records(records_of(dataset), len(dataset_classes(dataset)))
+        found = instance_records(records_of(dataset), len(dataset_classes(dataset)))
     elif first.get('seg_map_path') or holds_points(dataset):
         found = scan_dataset(dataset).raise_for_errors()
     else:

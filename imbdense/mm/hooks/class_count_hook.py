@@ -145,19 +145,21 @@ class ClassCountHook(Hook):
         self, loader: Any, elements: list[Any], steps: list[Any]
     ) -> tuple[ClassCounts, PriorLedger, list[str]]:
         """Counts and data entries of the ledger."""
-        from imbdense.mm.datasets.statistics import class_counts, class_table
+        from imbdense.mm.datasets.statistics import class_counts
+        from imbdense.mm.drawn_windows import prior_table
 
-        dataset = loader.dataset
-        counts = class_counts(dataset)
+        counts = class_counts(loader.dataset)
+        table, dataset, drawer = prior_table(loader.dataset)
         ledger, unknown = build_ledger(
             counts,
-            class_table(dataset),
+            table,
             dataset,
             sampler_of(loader),
             unit=None if self.count == 'assigned' else self.count,
             seed=self.seed,
             elements=elements,
             steps=steps,
+            drawer=drawer,
         )
         return counts, ledger, unknown
 

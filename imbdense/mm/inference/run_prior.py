@@ -14,7 +14,8 @@ from imbdense.core.inference.pixel_sample import EIGHT
 from imbdense.core.stats import ClassCounts, PriorLedger
 from imbdense.mm.class_counts import default_unit, load_class_counts
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import class_counts, class_table, is_detection
+from imbdense.mm.datasets.statistics import class_counts, is_detection
+from imbdense.mm.drawn_windows import prior_table
 from imbdense.mm.inference.finished_model import FinishedModel
 from imbdense.mm.prior import build_ledger, declared_ledger, load_label, load_objects
 
@@ -78,7 +79,8 @@ def trained_prior(finished: FinishedModel, counts_file: str | None = None) -> Tr
     if loader is not None:
         from imbdense.mm.hooks.class_count_hook import sampler_of  # hooks import this module
 
-        ledger, _ = build_ledger(counts, class_table(loader.dataset), loader.dataset, sampler_of(loader))
+        table, dataset, drawer = prior_table(loader.dataset)
+        ledger, _ = build_ledger(counts, table, dataset, sampler_of(loader), drawer=drawer)
     else:
         ledger = PriorLedger(classes, counts.of(default_unit(counts)))
     for name, module in finished.model.named_modules():

@@ -30,8 +30,9 @@ class KittiAPMetric(TableMetric):
 
     KITTI, for each class, seen from above (``bev``) and in space (``3d``), by difficulty: ``bev_r40_moderate/Car``, and
     its mean over classes ``bev_r40_moderate``; R11 with ``r11=True``. Plain, all objects that are not ignored, no
-    matter how small (a detection on an ignored one is left out): ``bev_ap50/Car``, ``bev_recall50/Car`` and the means ``bev_ap50``, ``bev_recall50`` for every
-    threshold of ``iou_thrs``. All in [0, 1]; a class without an object is left out of the means and the result.
+    matter how small (a detection on an ignored one is left out): ``bev_ap50/Car``, ``bev_recall50/Car`` and the means
+    ``bev_ap50``, ``bev_recall50`` for every threshold of ``iou_thrs``. All in [0, 1]; a class without an object is left
+    out of the means and the result.
 
     A detection whose box in the image is lower than 40, 25, 25 pixels counts neither way at that difficulty; scenes
     without ``calib_path`` have no image, and all count. Objects need ``difficulty``, as from

@@ -20,32 +20,9 @@ class PointDetDataSample(BaseDataElement):
     empty), ``pseudo`` (the boxes are predicted ones).
     """
 
-    @property
-    def gt_instances_3d(self) -> InstanceData:
-        """Annotated objects."""
-        return self._gt_instances_3d
-
-    @gt_instances_3d.setter
-    def gt_instances_3d(self, value: InstanceData) -> None:
-        self.set_field(value, '_gt_instances_3d', dtype=InstanceData)
-
-    @property
-    def ignored_instances_3d(self) -> InstanceData:
-        """Objects that are neither to be found nor background."""
-        return self._ignored_instances_3d
-
-    @ignored_instances_3d.setter
-    def ignored_instances_3d(self, value: InstanceData) -> None:
-        self.set_field(value, '_ignored_instances_3d', dtype=InstanceData)
-
-    @property
-    def pred_instances_3d(self) -> InstanceData:
-        """Detections."""
-        return self._pred_instances_3d
-
-    @pred_instances_3d.setter
-    def pred_instances_3d(self, value: InstanceData) -> None:
-        self.set_field(value, '_pred_instances_3d', dtype=InstanceData)
+    gt_instances_3d: InstanceData
+    ignored_instances_3d: InstanceData
+    pred_instances_3d: InstanceData
 
 
 def annotated(boxes: ArrayLike, labels: ArrayLike, difficulty: ArrayLike) -> InstanceData:

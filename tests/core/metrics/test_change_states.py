@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbdense.core.metrics import byte_table
+from imbdense.core.metrics import byte_table, present_pairs
 from imbdense.core.metrics.change_states import change_states, count_state_pairs
 from imbdense.core.metrics.change_tables import (
     binary_table,
@@ -62,11 +62,13 @@ def test_many_states_take_the_wide_count() -> None:
     np.testing.assert_array_equal(semantic_table(pairs), expected)
 
 
-def test_without_numba_the_counts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    (sample,) = change_samples(1, 6, dead=True, ignored=True)
-    fast = pairs_of(sample, 6)
+@pytest.mark.parametrize('classes', [6, 23])
+def test_without_numba_the_counts_are_the_same(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sample,) = change_samples(1, classes, dead=True, ignored=True)
+    fast = pairs_of(sample, classes)
     monkeypatch.setattr(byte_table, 'numba_kernels', lambda: None)
-    slow = pairs_of(sample, 6)
+    monkeypatch.setattr(present_pairs, '_kernels', lambda: None)
+    slow = pairs_of(sample, classes)
     for name in ('predicted', 'labelled', 'count'):
         np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name))
 
