@@ -22,6 +22,18 @@ LOSSES = (
            {LOSS: [dict(type='imbdense.LogitAdjustLoss', tau=0.5), dict(type='imbdense.PerClassDiceLoss')]},
            'half of the log prior, and a Dice per class that makes false alarms cost as much as misses'),
 )  # fmt: skip
+TRAIN_SETS = 'train_dataloader.dataset.datasets'
+FIRST_TILE = [1]
+"""Of the sorted training tiles the first of 50 m: the one farthest from those of validation, and poor in low plants."""
+_TRANSFER = 'point_cloud/sparse_unet_aerial_to_ign_{}.py'
+TRANSFER = (
+    Method('real', why='the four real training tiles'),
+    Method('synthetic', why='eight generated laser clouds, no real label', config=_TRANSFER.format('synthetic')),
+    Method('both', why='half of the crops from each', config=_TRANSFER.format('both')),
+    Method('real_one_tile', {f'{TRAIN_SETS}.0.indices': FIRST_TILE}, 'a single labelled tile of 50 m'),
+    Method('both_one_tile', {f'{TRAIN_SETS}.0.dataset.indices': FIRST_TILE, f'{TRAIN_SETS}.0.times': 8},
+           'that tile and the generated clouds, half of the crops from each', _TRANSFER.format('both')),
+)  # fmt: skip
 
 
 def _rare_crops(radius: float) -> tuple[Method, ...]:
@@ -60,6 +72,16 @@ _ALL = (
         ('generate', 'clouds', '--preset', 'small', '--num', '6', '--val', '2', '--out', 'data/clouds'),
         'Generated photogrammetric clouds, 4 + 2 scenes of 80 m, six classes of STPLS3D. Two-level sparse U-Net of 16 '
         'channels at 0.8 m, 80 iterations of a whole scene.', _saved_at_end(80)),
+    Suite(
+        'ign_transfer', _TRANSFER.format('real'), TRANSFER, 'mIoU',
+        ('IoU/low vegetation', 'IoU/medium vegetation', 'IoU/other'),
+        (*GROUPS, 'IoU/ground', 'IoU/high vegetation', 'IoU/building'), 'data/ign_lidar_hd',
+        ('prepare', 'ign_lidar_hd', '{sources}/ign_lidar_hd', '--out', 'data/ign_lidar_hd'),
+        'From generated to real airborne laser scanning, as the table of STPLS3D: trained on real tiles, on generated '
+        'clouds, on both, and with one real tile only; always scored on the two real validation tiles, six classes. '
+        'Groups are those of the real training set in every row. Sparse U-Net of 16 channels at 0.5 m, 200 iterations '
+        'of 4 spheres of 12 m; height above ground and numbers of returns, no intensity.', _saved_at_end(200),
+        more_data={'data/ign_like': ('generate', 'clouds', '--preset', 'ign-lidar', '--out', 'data/ign_like')}),
 )
 SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
 """Every suite by name."""

@@ -31,6 +31,7 @@ class Suite:
         rare_keys: result keys of the rare classes (must rise).
         group_keys: result keys of the groups that the table shows.
         prepare: (verb, arguments...) of ``imbdense`` that makes the data when ``data_root`` is absent, or empty.
+        more_data: folder -> command as in ``prepare``, for suites that need a second data set.
         run_lines: (name of the method, seed) -> further lines, such as which images are labelled; asked when the run
             begins.
         note: one line about the setting, printed above the table.
@@ -47,3 +48,4 @@ class Suite:
     note: str = ''
     lines: Mapping[str, Any] = field(default_factory=dict)
     run_lines: Callable[[str, int], Mapping[str, Any]] | None = None
+    more_data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
