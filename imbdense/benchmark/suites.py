@@ -13,12 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: a name, the replaced config lines (or another config file), and why one would do it."""
+    """One row of the table: a name, the replaced config lines (or another config file), and why one would do it.
+
+    ``trained=False``: a model with nothing to learn, which is tested only.
+    """
 
     name: str
     lines: Mapping[str, Any] = field(default_factory=dict)
     why: str = ''
     config: str | None = None
+    trained: bool = True
 
 
 @dataclass(frozen=True)
