@@ -99,7 +99,8 @@ class SemanticKITTIPointDataset(_PublicPointDataset):
 class IGNLidarHDDataset(_PublicPointDataset):
     """IGN LiDAR HD: airborne tiles of France.
 
-    ``mapping``: 'objects' (9 classes of things), 'all_codes' (every code is a class; the longest tail).
+    ``mapping``: 'objects' (9 classes of things), 'all_codes' (every code is a class; the longest tail), 'airborne' (the
+    six classes that generated laser clouds have too).
     """
 
     layout = 'ign_lidar_hd'
@@ -109,7 +110,8 @@ class IGNLidarHDDataset(_PublicPointDataset):
 class AerialSceneDataset(_PublicPointDataset):
     """Generated aerial scenes (``imbdense generate clouds``): codes of STPLS3D, splits 'train' and 'val'.
 
-    ``mapping``: 'clean6', 'benchmark6', 'aerial' (ten classes, the rare ones apart), 'full', 'instance14'.
+    ``mapping``: 'clean6', 'benchmark6', 'aerial' (ten classes, the rare ones apart), 'full', 'instance14', 'airborne'
+    (the six classes that IGN LiDAR HD has too; generate with the preset ``ign-lidar``).
     """
 
     card = 'generated_clouds'
