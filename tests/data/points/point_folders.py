@@ -115,6 +115,14 @@ def make_ign_lidar_hd(root: Path) -> None:
             write_points(root / split / f'{name}.las', one)
 
 
+def make_aerial_scenes(root: Path) -> None:
+    """What `imbdense generate clouds` writes; it needs no recipe."""
+    for split, number in (('train', 0), ('val', 1)):
+        path = f'scenes/scene_{number:03d}/cloud.npz'
+        write_points(root / path, cloud(range(20), number))
+        text(root / f'splits/{split}.txt', f'{path}\n')
+
+
 POINT_FOLDERS = {
     'stpls3d': make_stpls3d, 's3dis': make_s3dis, 'scannet': make_scannet, 'scannet200': make_scannet,
     'toronto3d': make_toronto3d, 'dales': make_dales, 'semantickitti': make_semantickitti,

@@ -46,5 +46,5 @@ CLOUD_PRESETS: dict[str, CloudPreset] = {
     'ign-lidar': CloudPreset(
         CloudConfig(_IGN, 'lidar', lidar=LidarConfig(
             density=13, overlap=0.55, range_sigma=0.03, transmission=0.45, vegetation_bounds=(0.5, 1.5))),
-        8, 0, 'land_cover', 'like IGN LiDAR HD: 80 m, two strips, 30 points per m², plants labelled by height'),
+        8, 0, 'full', 'like IGN LiDAR HD: 80 m, two strips, 28 points per m², plants labelled by height'),
 }
