@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.layout import PointLayout, Scene
 from imbdense.data.points.read import read_points
-from imbdense.data.points.source import Unknown
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset
+from imbdense.mm.datasets.point_dataset import PointDataset, point_arguments
 from imbdense.mm.datasets.scene_record import read_scene_record
 from imbdense.registry import DATASETS
 
@@ -19,6 +17,7 @@ CURE = 'Generate it: `imbdense generate clouds --preset small --images --out {ro
 
 
 @DATASETS.register_module()
+@point_arguments()
 class PointSceneDataset(PointDataset):
     """The generated aerial clouds; classes, colours, label map and splits come from ``dataset.json``.
 
@@ -28,26 +27,15 @@ class PointSceneDataset(PointDataset):
     Args:
         data_root: the folder that was given as ``--out``.
         split: ``train`` or ``val``.
-        ann_file, need_labels, pipeline, indices, test_mode, serialize_data, lazy_init, max_refetch: as in
-            :class:`imbdense.PointFolderDataset`.
+        others: see :class:`PointDataset`.
 
     Raises:
         LabelReadError: the data set was not generated (completely), or lacks the split.
     """
 
-    def __init__(
-        self,
-        data_root: str,
-        split: str = 'train',
-        ann_file: str = '',
-        need_labels: bool = True,
-        pipeline: Pipeline = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
-    ) -> None:
+    @classmethod
+    def layout_and_classes(cls, data_root: str, split: str = 'train') -> tuple[PointLayout, ClassMap]:
+        """What the record of the data set says."""
         record = read_scene_record(data_root, CURE)
         if not record['splits'].get(split) or 'label_map' not in record:
             raise LabelReadError(f'{data_root}/dataset.json', 'schema',
@@ -56,13 +44,8 @@ class PointSceneDataset(PointDataset):
         colours = tuple((int(r), int(g), int(b)) for r, g, b in record['palette'])
         codes = dict.fromkeys(map(int, record['raw_classes']), -1)
         codes |= {int(code): int(train) for code, train in record['label_map'].items()}
-        unknown: Unknown = 'error'
-        super().__init__(
-            PointLayout('generated clouds', {}, tuple(record['splits']), _scenes, _read, '  splits/<split>.txt'),
-            ClassMap(tuple(record['classes']), colours, codes), data_root=data_root, split=split, ann_file=ann_file,
-            unknown=unknown, need_labels=need_labels, pipeline=pipeline, indices=indices, test_mode=test_mode,
-            serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch,
-        )  # fmt: skip
+        layout = PointLayout('generated clouds', {}, tuple(record['splits']), _scenes, _read, '  splits/<split>.txt')
+        return layout, ClassMap(tuple(record['classes']), colours, codes)
 
 
 def _scenes(root: Path, split: str) -> list[Scene]:
