@@ -27,10 +27,10 @@ loader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', s
 train_dataloader = dict(
     batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='imbdense.PointSceneDataset', data_root=data_root, split='train', need_labels=False,
+        type='imbdense.AerialSceneDataset', data_root=data_root, split='train', need_labels=False,
         pipeline=[*whole, *turn, pack]))
 val_dataloader = dict(
-    **loader, dataset=dict(type='imbdense.PointSceneDataset', data_root=data_root, split='val',
+    **loader, dataset=dict(type='imbdense.AerialSceneDataset', data_root=data_root, split='val',
                            pipeline=[*whole, pack]))
 val_evaluator = dict(type='imbdense.HungarianIoU')
 val_cfg = dict()
