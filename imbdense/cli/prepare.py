@@ -2,6 +2,7 @@
 
   imbdense prepare list
   imbdense prepare bccd ../shared/data/bccd --out data/bccd
+  imbdense prepare change-kinds data/second --by to --out data/second_kinds      kinds of change (--help tells more)
 
 The source is only read; files are linked unless --copy is given. An interrupted run goes on where it stopped.
 """
@@ -13,6 +14,8 @@ import difflib
 import os
 import sys
 from pathlib import Path
+
+PARTS = {'change-kinds': 'imbdense.cli.prepare_change_kinds'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--tile must be at least 1 pixel, but is {args.tile}.')
     out = args.out or Path('data') / args.name
     try:
-        job = prepare(chosen, args.source, out, copy=args.copy, tile=args.tile, overlap=args.overlap, progress=_show)
+        job = prepare(chosen, args.source, out, copy=args.copy, tile=args.tile, overlap=args.overlap,
+                      progress=show_progress)
     except (PrepareError, OSError) as error:
         raise UserError(str(error)) from error
     for note in job.notes:
@@ -69,7 +73,7 @@ def _usual_place(name: str) -> Path | None:
     return root / name if (root / name).is_dir() else None
 
 
-def _show(done: int, total: int, what: str) -> None:
+def show_progress(done: int, total: int, what: str) -> None:
     """One progress line on a terminal; the end of each part elsewhere."""
     if sys.stderr.isatty():
         end = '\n' if done == total else ''

@@ -34,6 +34,12 @@ def on_tiny_pairs(config: Config, root: Path) -> Config:
     record['land_cover'] = record['land_cover'] + ['vegetation']
     if 's2looking' in config.filename:
         record.update(classes=['unchanged', 'new', 'demolished'], palette=[[0, 0, 0], [0, 0, 255], [255, 0, 0]])
+    if 'kinds' in config.filename:
+        record.update(classes=['unchanged', *(f'kind {k}' for k in range(1, 5))], palette=[[k, k, k] for k in range(5)])
+    if 'official' in config.filename:  # all training pairs, and the test split
+        for folder in ('t1', 't2', 'label_change', 'label_t1', 'label_t2'):
+            shutil.copytree(root / folder, root / folder / 'train')
+        shutil.copy(root / 'splits' / 'val.txt', root / 'splits' / 'test.txt')
     (root / 'dataset.json').write_text(json.dumps(record))
     write_segmentation(root, 5, size=SIDE)
     if 'landsat' in config.filename:
@@ -68,7 +74,8 @@ def test_learns_and_predicts(path: Path, tmp_path: Path) -> None:
     for hook in [*config.default_hooks.values(), *config.get('custom_hooks', [])]:
         if hook is not None:
             HOOKS.build(hook)
-    METRICS.build(config.val_evaluator)
+    for metric in config.val_evaluator if isinstance(config.val_evaluator, list) else [config.val_evaluator]:
+        METRICS.build(metric)
     if hasattr(model, 'segmentor'):
         model.mode = 'argmax'
     else:

@@ -21,11 +21,12 @@ from imbdense.core.metrics.post_classification import (
     transition_sums,
 )
 from imbdense.core.metrics.transitions import as_matrix, transition_scores
+from imbdense.data.change.kinds import read_lut
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table, percent, with_intervals, with_range
 from imbdense.mm.metrics.change_sample import byte_map, label_change
 from imbdense.mm.metrics.output import jsonable, log_table
 from imbdense.mm.metrics.table_metric import Tally
-from imbdense.mm.metrics.transition_table import read_lut, transition_records
+from imbdense.mm.metrics.transition_table import transition_records
 from imbdense.registry import METRICS
 
 SHOWN = ('F1', 'precision', 'recall', 'IoU', 'OA', 'kappa')

@@ -1,4 +1,4 @@
-"""A record per transition, the CSV of them, and tables of kinds of change."""
+"""A record per transition, and the CSV of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imbdense.core.metrics.alpine_transitions import alpine_transition_lut
 from imbdense.core.metrics.change_scores import HistogramSums, class_scores
-from imbdense.core.metrics.change_states import UNKNOWN
 from imbdense.utils.files import atomic_write_text
 
 COLUMNS = (
@@ -56,22 +53,3 @@ def write_transitions(path: str, records: Sequence[dict[str, Any]]) -> None:
     for record in records:
         writer.writerow({key: '' if value is None or value != value else value for key, value in record.items()})
     atomic_write_text(path, stream.getvalue())
-
-
-def read_lut(source: str, size: int) -> NDArray[np.int64]:
-    """Kinds of change int64 (S, S) from a CSV file or ``'alpine'``.
-
-    Raises:
-        ValueError: another shape, or values below 0 or above 254; the message names the file.
-    """
-    if source == 'alpine':
-        table = alpine_transition_lut().astype(np.int64)
-    else:
-        table = np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
-    if table.shape == (size + 1, size + 1):
-        table = table[1:, 1:]
-    if table.shape != (size, size):
-        raise ValueError(f'lut {source}: expected {size} x {size} kinds, one per pair of classes, got {table.shape}.')
-    if table.min() < 0 or table.max() >= UNKNOWN:
-        raise ValueError(f'lut {source}: kinds must be 0 to 254, but reach from {table.min()} to {table.max()}.')
-    return table

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imbdense.core.metrics.alpine_transitions import alpine_transition_lut
-from imbdense.mm.metrics.transition_table import read_lut
+from imbdense.data.change.kinds import read_lut
 from tests.helpers.change_samples import change_samples, evaluate, perfect
 
 CONFIG = {'type': 'imbdense.PostClassificationMetric'}
