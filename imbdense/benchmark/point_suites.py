@@ -60,10 +60,10 @@ def _saved_at_end(iterations: int) -> dict[str, Any]:
 
 
 def _pair_lines(radius: float, crops: int, iterations: int) -> dict[str, Any]:
-    """Cylinders of a radius, so many per step and so many steps; half of the prior is corrected."""
+    """Cylinders of a radius, so many per step and so many steps."""
     grid = dict(type='imbdense.PairCylinderGrid', radius=radius, step=radius)
     return {
-        PAIR_CROP: _cylinder(radius, 'rare'), LOSS: dict(type='imbdense.LogitAdjustLoss', tau=0.5),
+        PAIR_CROP: _cylinder(radius, 'rare'),
         'val_dataloader.dataset.pipeline.0': grid, 'test_dataloader.dataset.pipeline.0': grid,
         'train_dataloader.batch_size': crops, 'train_cfg.max_iters': iterations, 'train_cfg.val_interval': iterations,
         'param_scheduler.1.end': iterations, 'param_scheduler.1.T_max': iterations - 50, **_saved_at_end(iterations)}
@@ -74,15 +74,16 @@ def _cylinder(radius: float, center: str) -> dict[str, Any]:
     return dict(type='imbdense.PairCylinderCrop', radius=radius, center=center, tau=0.5)
 
 
+HALF = {LOSS: dict(type='imbdense.LogitAdjustLoss', tau=0.5)}
 PAIRS = (
     Method('m3c2_rules', why='distances with a level of detection, and rules; nothing is learnt, no label is used',
            config='point_cloud/m3c2_cloud_pairs.py', trained=False),
-    Method('epoch2', {'model.fusion': 'none'}, 'the network sees epoch 2 alone: what the shapes give away'),
-    Method('ef_uniform', {PAIR_CROP: _cylinder(12.0, 'uniform')},
+    Method('epoch2', {**HALF, 'model.fusion': 'none'}, 'the network sees epoch 2 alone: what the shapes give away'),
+    Method('ef_uniform', {**HALF, PAIR_CROP: _cylinder(12.0, 'uniform')},
            'Encoder-Fusion of both epochs, crops evenly over the ground'),
-    Method('ef_rare', why='the same, crops round rare changes (class drawn by n ** -0.5)'),
+    Method('ef_rare', HALF, 'the same, crops round rare changes (class drawn by n ** -0.5)'),
     Method('ef_rare_features', {
-        'model.backbone.in_channels': 3,
+        **HALF, 'model.backbone.in_channels': 3,
         **{f'{loader}_dataloader.dataset.pipeline.{step}':
            dict(type='imbdense.PackPointPair', depth=3, features=('ones', 'height', 'stability'))
            for loader, step in (('train', 2), ('val', 1), ('test', 1))}},

@@ -76,7 +76,7 @@ class SparseUNetStages(SparseStages):
     def __init__(self, backbone: SparseUNet) -> None:
         super().__init__(backbone, backbone.encoder)
         convolutions = [backbone.stem.get_submodule('0'), *(down.get_submodule('0') for down in backbone.down)]
-        self.channels = tuple(int(conv.weight.shape[-1]) for conv in convolutions)
+        self.channels = tuple(int(conv.get_parameter('weight').shape[-1]) for conv in convolutions)
 
     def decode(self, feats: Sequence[Tensor], epoch: EpochLevels) -> Tensor:
         """(N_0, out_channels) from the features of all levels."""
@@ -99,7 +99,7 @@ class SparseFPN18Stages(SparseStages):
     def __init__(self, backbone: SparseFPN18) -> None:
         super().__init__(backbone, backbone.stages)
         below = [int(lateral.get_parameter('weight').shape[1]) for lateral in backbone.lateral]
-        self.channels = (int(backbone.stem.get_submodule('0').weight.shape[-1]), *below)
+        self.channels = (int(backbone.stem.get_submodule('0').get_parameter('weight').shape[-1]), *below)
         self.finest = nn.Linear(self.channels[0], self.out_channels, bias=False)
         nn.init.zeros_(self.finest.weight)
 

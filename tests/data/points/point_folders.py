@@ -128,7 +128,7 @@ def make_urb3dcd(root: Path) -> None:
     for split, pairs in (('TrainLarge', ('Lyon0', 'Lyon1')), ('Val', ('Lyon0',)), ('Test', ('Lyon0',))):
         for pair in pairs:
             for number in (0, 1):
-                rows = '\n'.join(f'{x} {number} 0 {9 if number == 0 and x == 3 else x % 7}.0' for x in range(20))
+                rows = '\n'.join(f'{x} {x % 3} {number} {9 if number == 0 and x == 3 else x % 7}.0' for x in range(20))
                 file = root / split / pair / f'pointCloud{number}.ply'
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text('ply\nformat ascii 1.0\nelement params 20\nproperty float x\nproperty float y\n'
