@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='imbdense.LoadKittiPoints'),
     dict(type='imbdense.LoadBoxes3d'),
     dict(
-        type='imbdense.BankPaste3d', bank=source_bank, quota=3,
+        type='imbdense.BankPaste3d', bank=source_bank, quota=1,
         scale=[(0.75, 1.0), (0.95, 1.05), (0.95, 1.05)]),  # car, pedestrian, cyclist
     dict(type='imbdense.BevAugment', angle=0.4),
     dict(type='imbdense.PackPointDetInputs'),

@@ -1,7 +1,11 @@
-# PointDC on images: classes of generated scenes without a label. Dense features of a frozen ImageNet backbone, pooled
-# over superpixels, clustered; `imbdense train` makes one round, and the scores after it show what clusters alone know.
+# Shows PointDC on images, without a label: dense features of a frozen ImageNet backbone, pooled over superpixels and
+# clustered; `imbdense train` makes one round, and the scores after it tell what clusters alone know.
+# ImageNet weights: the folder IMBDENSE_WEIGHTS (default data/weights); nothing is learned from features at random.
+import os
+
 _base_ = ['../_base_/runtime/points_by_epoch.py']
 default_scope = 'mmseg'
+weights = os.path.join(os.environ.get('IMBDENSE_WEIGHTS', 'data/weights'), 'mobilenetv2_1.0_in1k_mmseg.pth')
 data_root = 'data/scenes'
 meta = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'superpixel')
 load = [
@@ -26,7 +30,7 @@ model = dict(
         size=(256, 256)),
     backbone=dict(
         type='MobileNetV2', out_indices=(0, 1, 2), norm_cfg=dict(type='BN'),
-        init_cfg=dict(type='Pretrained', checkpoint='../shared/data/weights/mobilenetv2_1.0_in1k_mmseg.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint=weights)),
     head=dict(type='imbdense.CosineClusterHead', num_clusters=40, cos_scale=15.0, ignore_index=255))
 custom_hooks = [dict(type='imbdense.SuperVoxelClusterHook', num_clusters=40)]
 train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)

@@ -77,7 +77,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     try:
-        return int(module.run(parser.parse_args(list(arguments))))
+        # Intermixed: an argument that may be left out (CHECKPOINT) is not taken for absent at the first option.
+        return int(module.run(parser.parse_intermixed_args(list(arguments))))
     except UserError as error:
         print(f'imbdense {verb}: {error}', file=sys.stderr)
         return 2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('mmengine')
 
@@ -38,12 +39,32 @@ def project(folder: Path) -> Config:
     return Config({**config, 'feature_volume': {'extractor': 'rgb+lbp', 'border': 1}, 'stages': stages})
 
 
-def test_stages_follow_each_other_and_are_not_made_twice(tmp_path: Path) -> None:
+def leave_a_checkpoint(arguments: Sequence[str]) -> int:
+    """What `imbdense train` leaves, without training; ``test_super_voxel_cluster_hook.py`` trains."""
+    config = Config.fromfile(arguments[1])
+    assert config.model.stage == Path(arguments[1]).parent.name.split('-')[0]
+    assert (config.val_cfg is None) == (config.model.stage == 'distill') == (not config.custom_hooks)
+    assert config.load_from is None or Path(config.load_from).is_file()
+    folder = Path(arguments[3])
+    (folder / 'now' / 'vis_data').mkdir(parents=True)
+    (folder / 'now' / 'vis_data' / 'scalars.json').write_text(json.dumps({'mIoU': 0.5, 'step': 1}))
+    torch.save({'meta': {}, 'state_dict': {}}, folder / 'epoch_1.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
+    return 0
+
+
+def train(arguments: Sequence[str]) -> int:
+    """The verb itself."""
+    return run_verb(arguments[0], list(arguments[1:]))
+
+
+@pytest.mark.parametrize('verb', [leave_a_checkpoint, pytest.param(train, marks=pytest.mark.slow)])
+def test_stages_follow_each_other_and_are_not_made_twice(tmp_path: Path, verb: Callable[[Sequence[str]], int]) -> None:
     config, ran = project(tmp_path), []
 
     def execute(arguments: Sequence[str]) -> int:
         ran.append(Path(arguments[1]).parent.name.split('-')[0])
-        return run_verb(arguments[0], list(arguments[1:]))
+        return verb(arguments)
 
     stages = PointDCStages(config, tmp_path / 'work', 0, execute)
     with pytest.raises(UserError, match='starts from distill, which is not finished'):
@@ -53,7 +74,8 @@ def test_stages_follow_each_other_and_are_not_made_twice(tmp_path: Path) -> None
     assert ran == ['distill', 'warmup', 'iterate']
     assert len(list((tmp_path / 'volumes').glob('scene_*.npz'))) == 3
     assert (tmp_path / 'work' / 'cmd.pth').is_file() and (tmp_path / 'work' / 'svc.pth').is_file()
-    assert list((stages.place('iterate') / 'pseudo' / 'round_00').glob('*.npy'))
+    if verb is train:
+        assert list((stages.place('iterate') / 'pseudo' / 'round_00').glob('*.npy'))
     text = table(json.loads((tmp_path / 'work' / 'scores.json').read_text()))
     assert 'warmup' in text and 'iterate' in text
     again = PointDCStages(config, tmp_path / 'work', 0, execute)

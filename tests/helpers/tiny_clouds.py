@@ -47,7 +47,8 @@ def tiny_config(folder: Path, work_dir: Path, stage: str, epochs: int, **hook: A
          'folder': str(folder / 'supervoxels')},
     ]  # fmt: skip
     pack = {'type': 'imbdense.PackPointInputs', 'features': ('rgb',), 'info': ('supervoxel', 'view_features')}
-    data = {'type': 'imbdense.PointFolderDataset', 'metainfo': {'classes': CLASSES}, 'data_root': str(folder / 'clouds')}
+    clouds = str(folder / 'clouds')
+    data = {'type': 'imbdense.PointFolderDataset', 'metainfo': {'classes': CLASSES}, 'data_root': clouds}
     clusters = {'type': 'imbdense.SuperVoxelClusterHook', 'num_clusters': 3, 'interval': 2, **hook}
     turn = [{'type': 'imbdense.PointRotate'}, {'type': 'imbdense.PointShift', 'shift': (0.5, 0.5, 0.5)}]
     return {
@@ -56,7 +57,8 @@ def tiny_config(folder: Path, work_dir: Path, stage: str, epochs: int, **hook: A
             'type': 'imbdense.PointDCSegmentor', 'stage': stage,
             'data_preprocessor': {'type': 'imbdense.PointDataPreProcessor', 'voxel_size': 0.8,
                                   'mean': (0.5, 0.5, 0.5), 'std': (0.3, 0.3, 0.3)},
-            'backbone': {'type': 'imbdense.SparseUNet', 'in_channels': 3, 'base_channels': 8, 'depth': 1, 'blocks': (1,)},
+            'backbone': {'type': 'imbdense.SparseUNet', 'in_channels': 3, 'base_channels': 8, 'depth': 1,
+                         'blocks': (1,)},
             'distill': {'type': 'imbdense.DistillCosineLoss', 'dims': CHANNELS},
             'head': {'type': 'imbdense.CosineClusterHead', 'num_clusters': 3, 'cos_scale': 15.0},
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def small(path: Path, town: Path) -> Config:
                 step.update(radius=20.0)
                 step.pop('step', None)
     config.train_cfg = {'type': 'IterBasedTrainLoop', 'max_iters': 2, 'val_interval': 2}
-    if config.model.backbone.type == 'imbdense.KPConvLite':
+    if config.model.get('backbone', {}).get('type') == 'imbdense.KPConvLite':
         config.model.backbone.update(base_channels=8, kernel_points=5)
     return config
 
@@ -68,3 +69,23 @@ def test_config_trains_and_predicts(path: Path, town: Path, tmp_path: Path, caps
     write_points(tmp_path / 'far.npz', PointCloud(np.zeros((4, 3))))
     assert main([*predict[:-4], str(tmp_path / 'far.npz'), str(pair[1]), '--out', str(out)]) == 2
     assert 'do not overlap' in capsys.readouterr().err
+
+
+def test_rules_need_no_checkpoint(town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model without weights is tested and predicts as it is; one with weights asks for its checkpoint."""
+    folder = configs_dir() / 'point_cloud'
+    small(folder / 'm3c2_cloud_pairs.py', town).dump(str(tmp_path / 'rules.py'))
+    scores = tmp_path / 'scores.json'
+    run = ['test', str(tmp_path / 'rules.py'), '--work-dir', str(tmp_path / 'run'), '--out', str(scores)]
+    assert main(run) == 0
+    record = json.loads(scores.read_text())
+    assert record['checkpoint'] is None and record['scores']['change_F1'] > 0.5
+    pair = [str(town / 'val/scene_2' / f'epoch{number}.npz') for number in (1, 2)]
+    out = tmp_path / 'change.npz'
+    assert main(['predict', 'change3d', str(tmp_path / 'rules.py'), '--device', 'cpu', *pair, '--out', str(out)]) == 0
+    assert len(read_points(out)) == len(read_points(pair[1]))
+    assert 'demolition' in capsys.readouterr().out
+    small(folder / f'{FAST}.py', town).dump(str(tmp_path / 'network.py'))
+    capsys.readouterr()
+    assert main(['predict', 'change3d', str(tmp_path / 'network.py'), *pair, '--out', str(out)]) == 2
+    assert 'SiamesePointChange has weights: name the checkpoint' in capsys.readouterr().err

@@ -16,13 +16,17 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, VISUALIZERS, init_default_scope
 
+from imbdense.benchmark.runs import validation_scores
 from imbdense.cli.main import run_verb
 from imbdense.data.points import PointCloud, write_points
+from imbdense.data.points.layouts.airborne_classes import CLASSES as AIRBORNE
 from imbdense.mm.checkpoints import load_checkpoint
+from imbdense.mm.datasets.statistics import class_counts
 from imbdense.utils.paths import configs_dir
 from tests.helpers.point_scenes import dataset_config, street, write_scenes
 
 CONFIGS = sorted((configs_dir() / 'point_cloud').glob('sparse_unet_ign_lidar_hd_*.py'))
+TRANSFER = sorted((configs_dir() / 'point_cloud').glob('sparse_unet_aerial_to_ign_*.py'))
 
 
 def write_tiles(root: Path) -> None:
@@ -36,6 +40,69 @@ def write_tiles(root: Path) -> None:
             attributes = {'intensity': 900 * ones.astype(np.float32), 'return_number': ones, 'number_of_returns': ones}
             cloud = PointCloud(scene['xyz'], attributes, codes[scene['semantic']])
             write_points(root / split / f'tile_{seed}.laz', cloud)
+
+
+def write_generated(root: Path) -> None:
+    """Two clouds as `imbdense generate clouds` writes them: codes of STPLS3D, return numbers."""
+    codes = np.array([15, 1, 4, 5, 11, 14])
+    (root / 'splits').mkdir(parents=True)
+    for seed in (5, 6):
+        scene = street(seed, side=30.0)
+        ones = np.ones(len(scene['xyz']), np.uint8)
+        folder = root / 'scenes' / f'scene_{seed}'
+        folder.mkdir(parents=True)
+        np.savez(folder / 'cloud.npz', xyz=scene['xyz'], semantic=codes[scene['semantic']].astype(np.uint8),
+                 return_number=ones, number_of_returns=ones)  # fmt: skip
+    (root / 'splits' / 'train.txt').write_text('scenes/scene_5/cloud.npz\nscenes/scene_6/cloud.npz\n')
+
+
+def transfer_config(path: Path, root: Path) -> Any:
+    """A config of the transfer on tiny tiles and clouds, two iterations."""
+    config = Config.fromfile(str(path))
+    parts = [part.get('dataset', part) for part in config.train_dataloader.dataset.datasets]
+    for part in (*parts, config.val_dataloader.dataset):
+        part.data_root = str(root / ('real' if part.type == 'imbdense.IGNLidarHDDataset' else 'made'))
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    config.train_cfg.update(max_iters=2, val_interval=2)
+    config.default_hooks.logger.interval = 1
+    return config
+
+
+@pytest.mark.parametrize('path', TRANSFER, ids=lambda path: path.stem)
+def test_transfer_runs_two_iterations_and_is_scored_on_real_tiles(path: Path, tmp_path: Path) -> None:
+    pytest.importorskip('laspy')
+    write_tiles(tmp_path / 'real')
+    write_generated(tmp_path / 'made')
+    transfer_config(path, tmp_path).dump(str(tmp_path / 'config.py'))
+    arguments = [str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'run'), '--seed', '0']
+    assert run_verb('train', arguments) == 0
+    found = validation_scores(tmp_path / 'run')
+    assert 0 <= found['mIoU'] <= 1 and 'mIoU_head' in found and 'IoU/building' in found
+    record = json.loads(next((tmp_path / 'run' / 'imbdense').glob('val_2_confusion.json')).read_text())['artifact']
+    truth = np.array(record['table']).sum(axis=1)
+    tile = street(2, side=30.0)['semantic']
+    assert record['classes'][4] == 'building' and truth[4] == (tile == 1).sum()
+    assert truth.sum() == (tile != 3).sum()  # bridge decks are dropped
+
+
+def test_counts_of_joined_real_and_generated_clouds(tmp_path: Path) -> None:
+    """Both: the tiles count twice, the generated clouds once; the class lists agree."""
+    pytest.importorskip('laspy')
+    write_tiles(tmp_path / 'real')
+    write_generated(tmp_path / 'made')
+    (path,) = (path for path in TRANSFER if path.stem.endswith('both'))
+    config = transfer_config(path, tmp_path)
+    init_default_scope(config.default_scope)
+    joined = DATASETS.build(config.train_dataloader.dataset)
+    counts = class_counts(joined)
+    real = np.bincount(np.concatenate([street(seed, side=30.0)['semantic'] for seed in (0, 1)]), minlength=6)
+    made = np.bincount(np.concatenate([street(seed, side=30.0)['semantic'] for seed in (5, 6)]), minlength=6)
+    # street: ground, building, tree, car, mast, fence; as IGN 2, 6, 5, 17, 64, 3, as STPLS3D 15, 1, 4, 5, 11, 14
+    wanted = [2 * real[0] + made[0], 2 * real[5], 0, 2 * real[2] + made[2], 2 * real[1] + made[1],
+              2 * real[4] + made[3:].sum()]  # fmt: skip
+    assert counts.classes == AIRBORNE and counts.of('pixels').tolist() == wanted
+    assert len(joined) == 6
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

@@ -80,7 +80,7 @@ class LidarSetup:
     classes: tuple[ObjectClass, ...]
     extent: tuple[float, float, float, float] = (4.0, -11.5, 26.0, 11.5)
     clutter: Mapping[str, float] = field(
-        default_factory=lambda: {'pole': 2.0, 'bush': 1.0, 'fence': 1.0, 'wall': 0.5}
+        default_factory=lambda: {'pole': 2.0, 'bush': 1.0, 'fence': 0.5, 'wall': 0.5}
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ SETUPS = {
         (ObjectClass('Car', 'car', (3.9, 1.62, 1.53), 6.0),
          ObjectClass('Pedestrian', 'person', (0.85, 0.65, 1.75), 1.5),
          ObjectClass('Cyclist', 'cyclist', (1.75, 0.6, 1.7), 0.3)),
-        clutter={'pole': 3.0, 'bush': 2.0, 'fence': 1.5, 'wall': 0.5},
+        clutter={'pole': 3.0, 'bush': 1.5, 'fence': 0.75, 'wall': 0.5},
     ),
 }  # fmt: skip
 """Named domains: 'beams32' and 'beams64', as nuScenes and KITTI differ."""

@@ -88,7 +88,11 @@ def check_same_crs(first: PointCloud, second: PointCloud, names: tuple[str, str]
 
 
 def pair_layout(
-    name: str, files: PairFiles, class_maps: Sequence[tuple[str, ClassMap]] = (), splits: Sequence[str] = ()
+    name: str,
+    files: PairFiles,
+    class_maps: Sequence[tuple[str, ClassMap]] = (),
+    splits: Sequence[str] = (),
+    prepared: bool = False,
 ) -> PointLayout:
     """A layout whose scenes are folders with two files; the path of a scene is that of epoch 2.
 
@@ -96,7 +100,7 @@ def pair_layout(
     """
     first, second = files.stems
     expected = f'  <split>/.../<scene>/{first}.* and {second}.*   ({" ".join(SUFFIXES)})'
-    return PointLayout(f'{name} {files}', dict(class_maps), tuple(splits), files.find, files, expected)
+    return PointLayout(f'{name} {files}', dict(class_maps), tuple(splits), files.find, files, expected, prepared)
 
 
 def _short(crs: str) -> str:
@@ -114,11 +118,11 @@ CHANGE_COLOURS = (
 )  # fmt: skip
 URB3DCD_V2 = ClassMap(CHANGES, CHANGE_COLOURS, {code: code for code in range(7)})
 URB3DCD_V1 = ClassMap(CHANGES[:3], CHANGE_COLOURS[:3], {code: code for code in range(3)})
-_STEMS = ('pointCloud0', 'pointCloud1')
+URB3DCD_STEMS = ('pointCloud0', 'pointCloud1')
 URB3DCD_LAYOUTS = {
-    'v2': pair_layout('urb3dcd', PairFiles(_STEMS, semantic='label_ch', element='params'), [('v2', URB3DCD_V2)],
-                      ('Train', 'Val', 'Test')),
-    'v1': pair_layout('urb3dcd', PairFiles(_STEMS, semantic='label_ch', element='Urb3DSimul'), [('v1', URB3DCD_V1)],
-                      ('Train', 'Val', 'Test')),
+    'v2': pair_layout('urb3dcd', PairFiles(URB3DCD_STEMS, semantic='label_ch', element='params'), [('v2', URB3DCD_V2)],
+                      ('Train', 'Val', 'Test'), prepared=True),
+    'v1': pair_layout('urb3dcd', PairFiles(URB3DCD_STEMS, semantic='label_ch', element='Urb3DSimul'),
+                      [('v1', URB3DCD_V1)], ('Train', 'Val', 'Test'), prepared=True),
 }  # fmt: skip
 """Urb3DCD (de Gelis et al., Remote Sensing 13, 2021; version 2: ISPRS J. 197, 2023): simulated surveys of Lyon."""

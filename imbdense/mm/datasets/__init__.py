@@ -14,7 +14,6 @@ import_members(
         'kitti_box_dataset': (),
         'multi_source_geotiff_dataset': (),
         'point_folder_dataset': (),
-        'point_scene_dataset': (),
         'point_pair_dataset': (),
         'public_point_datasets': (),
         'scene_dataset': ('mmseg',),

@@ -186,7 +186,8 @@ class SuperVoxelClusterHook(Hook):
         MMLogger.get_current_instance().info(
             f'SuperVoxelClusterHook: round {found.number}, {int(found.parts.sum())} parts in {filled} of '
             f'{len(found.parts)} clusters, shares of the elements '
-            f'{" ".join(f"{share:.3f}" for share in shares[:12].tolist())}{" ..." if len(shares) > 12 else ""}{changed}.'
+            f'{" ".join(f"{share:.3f}" for share in shares[:12].tolist())}{" ..." if len(shares) > 12 else ""}'
+            f'{changed}.'
         )
         if filled < len(found.parts) - 1:
             MMLogger.get_current_instance().warning(

@@ -36,7 +36,7 @@ class ChangeMIoU(TableMetric):
       classes. Papers mix both up; so neither is called mIoU here.
     * ``change_precision``, ``change_recall``, ``change_F1``: any kind of change against unchanged.
     * ``aAcc``: points with the right class; ``mAcc``: mean recall of all classes.
-    * ``IoU/<class>``; ``mIoU_change_<group>``: kinds of change of a frequency group.
+    * ``IoU/<class>``, ``recall/<class>``; ``mIoU_change_<group>``: kinds of change of a frequency group.
     * ``detection_rate``, ``detection_rate/<class>``: share of the objects of change of which at least ``overlap`` of
       the points have the right class. Objects are the instances of the samples; points of change that belong to none
       (the ground where something was) form objects by connected components of a class (DBSCAN with ``eps``), where
@@ -112,6 +112,7 @@ class ChangeMIoU(TableMetric):
         }  # fmt: skip
         scalars |= {f'mIoU_change_{name}': mean for name, mean in groups.means(kinds).items()}
         scalars |= {f'IoU/{name}': float(value) for name, value in zip(classes, scores.iou)}
+        scalars |= {f'recall/{name}': float(value) for name, value in zip(classes, scores.class_recall)}
         scalars |= {f'detection_rate/{name}': float(value) for name, value in zip(classes, rate)}
         absent = np.flatnonzero(scores.truth == 0).tolist()
         self.artifact = jsonable(

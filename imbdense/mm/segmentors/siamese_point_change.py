@@ -37,7 +37,8 @@ class SiamesePointChange(BaseModel):
     The network is tensor code: levels, neighbours and links are made by ``imbdense.PackPointPair``.
 
     Args:
-        backbone: config of ``imbdense.SparseUNet`` or ``imbdense.KPConvLite``.
+        backbone: config of ``imbdense.SparseUNet``, ``imbdense.SparseFPN18`` (4 levels below the first) or
+            ``imbdense.KPConvLite``.
         decode_head: config of ``imbdense.PointSegHead`` (``type`` may be left out); ``in_channels`` is filled in.
         fusion: 'diff', 'concat_diff', 'ef' (Encoder-Fusion) or 'none', see
             :class:`imbdense.nn.change3d.siamese_points.SiamesePoints`.

@@ -96,8 +96,8 @@ class SuperPixelSegmentor(ClusterSegmentor):
         parts = sample.metainfo.get('superpixel')
         if parts is None:
             raise KeyError(
-                f"SuperPixelSegmentor: the sample of {sample.metainfo.get('img_path', 'an image')} has no 'superpixel'. "
-                "Add imbdense.SuperPixel to the pipeline and 'superpixel' to meta_keys of PackSegInputs."
+                f"SuperPixelSegmentor: the sample of {sample.metainfo.get('img_path', 'an image')} has no "
+                "'superpixel'. Add imbdense.SuperPixel to the pipeline and 'superpixel' to meta_keys of PackSegInputs."
             )
         return torch.as_tensor(parts, device=self.head.weight.device).long()
 

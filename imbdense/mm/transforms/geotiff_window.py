@@ -98,7 +98,8 @@ class LoadGeoTiffWindow(BaseTransform):
         image = values.astype(np.float32)
         if self.value_range is not None:
             image = scale_values(image, self.value_range, type(self).__name__)
-        image[~valid] = self.nodata_fill
+        if not valid.all():
+            image[~valid] = self.nodata_fill
         return image
 
     def _label(self, source: Any, window: tuple[int, int, int, int], results: dict[str, Any]) -> NDArray[np.uint8]:

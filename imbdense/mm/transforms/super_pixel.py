@@ -14,11 +14,10 @@ from imbdense.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class SuperPixel(BaseTransform):
-    """Add ``superpixel`` int32 (H, W): connected parts that stop at edges of colour, see
-    :func:`imbdense.core.points.superpixels`.
+    """Add ``superpixel`` int32 (H, W): the number of the connected part of one colour that each pixel lies in.
 
-    Numbers are those of the image as it is here, so the training pipeline may change colours after it, but neither
-    crop, flip nor resize: pseudo-labels belong to numbers.
+    See :func:`imbdense.core.points.superpixels`. Numbers are those of the image as it is here, so the training pipeline
+    may change colours after it, but neither crop, flip nor resize: pseudo-labels belong to numbers.
 
     Args:
         seed_size: side of a part in pixels. spatial, colour: compactness against edges.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from imbdense.core.change3d import CropCentres, CylinderDraw, cylinder_grid, sqrt_class_weights
+from imbdense.core.change3d import CropCentres, CylinderDraw, cylinder_grid
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -59,8 +59,3 @@ def test_grid_covers() -> None:
     centres = cylinder_grid(points, 5.0)
     gaps = cKDTree(centres).query(points[:, :2])[0]
     assert gaps.max() <= 5.0 / np.sqrt(2) + 1e-9 and len(centres) == 100
-
-
-def test_weights_of_the_authors() -> None:
-    weights = sqrt_class_weights([900, 100, 0])
-    assert weights.tolist() == pytest.approx([0.25, 0.75, 0.0])

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from imbdense.data.points import PointCloud, PointReadError, write_points
+from imbdense.data.prepare import PrepareError, prepare, recipe
 from imbdense.mm.datasets.point_pair_dataset import PointPairDataset, Urb3DCDDataset
 from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.transforms.pair_cylinder import PairCylinderCrop, PairCylinderGrid
+from tests.data.points.point_folders import make_urb3dcd
 from tests.helpers.point_pairs import CLASSES, FAR, tiny_town, write_town
 
 CROP = {'type': 'imbdense.PairCylinderCrop', 'radius': 10.0, 'center': 'rare', 'tau': 0.5}
@@ -127,6 +129,22 @@ def test_urb3dcd_layout(tmp_path: Path) -> None:
     assert sorted(set(dataset[0]['gt_semantic'])) == list(range(7))
     with pytest.raises(ValueError, match='version'):
         Urb3DCDDataset(str(tmp_path), version='v3')
+
+
+def test_urb3dcd_prepared_gives_the_same(tmp_path: Path) -> None:
+    make_urb3dcd(tmp_path / 'source')
+    prepare(recipe('urb3dcd'), tmp_path / 'source', tmp_path / 'out')
+    for split, pairs in (('Train', 2), ('Val', 1), ('Test', 1)):
+        both = [Urb3DCDDataset(str(tmp_path / place), split, pipeline=[lambda results: results])
+                for place in ('source', 'out')]
+        assert [len(dataset) for dataset in both] == [pairs, pairs]
+        for one, other in zip(*both):
+            assert other['points_path'].endswith('.npz') and one['scene'] == other['scene']
+            for key in ('points', 'points_t1', 'gt_semantic'):
+                np.testing.assert_array_equal(one[key], other[key])
+    (tmp_path / 'source/Val/Lyon0/pointCloud0.ply').unlink()
+    with pytest.raises(PrepareError, match='has no epoch 1'):
+        prepare(recipe('urb3dcd'), tmp_path / 'source', tmp_path / 'again')
 
 
 def test_classes_of_a_generated_folder(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_volume_of_constant_images_is_that_constant(scene: Path) -> None:
 
 
 def test_what_is_wrong_with_views_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PointReadError, match='cameras.json'):
+    with pytest.raises(PointReadError, match=r'cameras\.json'):
         list(read_views(tmp_path))
     file = tmp_path / 'cameras.json'
     for text, message in (('{}', 'no list "images"'), ('{"images": []}', 'lists no image'),
@@ -96,7 +96,7 @@ def test_what_is_wrong_with_views_is_named(tmp_path: Path) -> None:
             list(read_views(tmp_path))
     record = {'file': 'a.png', 'K': np.eye(3).tolist(), 'c2w': np.eye(4).tolist(), 'width': 4, 'height': 3}
     file.write_text(json.dumps({'images': [record]}))
-    with pytest.raises(PointReadError, match='a.png: is named in'):
+    with pytest.raises(PointReadError, match=r'a\.png: is named in'):
         list(read_views(tmp_path))
 
 

@@ -64,7 +64,7 @@ def test_volumes_are_bound_to_their_points(tmp_path: Path) -> None:
     with pytest.raises(PointReadError, match='one feature volume of scene b'):
         LoadFeatureVolume(str(tmp_path)).transform({**given, 'scene': 'b'})
     write_volume(tmp_path / 'a.two.npz', features * np.nan, np.ones(300), digest)
-    with pytest.raises(PointReadError, match='a.one.npz, a.two.npz'):
+    with pytest.raises(PointReadError, match=r'a\.one\.npz, a\.two\.npz'):
         LoadFeatureVolume(str(tmp_path)).transform(given)
     with pytest.raises(PointReadError, match='NaN or infinite features of scene a'):
         LoadFeatureVolume(str(tmp_path), tag='two').transform(given)
