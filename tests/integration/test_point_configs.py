@@ -176,11 +176,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_reports(tmp_path: Path) -
         assert torch.equal(value, two['state_dict'][key]), key
     kept: Any = one['meta']['imbdense']
     sources = [entry['source'] for entry in kept['prior_ledger']['entries']]
-    assert sources == ['training labels (pixels)', 'BalancedClassSampler', 'SphereCrop', 'PointDataPreProcessor',
+    assert sources == ['training labels (points)', 'BalancedClassSampler', 'SphereCrop', 'PointDataPreProcessor',
                        'BalancedSoftmaxLoss']  # fmt: skip
     record = json.loads(next((whole / 'imbdense').glob('val_8_confusion.json')).read_text())
     assert record['artifact']['classes'][4] == 'mast' and np.array(record['artifact']['table']).sum() > 1000
     assert run_verb('report', [str(whole), '--out', str(tmp_path / 'report.html')]) == 0
-    assert 'mast' in (tmp_path / 'report.html').read_text()
+    page = (tmp_path / 'report.html').read_text()
+    assert 'mast' in page and 'Points per class' in page and 'scenes were counted' in page
+    assert 'pixels' not in page
     shift = ['--cfg-options', "custom_hooks=[dict(type='imbdense.PostHocLogitAdjustHook')]"]
     assert run_verb('train', [str(config), '--work-dir', str(tmp_path / 'twice'), *shift]) != 0  # balanced already

@@ -271,7 +271,12 @@ def _joined(parts: list[ScanResult], indices: NDArray[np.int64] | None, unlabele
     )
     chosen = records if indices is None else records.take(indices)
     joined = summarise(chosen, ScanSettings(LabelFormat.of(parts[0].counts.classes)), '', sum(p.fresh for p in parts))
-    return replace(joined, findings=tuple(finding for part in parts for finding in part.findings))
+    of_points = all(part.counts.of_points for part in parts)
+    return replace(
+        joined,
+        counts=replace(joined.counts, of_points=of_points),
+        findings=tuple(finding for part in parts for finding in part.findings),
+    )
 
 
 def _area(box: Sequence[float]) -> float:

@@ -57,6 +57,7 @@ class SparseUNet(nn.Module):
         if len(blocks) != depth:
             raise ValueError(f'SparseUNet: blocks needs one number per level ({depth}), but got {tuple(blocks)}.')
         widths = [base_channels * WIDTHS[min(level, len(WIDTHS) - 1)] for level in range(depth + 1)]
+        self.in_channels = int(in_channels)
         self.checkpoint = bool(checkpoint)
         self.stem = conv_bn_relu(SubMConv3d(in_channels, widths[0], bias=False), widths[0], bn_momentum)
         self.down, self.encoder, self.up, self.decoder = (nn.ModuleList() for _ in range(4))

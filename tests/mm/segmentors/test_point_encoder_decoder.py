@@ -189,3 +189,14 @@ def test_preprocessor_normalises_clips_and_names_bad_clouds() -> None:
         pre({'inputs': {'points': [broken], 'features': [torch.zeros(3, 1)]}, 'data_samples': [sample]})
     with pytest.raises(ValueError, match='std'):
         PointDataPreProcessor(1.0, mean=(1.0,), std=(0.0,))
+
+
+def test_widths_that_do_not_fit_name_what_to_set() -> None:
+    net = model()
+    data = batch(net, 0)
+    narrow = data['inputs'].replace(data['inputs'].feats[:, :3])
+    with pytest.raises(ValueError, match=r'in_channels=4, but the points have 3 features.*PackPointInputs'):
+        net(narrow, data['data_samples'], mode='loss')
+    five = ClassCounts(CLASSES[:5], pixels=np.ones(5))
+    with pytest.raises(ValueError, match=r'num_classes=6, but the training set has 5.*decode_head.num_classes=5'):
+        bind_losses(net, PriorLedger(five.classes, five.pixels), five)
