@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,16 +33,16 @@ def point_findings(
 
     Scenes that cannot be read, without labels, with codes that are no class, or whose points are all ignored (errors);
     classes that no scene holds, mostly ignored points, one scene ten times denser than another, points that lie at the
-    same place, colours that are all 0 (warnings).
+    same place, colours that are all 0, attributes with NaN or infinite values (warnings).
     """
     progress(f'{split.name}: counting {len(split.labels)} scenes')
     result = split.scan(workers=workers)
     found = [*split.findings, *result.findings, *empty_labels(result), *class_findings(result)]
-    broken = {finding.file for finding in result.errors}
+    broken = {os.path.abspath(finding.file) for finding in result.errors}  # the scan knows absolute names
     source = split.label_format.source if isinstance(split.label_format, PointLabelFormat) else None
     densities: dict[str, float] = {}
     for path in split.labels:
-        if source is None or path in broken:
+        if source is None or os.path.abspath(path) in broken:
             continue
         progress(f'{split.name}: looking at {path}')
         try:
@@ -50,7 +51,7 @@ def point_findings(
             found.append(Finding('error', error.code, error.path, error.problem, error.cure))
             continue
         densities[path] = density(cloud.xyz)
-        found += _repeated(path, cloud) + _empty_colours(path, cloud)
+        found += _repeated(path, cloud) + _empty_colours(path, cloud) + _not_finite(path, cloud)
     found += _uneven(densities)
     return [replace(finding, split=split.name) for finding in found]
 
@@ -94,6 +95,19 @@ def _empty_colours(path: str, cloud: PointCloud) -> list[Finding]:
     return [Finding(
         'warning', 'empty_colours', path, f'has room for {named}, but all values are 0.',
         f'Leave {named} out of features, or a model learns that black means this file.',
+    )]  # fmt: skip
+
+
+def _not_finite(path: str, cloud: PointCloud) -> list[Finding]:
+    """Attributes that a model cannot take."""
+    bad = {name: int((~np.isfinite(values)).reshape(len(cloud), -1).any(axis=1).sum())
+           for name, values in cloud.attributes.items() if np.issubdtype(values.dtype, np.floating)}  # fmt: skip
+    named = ', '.join(f'{name} ({number:,} points)' for name, number in bad.items() if number)
+    if not named:
+        return []
+    return [Finding(
+        'warning', 'not_finite', path, f'has NaN or infinite values of {named}.',
+        'Clean them, or leave these attributes out of features: training stops at the first such point.',
     )]  # fmt: skip
 
 

@@ -86,3 +86,17 @@ def test_density_is_that_of_the_occupied_ground() -> None:
     assert density(turned) == pytest.approx(5, rel=0.4)
     assert density(rng.uniform(0, 500, (400, 3))) == pytest.approx(400 / 500**2, rel=0.3)
     assert density(np.zeros((3, 3))) == 3
+
+
+def test_a_broken_scene_is_named_once_from_a_relative_root_and_nan_attributes_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    height = np.linspace(0, 1, 400, dtype=np.float32)
+    height[[3, 5]] = np.nan, np.inf
+    clouds = {'void.npz': cloud(seed=1), 'gaps.npz': cloud(seed=2, shine=height)}
+    data = split(Path('a'), clouds)
+    Path('a/void.npz').write_bytes(b'PK')
+    found = point_findings(data, workers=0)
+    assert [code[::2] for code in codes(found)] == [('error', 'void.npz'), ('warning', 'gaps.npz')]
+    assert 'shine (2 points)' in next(finding.message for finding in found if finding.code == 'not_finite')

@@ -136,7 +136,7 @@ def test_counts_ledger_and_deferral_reach_the_losses() -> None:
     net = model({'type': 'imbdense.BalancedSoftmaxLoss'}, {'type': 'imbdense.PerClassDiceLoss'})
     counts = ClassCounts(CLASSES, pixels=[9000, 800, 700, 90, 9, 30])
     ledger = PriorLedger(CLASSES, counts.pixels)
-    assert bind_losses(net, ledger, counts) == ['decode_head.loss_decode.0']
+    assert bind_losses(net, ledger, counts) == ['decode_head', 'decode_head.loss_decode.0']
     assert ledger.prior == pytest.approx([1 / 6] * 6)
     loss = net.decode_head.loss_decode[0]
     assert loss.known_counts().tolist() == pytest.approx([9000, 800, 700, 90, 9, 30])
