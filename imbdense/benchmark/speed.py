@@ -47,8 +47,8 @@ NOTES = (
     '  busy to measure it.',
     '* `raster-*` and `geotiff-window` run with a GDAL block cache of 16 MB: rasters of use are larger than a cache.',
     '  `raster-monai`: ours writes in units; the peer holds the raster and all scores in memory.',
-    '  `raster-reading`: the cache lets the peer decode every block 2.8 times, no more; decoding once is 0.34 of it, the',
-    '  rest is joining pieces to rows of tiles.',
+    '  `raster-reading`: the cache lets the peer decode every block 2.8 times, no more; decoding once is 0.34 of it,',
+    '  the rest is joining pieces to rows of tiles.',
     '* "n → 4n" compares sizes above the second-level cache for `balanced-softmax`, `reweighted-ce` and `confusion-*`',
     '  (2 and 8 times the size of the table), since leaving a cache is no growth of the work.',
 )
