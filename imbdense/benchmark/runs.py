@@ -61,21 +61,40 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation(Run):
+class Measurement(Run):
+    """A test without a training: of a model that has nothing to learn."""
+
+    def command(self, config: Path) -> list[str]:
+        """``imbdense test``, with :meth:`weights` if there are any."""
+        scores = str(self.folder / 'scores.json')
+        return ['test', str(config), *self.weights(), '--work-dir', str(self.folder), '--out', scores]
+
+    def weights(self) -> list[str]:
+        """The checkpoint, if there is one."""
+        return []
+
+    def scores(self) -> dict[str, float]:
+        """What the test wrote."""
+        path = self.folder / 'scores.json'
+        written = json.loads(path.read_text())['scores'] if path.is_file() else {}
+        return {name: value for name, value in written.items() if value is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(Measurement):
     """A test of a finished training with other test-time lines; costs no training."""
 
     trained: Run
 
-    def command(self, config: Path) -> list[str]:
-        """``imbdense test`` of the training's last checkpoint."""
-        scores = str(self.folder / 'scores.json')
-        return ['test', str(config), str(self.trained.checkpoint()), '--work-dir', str(self.folder), '--out', scores]
+    def weights(self) -> list[str]:
+        """The training's last checkpoint."""
+        return [str(self.trained.checkpoint())]
 
     def scores(self) -> dict[str, float]:
         """What the test wrote; a step that the prior ledger refuses is a result too, with ``refused`` = 1."""
-        path = self.folder / 'scores.json'
-        if path.is_file():
-            return {k: v for k, v in json.loads(path.read_text())['scores'].items() if v is not None}
+        found = super().scores()
+        if found:
+            return found
         log = self.log.read_text(errors='replace') if self.log.is_file() else ''
         return {'refused': 1.0} if any(phrase in log for phrase in REFUSALS) else {}
 
@@ -94,7 +113,8 @@ def validation_scores(work_dir: Path) -> dict[str, float]:
 def plan(suites: Sequence[Suite], seeds: Sequence[int], work_dir: Path) -> list[Run]:
     """All runs, seed by seed, so that an interrupted grid has whole columns."""
     return [
-        Run(suite, method, seed, work_dir / suite.name / f'{method.name}_seed{seed}')
+        (Run if method.trained else Measurement)(
+            suite, method, seed, work_dir / suite.name / f'{method.name}_seed{seed}')
         for suite in suites
         for seed in seeds
         for method in suite.methods

@@ -96,16 +96,21 @@ def write_results(
 
 
 def prepare_data(suite: Suite, sources: str = '') -> None:
-    """Make the data of a suite when they are absent; ``sources`` replaces '{sources}' in the command."""
+    """Make the data of a suite when they are absent; ``sources`` replaces '{sources}' in the commands."""
+    for folder, command in {suite.data_root: suite.prepare, **suite.more_data}.items():
+        if folder and not Path(folder).exists():
+            _make(suite.name, folder, command, sources)
+
+
+def _make(suite: str, folder: str, command: Sequence[str], sources: str) -> None:
+    """Make one data set."""
     from imbdense.cli.main import UserError, run_verb
 
-    if not suite.data_root or Path(suite.data_root).exists():
-        return
-    if not suite.prepare:
-        raise UserError(f'suite {suite.name}: {suite.data_root} is absent; see datasets/README.md.')
-    verb, *arguments = (word.replace('{sources}', sources) for word in suite.prepare)
+    if not command:
+        raise UserError(f'suite {suite}: {folder} is absent; see datasets/README.md.')
+    verb, *arguments = (word.replace('{sources}', sources) for word in command)
     if run_verb(verb, arguments) != 0:
-        raise UserError(f'suite {suite.name}: `imbdense {" ".join(suite.prepare)}` failed.')
+        raise UserError(f'suite {suite}: `imbdense {" ".join(command)}` failed.')
 
 
 def suites_page(suites: Sequence[Suite], runs: Sequence[Run], intro: Sequence[str]) -> str:

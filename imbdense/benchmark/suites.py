@@ -13,12 +13,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: a name, the replaced config lines (or another config file), and why one would do it."""
+    """One row of the table: a name, the replaced config lines (or another config file), and why one would do it.
+
+    ``trained=False``: a model with nothing to learn, which is tested only.
+    """
 
     name: str
     lines: Mapping[str, Any] = field(default_factory=dict)
     why: str = ''
     config: str | None = None
+    trained: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Suite:
         rare_keys: result keys of the rare classes (must rise).
         group_keys: result keys of the groups that the table shows.
         prepare: (verb, arguments...) of ``imbdense`` that makes the data when ``data_root`` is absent, or empty.
+        more_data: folder -> command as in ``prepare``, for suites that need a second data set.
         run_lines: (name of the method, seed) -> further lines, such as which images are labelled; asked when the run
             begins.
         note: one line about the setting, printed above the table.
@@ -47,3 +52,4 @@ class Suite:
     note: str = ''
     lines: Mapping[str, Any] = field(default_factory=dict)
     run_lines: Callable[[str, int], Mapping[str, Any]] | None = None
+    more_data: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,10 +10,10 @@ from imbdense.cli.main import UserError
 DESCRIPTION = """Cut the annotated objects of a config's training images out and keep them on disk, by class.
 
 Objects are instances (with their masks where the annotation has them) or connected regions of a label map; of point
-clouds instances or connected points of one class. Images are loaded by the config's own loading transforms. Several GB
-are no matter: the bank is read memory-mapped. A killed run goes on where it stopped. Use it with
-dict(type='imbdense.BankPaste', bank=DIR), for clouds dict(type='imbdense.RebalancedPartMix', bank=DIR), after the
-loading transforms."""
+clouds the points in annotated boxes, instances, or connected points of one class. Images are loaded by the config's own
+loading transforms. Several GB are no matter: the bank is read memory-mapped. A killed run goes on where it stopped. Use
+it with dict(type='imbdense.BankPaste', bank=DIR), for clouds imbdense.BankPaste3d (boxes) or imbdense.RebalancedPartMix
+(labels of points), after the loading transforms."""
 
 
 def add_bank_arguments(kinds: Any) -> None:
@@ -40,12 +40,12 @@ def run_bank(args: argparse.Namespace) -> int:
     config = load_config(args)
     try:
         dataset = _dataset(config, args.split)
-        from imbdense.mm.datasets.bank_round import fill_round, round_identity
-        from imbdense.mm.datasets.statistics import dataset_classes, holds_points
+        from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
+        from imbdense.mm.datasets.statistics import dataset_classes
 
         names = dataset_classes(dataset)
         chosen = _indices(args.classes, names)
-        modality = 'points' if holds_points(dataset) else 'image'
+        modality = bank_modality(dataset)
         bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
         if 0 not in bank.rounds:
             writer = bank.start_round(round_identity(dataset, chosen, args.min_area, args.seed), number=0)

@@ -91,7 +91,7 @@ class PointDCStages:
         told = [str(self.seed), json.dumps(self.volume, sort_keys=True, default=str)]
         for stage in STAGES[1:]:
             if stage in self.names:
-                told.append(self._stage_config(stage).pretty_text)
+                told.append(json.dumps(self._stage_config(stage).to_dict(), sort_keys=True, default=str))
             if stage == name:
                 break
         return self.folder / f'{name}-{hashlib.sha256("".join(told).encode()).hexdigest()[:8]}'

@@ -17,6 +17,7 @@ from imbdense.utils.paths import configs_dir
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
+    from torch import nn
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _HOSTS = {'mmseg': 'onedl-mmsegmentation', 'mmdet': 'onedl-mmdetection'}
@@ -34,6 +35,17 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
         'imbdense.BalancedSoftmaxLoss; lists as key="[a,b]"',
     )
     parser.add_argument('--traceback', action='store_true', help='show the whole traceback of an error')
+
+
+def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
+    """CHECKPOINT, which only a model without weights can do without; see :func:`check_weights`."""
+    parser.add_argument('checkpoint', nargs='?', help='the .pth file; left out for a model that has no weights')
+
+
+def check_weights(model: nn.Module, checkpoint: str | None) -> None:
+    """Raise ``UserError`` when a model has weights but no checkpoint was given."""
+    if checkpoint is None and any(True for _ in model.parameters()):
+        raise UserError(f'{type(model).__name__} has weights: name the checkpoint (.pth) that they come from.')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:

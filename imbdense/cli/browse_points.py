@@ -99,6 +99,8 @@ class _Shown:
     """The cloud and its layers."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        import numpy as np
+
         from imbdense.data.points import read_points
         from imbdense.report.point_layers import class_layer, colour_layer, error_layer, height_layer
 
@@ -107,7 +109,7 @@ class _Shown:
         self.predicted = _prediction(args, self.cloud)
         self._name_classes(args)
         found: list[PointLayer] = [height_layer(self.cloud.xyz[:, 2])]
-        if 'rgb' in self.cloud.attributes:
+        if self.cloud.attributes.get('rgb', np.zeros(0)).any():  # some files have room for colours and none in it
             found.insert(0, colour_layer(self.cloud.attributes['rgb']))
         for name, values in (('label', self.labels), ('prediction', self.predicted)):
             if values is not None:

@@ -2,6 +2,7 @@
 
   imbdense compare work_dirs/baseline work_dirs/ours
   imbdense compare baseline/imbdense/test_8000_change.json ours/imbdense/test_8000_change.json --out differences.json
+  imbdense compare clouds 2019.laz 2023.laz --out change.laz      (distances of two point clouds: M3C2, C2C, DSM)
   imbdense compare cross-temporal 2013:2013=work_dirs/a 2013:2020=work_dirs/b     (train date : test date)
 
 Both must be evaluations of the same set by a metric with ci=dict(...), which keeps the sums of every block of space.
@@ -21,7 +22,7 @@ import numpy as np
 from imbdense.cli._evaluations import read_artifacts
 from imbdense.cli.main import UserError
 
-PARTS = {'cross-temporal': 'imbdense.cli.compare_cross_temporal'}
+PARTS = {'clouds': 'imbdense.cli.compare_clouds', 'cross-temporal': 'imbdense.cli.compare_cross_temporal'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Generate synthetic scenes, pairs and point clouds, and banks of cut-out objects.
+"""Generate synthetic scenes, pairs, point clouds and LiDAR scans, and banks of cut-out objects.
 
   imbdense generate scenes --out data/demo --preset demo --workers 2
   imbdense generate scenes --out data/ir100 --preset small --num 8 --imbalance-ratio 100 --label-noise 0.2
@@ -6,6 +6,7 @@
   imbdense generate pairs --out data/pairs --preset demo --change-share 0.05 --workers 2
   imbdense generate clouds --out data/clouds --preset small --num 8 --seed 0 --workers 2
   imbdense generate cloud-pairs --out data/cloud_pairs --preset small-lidar --change-share 0.05 --workers 2
+  imbdense generate lidar --out data/lidar/beams32 --setup beams32
   imbdense generate bank configs/segmentation/unet_scenes_bank_paste.py --out data/scenes/bank
 """
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from imbdense.cli._bank import add_bank_arguments
     from imbdense.cli._cloud_pairs import add_cloud_pairs_arguments
     from imbdense.cli._clouds import add_clouds_arguments
+    from imbdense.cli._lidar import add_lidar_arguments
     from imbdense.cli._pairs import add_pairs_arguments
     from imbdense.data.scene.classes import MAPPINGS
     from imbdense.data.scene.presets import PRESETS
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pairs_arguments(kinds)
     add_clouds_arguments(kinds)
     add_cloud_pairs_arguments(kinds)
+    add_lidar_arguments(kinds)
     scenes = kinds.add_parser('scenes', help='aerial scenes: images, masks, instances, depth, ortho',
                               formatter_class=argparse.RawDescriptionHelpFormatter,
                               description='Generate a data set of aerial scenes.',
@@ -68,10 +71,11 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.cli._bank import run_bank
     from imbdense.cli._cloud_pairs import run_cloud_pairs
     from imbdense.cli._clouds import run_clouds
+    from imbdense.cli._lidar import run_lidar
     from imbdense.cli._pairs import run_pairs
 
     verbs = {'bank': run_bank, 'pairs': run_pairs, 'clouds': run_clouds, 'cloud-pairs': run_cloud_pairs,
-             'scenes': _run_scenes}
+             'lidar': run_lidar, 'scenes': _run_scenes}
     return verbs[args.what](args)
 
 

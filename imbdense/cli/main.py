@@ -18,20 +18,20 @@ from collections.abc import Sequence
 VERBS: dict[str, str] = {
     'train': 'train a model from a config',
     'test': 'evaluate a checkpoint',
-    'predict': 'run a model on images or folders and draw overlays',
+    'predict': 'run a model on images or folders and draw overlays; predict raster, predict points: maps and clouds',
     'pseudo-label': 'label an unlabelled set with a finished model: off-line self-training',
     'self-train': 'rounds of self-training of a segmentor: train, pseudo-label, train on both',
     'pointdc': 'point clouds without labels: image features, distillation, clusters of super-voxels',
     'stats': 'count the classes of a data set: table, plots, class_counts.json',
     'check': 'find faults in a data set before training (exit code for CI); check pool: is unlabelled data worth it',
-    'browse': 'contact sheets per class, rarest first, through the real pipeline',
+    'browse': 'contact sheets per class, rarest first, through the real pipeline; browse points: a point cloud',
     'select': 'choose images to label: pool (make one), run (select), apply (subset of the annotations), report',
     'generate': 'generate aerial scenes with a long-tail dial, or a bank of cut-out objects',
     'prepare': 'bring a public data set into the layout of the configs',
     'calibrate': 'fit NorCal, logit adjustment, thresholds or a temperature of a finished model',
     'diagnose': 'where a finished model loses its rare classes, and what mends it',
     'convert': 'another checkpoint of a finished one: tau-normalised classifier',
-    'compare': 'differences of two change evaluations with intervals; cross-temporal: train date x test date',
+    'compare': 'two change evaluations with intervals; clouds: distances of point clouds; cross-temporal: train x test',
     'report': 'one HTML file about one or several work dirs',
     'benchmark': 'speed against named peers, proof runs on real data, the imbalance grid',
     'list': 'every component with its purpose, tasks and card',
@@ -77,7 +77,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     try:
-        return int(module.run(parser.parse_args(list(arguments))))
+        # Intermixed: an argument that may be left out (CHECKPOINT) is not taken for absent at the first option.
+        return int(module.run(parser.parse_intermixed_args(list(arguments))))
     except UserError as error:
         print(f'imbdense {verb}: {error}', file=sys.stderr)
         return 2

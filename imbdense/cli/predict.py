@@ -4,7 +4,8 @@
 
 Segmentation writes NAME.png (class indices with the class colours as palette), detection NAME.json; both write
 NAME_overlay.jpg with a legend. Files that cannot be read are named and skipped (exit code 1). Maps of georeferenced
-rasters of any size, of one or two dates: `imbdense predict raster`; labels of point clouds: `imbdense predict points`.
+rasters of any size, of one or two dates: `imbdense predict raster`; labels of point clouds: `imbdense predict points`;
+change between two clouds: `imbdense predict change3d`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from imbdense.cli.main import UserError
 if TYPE_CHECKING:
     from imbdense.mm.predictor import Prediction, Predictor
 
-PARTS = {'raster': 'imbdense.cli.predict_raster', 'points': 'imbdense.cli.predict_points'}
+PARTS = {
+    'raster': 'imbdense.cli.predict_raster', 'points': 'imbdense.cli.predict_points',
+    'change3d': 'imbdense.cli.predict_change3d',
+}
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
 
 

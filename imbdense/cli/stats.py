@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     changes: dict[str, ChangeSummary] = {}
     broken, rows = 0, {}
     for split in open_splits(args):
-        rows[split.name] = 'blocks of 512 pixels' if isinstance(split, RasterSplit) else 'images'
         counts[split.name], faults = _count(split, args, console)
+        raster = isinstance(split, RasterSplit)
+        rows[split.name] = 'blocks of 512 pixels' if raster else counts[split.name].word('images')
         broken += faults
         if isinstance(split, ChangeSplit) and not faults:
             changes[split.name] = _changes(split, args)
@@ -127,7 +128,7 @@ def _print_split(console: Console, name: str, counts: ClassCounts, rows: str) ->
     total = max(int(values.sum()), 1)
     order = sorted(range(counts.num_classes), key=lambda k: -int(values[k]))
     console.print(f'[bold]{name}[/bold]: {counts.num_images:,} {rows}')
-    table = _table(console, 'share', *units)
+    table = _table(console, 'share', *map(counts.word, units))
     for index in order:
         cells = (_short(int(counts.of(known)[index])) for known in units)
         table.add_row(counts.classes[index], f'{100 * values[index] / total:.3g} %', *cells)
@@ -135,8 +136,9 @@ def _print_split(console: Console, name: str, counts: ClassCounts, rows: str) ->
     if values.sum():
         line = imbalance_indices(values)
         console.print(
-            f'{unit}: imbalance ratio {line["imbalance_ratio"]:,.4g}, Gini {line["gini"]:.3f}, effective number of '
-            f'classes {line["effective_number"]:.2f} of {counts.num_classes}, evenness {line["shannon_evenness"]:.3f}'
+            f'{counts.word(unit)}: imbalance ratio {line["imbalance_ratio"]:,.4g}, Gini {line["gini"]:.3f}, '
+            f'effective number of classes {line["effective_number"]:.2f} of {counts.num_classes}, '
+            f'evenness {line["shannon_evenness"]:.3f}'
         )
         weights = suggested_weights(counts)
         table = _table(console, *weights)
@@ -149,7 +151,7 @@ def _print_split(console: Console, name: str, counts: ClassCounts, rows: str) ->
         console.print(f'[yellow]absent: {", ".join(absent)}[/yellow]')
     if counts.ignored_pixels:
         share = 100 * counts.ignored_pixels / (counts.ignored_pixels + total)
-        console.print(f'ignored: {counts.ignored_pixels:,} pixels ({share:.2g} %)')
+        console.print(f'ignored: {counts.ignored_pixels:,} {counts.word("pixels")} ({share:.2g} %)')
     console.print()
 
 

@@ -2,6 +2,7 @@
 
   imbdense test CONFIG work_dirs/NAME/iter_400.pth
   imbdense test CONFIG CHECKPOINT --out scores.json
+  imbdense test CONFIG                    (a model without weights, such as imbdense.M3C2ChangeClassifier)
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any
 
 from imbdense.cli._explain import explained
 from imbdense.cli._runner import (
+    add_checkpoint_argument,
     add_config_arguments,
     add_runner_arguments,
     build_runner,
+    check_weights,
     load_config,
     set_launcher,
     set_work_dir,
@@ -26,7 +29,7 @@ from imbdense.cli.main import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the hosts' tools/test.py that concern an evaluation."""
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='the .pth file')
+    add_checkpoint_argument(parser)
     add_runner_arguments(parser)
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write the scores to this file')
 
@@ -44,13 +47,15 @@ def run(args: argparse.Namespace) -> int:
     set_launcher(config, args)
     config.load_from, config.resume = args.checkpoint, False
     with explained(args.config, args.traceback):
-        scores = build_runner(config).test()
+        runner = build_runner(config)
+        check_weights(runner.model, args.checkpoint)
+        scores = runner.test()
         if args.out is not None:
             _write_scores(args.out, args.checkpoint, scores)
     return 0
 
 
-def _write_scores(path: Path, checkpoint: str, scores: dict[str, Any]) -> None:
+def _write_scores(path: Path, checkpoint: str | None, scores: dict[str, Any]) -> None:
     """``{checkpoint, scores}`` as JSON, undefined values as null; rank 0 only."""
     from mmengine.dist import is_main_process
 

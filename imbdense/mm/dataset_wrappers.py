@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,5 +81,10 @@ class ImageSubset:
 
 
 def image_files(dataset: Any) -> list[str]:
-    """The image file of every record, '' where it names none."""
-    return [str(dataset.get_data_info(index).get('img_path', '')) for index in range(len(dataset))]
+    """The image, or the point cloud, of every record; '' where it names none."""
+    return [sample_file(dataset.get_data_info(index)) for index in range(len(dataset))]
+
+
+def sample_file(info: Mapping[str, Any]) -> str:
+    """The file a record is about: its image, or its points; '' where it names none."""
+    return str(info.get('img_path') or info.get('points_path') or '')

@@ -17,7 +17,7 @@ from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
 from imbdense.mm.reproducible import seeded_generators
 from imbdense.utils.overlay import Colour, distinct_colours
 
-LABEL_LOADERS = ('LoadAnnotations', 'LoadSegMask', 'LoadPanopticAnnotations')
+LABEL_LOADERS = ('LoadAnnotations', 'LoadSegMask', 'LoadPanopticAnnotations', 'LoadBoxes3d')
 
 
 @dataclass(frozen=True)

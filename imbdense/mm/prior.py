@@ -85,7 +85,7 @@ def build_ledger(
         drawer: what drew the windows of rasters that ``table`` holds; its effect is the difference to ``counts``.
     """
     unit = unit or default_unit(counts)
-    ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({unit})')
+    ledger = PriorLedger(counts.classes, counts.of(unit), source=f'training labels ({counts.word(unit)})')
     before = np.asarray(table.totals, dtype=np.float64)
     unknown: list[str] = []
     if drawer is not None:

@@ -127,10 +127,10 @@ class SeededFetch:
 
 
 def sample_files(dataset: Any, index: int) -> str:
-    """The image and label file of a sample of any mm dataset, for messages; 'file unknown' when it does not tell."""
+    """Image and label file, or points, of a sample of any mm dataset, for messages; else 'file unknown'."""
     try:
         info = dataset.get_data_info(index)
-        files = [str(info[key]) for key in ('img_path', 'seg_map_path') if info.get(key)]
+        files = [str(info[key]) for key in ('img_path', 'seg_map_path', 'points_path') if info.get(key)]
     except Exception:  # a message about a failure must not fail itself
         files = []
     return ', '.join(files) or 'file unknown'

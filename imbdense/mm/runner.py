@@ -21,17 +21,20 @@ SAFETY_HOOKS = ('imbdense.NanGuardHook', 'imbdense.ExactResumeHook', 'imbdense.G
 
 
 class SafeRunner(Runner):
-    """mmengine's Runner, for any mmseg or mmdet config, with four differences.
+    """mmengine's Runner, for any mmseg or mmdet config, with five differences.
 
     1. Checkpoints are written to a temporary file and renamed; ``AtomicCheckpointHook`` stands in for the host's
        ``CheckpointHook`` with the same arguments. A crash or a full disk never costs an existing checkpoint.
     2. :data:`SAFETY_HOOKS` are added unless the config has them.
     3. Several ranks work on CPU (gloo), which the host cannot wrap.
-    4. The config that is dumped and stored stays the user's; nothing of the above is written into it.
+    4. A model without parameters can be tested on several ranks; the host cannot wrap it.
+    5. The config that is dumped and stored stays the user's; nothing of the above is written into it.
     """
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """Wrap for several ranks; on CPU without device ids, otherwise as the host does."""
+        if self.distributed and next(model.parameters(), None) is None:
+            return model  # nothing to keep equal between the ranks
         on_cpu = next((p.device.type for p in model.parameters()), 'cpu') == 'cpu' and not _accelerator()
         if not (self.distributed and on_cpu and model_wrapper_cfg is None):
             return super().wrap_model(model_wrapper_cfg, model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 from imbdense.report.point_layers import PointLayer
 
+NO_DISPLAY = '--window needs a display; without it a page and pictures are written instead.'
+
 
 def show_window(title: str, xyz: NDArray[np.float64], layers: Sequence[PointLayer]) -> None:
     """Open a window and return when it is closed. Keys 1, 2, ... colour by the first, second, ... layer.
@@ -17,6 +21,9 @@ def show_window(title: str, xyz: NDArray[np.float64], layers: Sequence[PointLaye
     Raises:
         RuntimeError: open3d is not installed, or there is no display.
     """
+    if sys.platform.startswith('linux') and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        # open3d would draw off-screen and wait for ever for somebody to close what nobody sees
+        raise RuntimeError(NO_DISPLAY)
     try:
         import open3d
     except (ImportError, OSError) as error:
@@ -27,7 +34,7 @@ def show_window(title: str, xyz: NDArray[np.float64], layers: Sequence[PointLaye
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(xyz - xyz.mean(axis=0)))
     viewer = open3d.visualization.VisualizerWithKeyCallback()
     if not viewer.create_window(f'{title}: ' + ', '.join(f'{i} {layer.name}' for i, layer in enumerate(layers, 1))):
-        raise RuntimeError('--window needs a display; without it a page and pictures are written instead.')
+        raise RuntimeError(NO_DISPLAY)
 
     def painter(layer: PointLayer) -> Any:
         colours = open3d.utility.Vector3dVector(layer.rgb / 255.0)

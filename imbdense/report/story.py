@@ -22,7 +22,8 @@ from imbdense.report.measures import (
 )
 from imbdense.report.workdir import Run
 
-UNIT_WORDS = {'pixels': 'pixels', 'instances': 'objects', 'images': 'images'}
+UNIT_WORDS = {'pixels': 'pixels', 'instances': 'objects', 'images': 'images', 'regions': 'regions'}
+POINT_WORDS = {'pixels': 'points', 'images': 'scenes'}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,13 @@ class Story:
         return float(100 * self.counts[self.classes.index(name)] / self.counts.sum())
 
 
+def word_of(unit: str, record: dict[str, Any]) -> str:
+    """What a unit of stored class counts is called on the page: points and scenes where clouds were counted."""
+    if record.get('of_points') and unit in POINT_WORDS:
+        return POINT_WORDS[unit]
+    return UNIT_WORDS[unit]
+
+
 def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | None = None) -> Story:
     """Join runs into experiments and find out what matters in them.
 
@@ -110,7 +118,7 @@ def make_story(runs: Sequence[Run], pattern: str | None = None, baseline: str | 
         group_members(runs, classes),
         class_counts(runs, classes),
         record,
-        UNIT_WORDS[unit],
+        word_of(unit, record),
         scale,
     )
 

@@ -130,8 +130,9 @@ assert list(laspy.read(stream).x) == [0, 1, 2]
 print('packs and unpacks LAZ')
 """
 _PY4DGEO = """
-import logging, numpy as np, py4dgeo
-logging.disable(logging.INFO)
+import numpy as np
+from imbdense.core.change3d.m3c2_py4dgeo import quiet_py4dgeo
+py4dgeo = quiet_py4dgeo()
 rng = np.random.default_rng(0)
 plane = np.column_stack([10 * rng.random((4000, 2)), 0.01 * rng.standard_normal(4000)])
 epochs = (py4dgeo.Epoch(plane), py4dgeo.Epoch(plane + [0, 0, 1]))

@@ -55,4 +55,9 @@ def test_wrong_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert 'layout must be one of' in said(str(tmp_path / 'a.npz'), '--layout', 'mars')
     write_points(tmp_path / 'c.npz', cloud().replace(semantic=np.full(400, 99)))
     assert 'label map does not name: 99' in said(str(tmp_path / 'c.npz'), '--layout', 'ign_lidar_hd')
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
+            patch.delenv(name, raising=False)
+        patch.setattr('sys.platform', 'linux')
+        assert 'needs a display' in said(str(tmp_path / 'a.npz'), '--window')
     assert '--points must be at least 1' in said(str(tmp_path / 'a.npz'), '--points', '0')

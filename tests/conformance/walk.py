@@ -174,8 +174,10 @@ def metric_samples(cls: type, folder: Path) -> list[dict[str, Any]]:
         return [_seg_sample(i, generator) for i in range(8)]
     if 'change_detection' in cls.tasks:
         return [_change_sample(i, generator) for i in range(8)]
-    if {'points', 'point instance segmentation'} & set(cls.tasks):
+    if {'points', 'point change', 'point instance segmentation'} & set(cls.tasks):
         return [_point_sample(i, generator) for i in range(8)]
+    if 'detection_3d' in cls.tasks:
+        return [_point_det_sample(i, generator) for i in range(8)]
     truth = json.loads(coco_file(folder).read_text())
     return [_det_sample(image['id'], truth, generator) for image in truth['images']]
 
@@ -212,6 +214,22 @@ def _change_sample(index: int, generator: torch.Generator) -> dict[str, Any]:
             sample[f'{side}_sem_t{date}'] = {'data': land_cover.clone()}
     sample['gt_sem_seg']['data'][0, :2] = sample['gt_sem_t2']['data'][0, :2] = 255
     return sample
+
+
+def _point_det_sample(index: int, generator: torch.Generator) -> dict[str, Any]:
+    """Six objects of the first four classes, of which the last is ignored, detected a little beside them."""
+    boxes = torch.rand(6, 7, generator=generator) * torch.tensor([40.0, 40, 1, 2, 1, 1, 6])
+    boxes[:, 3:6] += 1.5
+    labels = torch.randint(0, 4, (6,), generator=generator)
+    truth = {'boxes': boxes, 'labels': labels, 'difficulty': torch.randint(0, 3, (6,), generator=generator)}
+    parts = [{name: values[rows] for name, values in truth.items()} for rows in (slice(0, 5), slice(5, 6))]
+    found = boxes + torch.randn(boxes.shape, generator=generator) * 0.05
+    return {
+        'points_path': f'{index}.bin',
+        'gt_instances_3d': parts[0],
+        'ignored_instances_3d': parts[1],
+        'pred_instances_3d': {'boxes': found, 'labels': labels, 'scores': torch.rand(6, generator=generator)},
+    }
 
 
 def _point_sample(index: int, generator: torch.Generator) -> dict[str, Any]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from imbdense.core.change3d import cross_links, epoch_pyramid, neighbours_within
 from imbdense.core.change3d.m3c2_classes import DEMOLITION, MISSING_VEGETATION, MOBILE, NEW_BUILDING, NEW_VEGETATION
+from imbdense.data.points import PointCloud, write_points
 from imbdense.nn.change3d import Links
 from imbdense.nn.point_conv import EpochLevels, PointLevel
 
 Floats = NDArray[np.float64]
+FAR = np.array([650_000.0, 6_860_000.0, 120.0])
 CLASSES = ('unchanged', 'new building', 'demolition', 'new vegetation', 'growth', 'missing vegetation', 'mobile')
 KINDS = {'house': (NEW_BUILDING, DEMOLITION), 'tree': (NEW_VEGETATION, MISSING_VEGETATION), 'car': (MOBILE, MOBILE)}
 SIZES = {'house': (6.0, 5.0, 5.0), 'tree': (2.0, 2.0, 5.0), 'car': (2.2, 1.2, 1.5)}
@@ -91,3 +96,13 @@ def pair_tensors(
     stacked = [Links.stack([own[level] for own in links], [len(cloud[level]) for cloud in sides[1]])
                for level in range(depth + 1)]
     return EpochLevels.stack(sides[0]), EpochLevels.stack(sides[1]), stacked
+
+
+def write_town(folder: Path, seeds: Sequence[int], suffix: str = 'npz', **options: float) -> None:
+    """One folder ``scene_<seed>`` per seed with both epochs."""
+    for seed in seeds:
+        one, label1, two, label2, objects = tiny_town(seed, **options)
+        place = folder / f'scene_{seed}'
+        place.mkdir(parents=True, exist_ok=True)
+        write_points(place / f'epoch1.{suffix}', PointCloud(one + FAR, {}, label1))
+        write_points(place / f'epoch2.{suffix}', PointCloud(two + FAR, {}, label2, objects))

@@ -22,7 +22,10 @@ from tests.integration.tiny_data import write_detection, write_segmentation
 EXPERIMENTS = sorted(path for path in configs_dir().rglob('*.py') if '_base_' not in path.parts)
 SELECTIONS = [path for path in EXPERIMENTS if re.search('^selector = ', path.read_text(encoding='utf-8'), re.MULTILINE)]
 CHANGE = [path for path in EXPERIMENTS if path.parent.name == 'change_detection']  # see test_change_configs.py
-CONFIGS = [path for path in EXPERIMENTS if path not in SELECTIONS + CHANGE]
+POINTS = [path for path in EXPERIMENTS if path.parent.name == 'point_cloud']  # see test_point_configs.py
+CLUSTERS = [path for path in EXPERIMENTS if 'SuperPixelSegmentor' in path.read_text(encoding='utf-8')]
+"""They learn no class; see test_cluster_configs.py."""
+CONFIGS = [path for path in EXPERIMENTS if path not in SELECTIONS + CHANGE + POINTS + CLUSTERS]
 BASES = sorted(path for path in configs_dir().rglob('*.py') if '_base_' in path.parts)
 
 

@@ -53,7 +53,7 @@ def voxel_grid(scale: float) -> Workload:
 
 
 def voxel_grid_ground(scale: float) -> Workload:
-    """Ground and things on it, nine points per m² and voxel of 0.3 m before heights part them."""
+    """Ground with things on it: nine points per column of voxels, in five of them on average."""
     return _against_open3d(hills(int(POINTS * scale)), VOXEL)
 
 

@@ -3,7 +3,7 @@
 from imbdense.core.change3d.checks import CloudError, check_overlap, check_xyz
 from imbdense.core.change3d.cloud_to_cloud import cloud_to_cloud
 from imbdense.core.change3d.components import density_components
-from imbdense.core.change3d.crop_centres import CropCentres, CylinderDraw, cylinder_grid, sqrt_class_weights
+from imbdense.core.change3d.crop_centres import CropCentres, CylinderDraw, cylinder_grid
 from imbdense.core.change3d.dsm_difference import DsmDifference, dsm_difference, surface_raster
 from imbdense.core.change3d.m3c2 import ENGINES, m3c2
 from imbdense.core.change3d.m3c2_classes import M3C2ClassRules, classify_changes
@@ -37,7 +37,6 @@ __all__ = [
     'm3c2',
     'multiscale_normals',
     'neighbours_within',
-    'sqrt_class_weights',
     'stability',
     'surface_raster',
 ]

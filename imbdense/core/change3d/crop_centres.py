@@ -109,13 +109,3 @@ def cylinder_grid(points: Floats, step: float) -> Floats:
     cells = np.unique(np.floor(np.asarray(points)[:, :2] / step).astype(np.int64), axis=0)
     centres: Floats = (cells + 0.5) * step
     return centres
-
-
-def sqrt_class_weights(counts: ArrayLike) -> NDArray[np.float64]:
-    """Weights of Siamese KPConv (C,): proportional to sqrt(mean(n) / n_c), with sum 1; a class without count has 0."""
-    amounts = check_counts(np.asarray(counts, dtype=np.float64).tolist(), owner='sqrt_class_weights').numpy()
-    weights = np.zeros(amounts.size)
-    present = amounts > 0
-    weights[present] = np.sqrt(amounts.mean() / amounts[present])
-    scaled: NDArray[np.float64] = weights / weights.sum()
-    return scaled

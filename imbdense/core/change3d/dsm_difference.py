@@ -33,10 +33,7 @@ class DsmDifference:
     def at(self, xyz: ArrayLike) -> Floats:
         """The difference under each point (N,); NaN outside the raster."""
         points = np.asarray(xyz, dtype=np.float64)
-        column = np.floor((points[:, 0] - self.west) / self.cell).astype(np.int64)
-        row = np.floor((self.north - points[:, 1]) / self.cell).astype(np.int64)
-        height, width = self.difference.shape
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        row, column, inside = _cells(points, self.west, self.north, self.cell, self.difference.shape)
         found = np.full(len(points), np.nan)
         found[inside] = self.difference[row[inside], column[inside]]
         return found
@@ -63,14 +60,22 @@ def dsm_difference(epoch1: ArrayLike, epoch2: ArrayLike, cell: float) -> DsmDiff
     return DsmDifference(surfaces[1] - surfaces[0], surfaces[0], surfaces[1], west, north, cell)
 
 
-def surface_raster(xyz: Floats, west: float, north: float, cell: float, shape: tuple[int, int]) -> Floats:
-    """The highest z of the points (N, 3) in each cell; NaN where there is none. Points outside are left out."""
-    column = np.floor((xyz[:, 0] - west) / cell).astype(np.int64)
-    row = np.floor((north - xyz[:, 1]) / cell).astype(np.int64)
-    # A point exactly on the southern border of a cell belongs to the next row; the last row keeps its own.
-    row = np.where((row == shape[0]) & (xyz[:, 1] >= north - shape[0] * cell), shape[0] - 1, row)
-    inside = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
+def surface_raster(xyz: Floats, west: float, north: float, cell: float, shape: tuple[int, ...]) -> Floats:
+    """The highest z of the points (N, 3) in each cell; NaN where there is none. Points outside are left out.
+
+    ``west`` and ``north`` are multiples of ``cell``; a point on a border belongs to the cell east or north of it.
+    """
+    row, column, inside = _cells(xyz, west, north, cell, shape)
     surface = np.full(shape[0] * shape[1], -np.inf)
     np.maximum.at(surface, row[inside] * shape[1] + column[inside], xyz[inside, 2])
     surface[np.isneginf(surface)] = np.nan
     return surface.reshape(shape)
+
+
+def _cells(
+    xyz: Floats, west: float, north: float, cell: float, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Row and column of each point, and whether it lies on the raster."""
+    number = np.floor(xyz[:, :2] / cell).astype(np.int64)
+    column, row = number[:, 0] - round(west / cell), round(north / cell) - 1 - number[:, 1]
+    return row, column, (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])

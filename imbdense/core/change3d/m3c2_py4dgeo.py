@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,24 @@ from imbdense.core.change3d.m3c2_result import M3C2Result
 Floats = NDArray[np.float64]
 NUDGE = 1e-9
 """Metres by which core points are moved along their normal, see :func:`measure_with_py4dgeo`."""
+
+
+def quiet_py4dgeo() -> ModuleType:
+    """py4dgeo, imported so that it leaves no ``py4dgeo.log`` in the current folder and does not tell every step.
+
+    Its import sets up such a file, which the first message creates. That handler is taken away (one to a file that the
+    caller has chosen stays); warnings still reach the terminal. Every import of py4dgeo in imbdense goes through here.
+    """
+    import py4dgeo
+
+    logger = logging.getLogger('py4dgeo')
+    for handler in list(logger.handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).name == 'py4dgeo.log':
+            logger.removeHandler(handler)
+            handler.close()
+    logger.setLevel(logging.WARNING)
+    module: ModuleType = py4dgeo
+    return module
 
 
 def measure_with_py4dgeo(
@@ -32,9 +52,7 @@ def measure_with_py4dgeo(
     points are therefore moved by a nanometre along their normal, and the cylinder is shortened by two: no border lies
     on a point that is where it was measured, and the ends are open as before.
     """
-    import py4dgeo
-
-    logging.getLogger('py4dgeo').setLevel(logging.WARNING)  # it announces every tree it builds
+    py4dgeo = quiet_py4dgeo()
     usable = np.isfinite(normals).all(axis=1)
     size = len(core_points)
     distance, level, spread1, spread2 = (np.full(size, np.nan) for _ in range(4))

@@ -86,7 +86,7 @@ def kitti_ap(frames: Sequence[KittiFrame], min_overlap: float) -> KittiAP:
         counts = sum(_hits_and_false_alarms(frame, min_overlap, thresholds) for frame in frames)
         hits, alarms = np.asarray(counts, dtype=np.float64)
         precision[: thresholds.size] = hits / np.maximum(hits + alarms, 1)
-        precision = np.maximum.accumulate(precision[::-1])[::-1]
+        precision[:] = np.maximum.accumulate(precision[::-1])[::-1]
     return KittiAP(float(precision[1:].mean()), float(precision[::4].mean()), precision, num_gt)
 
 

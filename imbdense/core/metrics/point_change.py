@@ -17,7 +17,8 @@ class PointChangeScores:
     """Scores in [0, 1] from one confusion table whose class 0 is "unchanged"; NaN where undefined.
 
     Attributes:
-        iou: (C,) per class. mean_change: mean over the kinds of change 1 ... C - 1 (mIoU_ch of the papers on Urb3DCD).
+        iou, class_recall: (C,) per class.
+        mean_change: mean over the kinds of change 1 ... C - 1 (mIoU_ch of the papers on Urb3DCD).
         mean_all: mean over all classes, "unchanged" among them.
         precision, recall, f1: changed (any kind) against unchanged.
         accuracy: share of the points with the right class. mean_recall: mean over all classes (mAcc of the papers).
@@ -25,6 +26,7 @@ class PointChangeScores:
     """
 
     iou: NDArray[np.float64]
+    class_recall: NDArray[np.float64]
     mean_change: float
     mean_all: float
     precision: float
@@ -56,6 +58,7 @@ def point_change_scores(table: Counts, *, absent: str = 'skip') -> PointChangeSc
     hit, false, missed = int(table[1:, 1:].sum()), int(table[0, 1:].sum()), int(table[1:, 0].sum())
     return PointChangeScores(
         iou=iou,
+        class_recall=recall,
         mean_change=_mean(iou[1:]),
         mean_all=_mean(iou),
         precision=_ratio(hit, hit + false),

@@ -41,7 +41,7 @@ def devoxelize_linear(values: Tensor, sample: GridSample, points: Tensor, size: 
                          f'but there are {len(points)}.')
     if len(points) == 0:
         return values.new_zeros(0, values.shape[1])
-    numbered = voxel_keys(sample.coords.unbind(1), margin=1, owner='devoxelize_linear')
+    numbered = voxel_keys(sample.coords, margin=1, owner='devoxelize_linear')
     if not is_increasing(numbered.keys):
         raise ValueError('devoxelize_linear: the voxels of the sample must be in the order grid_sample gives.')
     place = points.double() / size

@@ -1,4 +1,4 @@
-"""Parts of a graph, each grown from a seed along the shortest paths: the routine behind super-voxels and superpixels."""
+"""Parts of a graph, each grown from a seed along shortest paths: the routine behind super-voxels and superpixels."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _cells(points: Tensor, size: float) -> list[Tensor]:
     Raises:
         ValueError: NaN or infinite coordinates, or cells beyond +-2^62.
     """
-    cells = torch.floor(points.t().double().contiguous() / size)
+    cells = points.t().double().contiguous().div(size).floor_()
     for column in cells if points.numel() else ():
         low, high = torch.aminmax(column)
         if not bool(torch.maximum(-low, high) < MAX_CELLS):  # NaN is not smaller either
@@ -141,8 +141,10 @@ def _reduced(values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tens
     """Values (N, k) of the representatives, or means, summed in float64."""
     if index is not None:
         return values[index]
-    sums = [count_values(inverse, len(counts), column) for column in values.unbind(1)]
-    return (torch.stack(sums, 1) / counts.unsqueeze(1)).to(values.dtype)
+    if values.numel() == 0:
+        return values.new_zeros(len(counts), values.shape[1])
+    sums = [count_values(inverse, len(counts), column) for column in values.t().contiguous()]
+    return torch.stack(sums, 1).div_(counts.unsqueeze(1)).to(values.dtype)
 
 
 def _check_rows(points: Tensor, features: Tensor | None, labels: Tensor | None) -> None:

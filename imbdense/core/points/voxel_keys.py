@@ -44,19 +44,20 @@ class VoxelKeys(NamedTuple):
         return torch.stack(columns, 1)
 
 
-def voxel_keys(columns: Sequence[Tensor], margin: int = 0, owner: str = 'voxel_keys') -> VoxelKeys:
+def voxel_keys(coords: Tensor | Sequence[Tensor], margin: int = 0, owner: str = 'voxel_keys') -> VoxelKeys:
     """Number the cells of the bounding box: ``key = ((b·X + x)·Y + y)·Z + z``, relative to the minimum.
 
     X, Y, Z are the extents plus ``margin`` empty cells, so that a move of up to ``margin`` cells never arrives at an
     occupied cell of another row (one-sided: the margin of the row before serves negative moves).
 
     Args:
-        columns: one (N,) int64 tensor per axis, any sign, ``coords.unbind(1)``; N = 0 gives no keys.
+        coords: (N, D) int64, or one (N,) tensor per axis (faster); any sign; N = 0 gives no keys.
         margin: >= 0, the reach of the moves that will be asked for.
 
     Raises:
         ValueError: the box has more than 2^62 cells.
     """
+    columns = coords.unbind(1) if isinstance(coords, Tensor) else coords
     if len(columns[0]) == 0:
         return VoxelKeys(columns[0], (0,) * len(columns), (1,) * len(columns), 0)
     ranges = [[int(end) for end in torch.aminmax(column)] for column in columns]

@@ -36,7 +36,7 @@ class SphericalKMeans:
     give equal results.
 
     Many starts are what keeps a rare cluster: where it was lost, a start with a better objective had it (six classes
-    down to 1.5 %: lost in 4 of 10 runs with 5 starts, in 1 with 20).
+    down to 1.5 %: lost in about four of ten runs with 5 starts, in one of these with 20).
 
     Args:
         num_clusters: K >= 1. n_init: starts. max_iter: moves, those of a start included. tol: it ends when the
@@ -110,7 +110,7 @@ class SphericalKMeans:
     def _by_batches(
         self, unit: FeatureRows, weights: NDArray[np.float64] | None, batch_rows: int
     ) -> KMeansResult:
-        """Cluster one batch as usual, then let each further batch move the centroids by its share of all rows so far."""
+        """Cluster one batch as usual; each further one moves the centroids by its share of all rows so far."""
         order = np.random.default_rng(self.seed).permutation(len(unit))
         mass = np.ones(len(unit)) if weights is None else weights
         first = np.sort(order[:batch_rows])

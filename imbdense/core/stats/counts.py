@@ -15,6 +15,7 @@ CountUnit = Literal['pixels', 'regions', 'instances', 'images', 'assigned']
 
 FORMAT_VERSION = 1
 _UNITS: tuple[str, ...] = get_args(CountUnit)
+_WORDS_OF_POINTS = {'pixels': 'points', 'images': 'scenes'}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class ClassCounts:
         object_sizes: (C, B) int64 or ``None``; histogram of object areas, bin b = objects of 2**b <= area < 2**(b+1)
             pixels (regions for segmentation, boxes or masks for detection).
         fingerprint: identifies the label files that were counted; '' when unknown.
+        of_points: point clouds were counted: their points stand in ``pixels``, their scenes in ``images``.
     """
 
     classes: tuple[str, ...]
@@ -48,6 +50,7 @@ class ClassCounts:
     cooccurrence: NDArray[np.int64] | None = None
     object_sizes: NDArray[np.int64] | None = None
     fingerprint: str = field(default='')
+    of_points: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'classes', tuple(self.classes))
@@ -75,6 +78,10 @@ class ClassCounts:
     def units(self) -> tuple[str, ...]:
         """The units that were counted."""
         return tuple(unit for unit in _UNITS if getattr(self, unit) is not None)
+
+    def word(self, unit: str) -> str:
+        """What ``unit`` is called before readers: points and scenes of clouds, else the unit's own name."""
+        return _WORDS_OF_POINTS.get(unit, unit) if self.of_points else unit
 
     def of(self, unit: str) -> NDArray[np.int64]:
         """Return the (C,) counts in ``unit``.
@@ -120,6 +127,8 @@ class ClassCounts:
         record.update(
             num_images=self.num_images, ignored_pixels=self.ignored_pixels, fingerprint=self.fingerprint
         )
+        if self.of_points:
+            record['of_points'] = True
         return record
 
     @classmethod

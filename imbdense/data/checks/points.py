@@ -87,15 +87,14 @@ def _repeated(path: str, cloud: PointCloud) -> list[Finding]:
 
 def _empty_colours(path: str, cloud: PointCloud) -> list[Finding]:
     """Colours that nobody filled in."""
-    found = []
-    for name in ('rgb', 'nir'):
-        values = cloud.attributes.get(name)
-        if values is not None and not values.any():
-            found.append(Finding(
-                'warning', 'empty_colours', path, f'has the field {name}, but all its values are 0.',
-                f'Leave {name} out of features, or a model learns that black means this file.',
-            ))  # fmt: skip
-    return found
+    empty = [name for name in ('rgb', 'nir') if name in cloud.attributes and not cloud.attributes[name].any()]
+    if not empty:
+        return []
+    named = ' and '.join(empty)
+    return [Finding(
+        'warning', 'empty_colours', path, f'has room for {named}, but all values are 0.',
+        f'Leave {named} out of features, or a model learns that black means this file.',
+    )]  # fmt: skip
 
 
 def _uneven(densities: dict[str, float]) -> list[Finding]:

@@ -95,7 +95,7 @@ def scan_labels(scan: LidarScan, setup: LidarSetup) -> KittiLabels:
     occlusion = np.where(scan.visible >= OCCLUSION[0], 0, np.where(scan.visible >= OCCLUSION[1], 1, 2))
     camera = lidar_to_camera(scan.boxes, CALIB)
     alpha = camera[:, 6] - np.arctan2(camera[:, 0], camera[:, 2])
+    names = tuple(setup.classes[label].name for label in scan.labels)
     return KittiLabels(
-        tuple(setup.classes[label].name for label in scan.labels), np.zeros(len(scan.labels)), occlusion.astype(np.int64),
-        alpha, image_boxes(scan.boxes, CALIB), camera,
+        names, np.zeros(len(names)), occlusion.astype(np.int64), alpha, image_boxes(scan.boxes, CALIB), camera
     )  # fmt: skip

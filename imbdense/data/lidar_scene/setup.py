@@ -78,9 +78,9 @@ class LidarSetup:
 
     sensor: LidarSensor
     classes: tuple[ObjectClass, ...]
-    extent: tuple[float, float, float, float] = (4.0, -14.0, 32.0, 14.0)
+    extent: tuple[float, float, float, float] = (4.0, -11.5, 26.0, 11.5)
     clutter: Mapping[str, float] = field(
-        default_factory=lambda: {'pole': 3.0, 'bush': 2.0, 'fence': 2.0, 'wall': 1.0}
+        default_factory=lambda: {'pole': 2.0, 'bush': 1.0, 'fence': 0.5, 'wall': 0.5}
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,9 +98,10 @@ SETUPS = {
     # Fine scan from lower down, smaller cars, more clutter.
     'beams64': LidarSetup(
         LidarSensor(beams=64, lowest=-24.0, highest=2.0, height=1.73, step=0.4, noise=0.03),
-        (ObjectClass('Car', 'car', (3.9, 1.62, 1.53), 6.0), ObjectClass('Pedestrian', 'person', (0.85, 0.65, 1.75), 1.5),
+        (ObjectClass('Car', 'car', (3.9, 1.62, 1.53), 6.0),
+         ObjectClass('Pedestrian', 'person', (0.85, 0.65, 1.75), 1.5),
          ObjectClass('Cyclist', 'cyclist', (1.75, 0.6, 1.7), 0.3)),
-        clutter={'pole': 4.0, 'bush': 4.0, 'fence': 3.0, 'wall': 1.0},
+        clutter={'pole': 3.0, 'bush': 1.5, 'fence': 0.75, 'wall': 0.5},
     ),
 }  # fmt: skip
 """Named domains: 'beams32' and 'beams64', as nuScenes and KITTI differ."""

@@ -126,7 +126,7 @@ def _shape(shape: str, box: Floats, owner: int, shade: float) -> list[Solid]:
         return [part(0, 0.0, 0.85, (0.7 * body, 0.7 * body), True), part(0, 0.85, 1.0, (0.3, 0.3), True),
                 part(0.25 * length, 0.4, 0.6, (0.5 * length, 0.3 * width))]
     rider = 0.75 * width
-    return [part(0, 0.0, 0.5, (length, 0.18 * width)), part(-0.08 * length, 0.35, 1.0, (rider, rider), True),
+    return [part(0, 0.0, 0.55, (length, 0.35 * width)), part(-0.08 * length, 0.35, 1.0, (rider, rider), True),
             part(0.25 * length, 0.5, 0.62, (0.1, width))]
 
 

@@ -34,7 +34,10 @@ class ClassMap:
             raise ValueError(f'{len(self.classes)} classes need as many colours, but there are {len(self.palette)}.')
         wrong = {code: train for code, train in self.label_map.items() if not -1 <= train < len(self.classes)}
         if wrong:
-            raise ValueError(f'label_map names train ids that no class has: {wrong}.')
+            raise ValueError(
+                f'label_map names train ids that no class has: {wrong}. There are {len(self.classes)} classes, so they '
+                f'go from 0 to {len(self.classes) - 1}; -1 = ignored.'
+            )
 
     def apply(
         self, codes: NDArray[np.int64], *, owner: str, unknown: Literal['error', 'ignore'] = 'error'

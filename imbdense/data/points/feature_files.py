@@ -57,5 +57,5 @@ def read_volume(folder: str | Path, scene: str, digest: str, tag: str | None = N
                              f'Put LoadFeatureVolume right behind LoadPoints, or remove the file. {CURE}')
     values = features.astype(np.float32)
     if not np.isfinite(values).all():
-        raise PointReadError(str(path), 'values', f'holds NaN or infinite features of scene {scene}.', CURE)
+        raise PointReadError(str(path), 'fields', f'holds NaN or infinite features of scene {scene}.', CURE)
     return values, views.astype(np.int64)

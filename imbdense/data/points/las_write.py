@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError, PointWriteError
-from imbdense.data.points.las import SCAN_ANGLE_UNIT, check_laz_backend, import_laspy, is_laz, laz_backends, open_las, read_records
+from imbdense.data.points.las import (
+    SCAN_ANGLE_UNIT,
+    check_laz_backend,
+    import_laspy,
+    is_laz,
+    laz_backends,
+    open_las,
+    read_records,
+)
 from imbdense.data.points.las_copy import RawLas, laspy_records
 
 SCALE = 0.001

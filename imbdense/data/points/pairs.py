@@ -66,20 +66,16 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class PairSource(PointSource):
-    """A :class:`PointSource` of epoch 2 that finds epoch 1 beside it."""
+    """A :class:`PointSource` of epoch 2 that reads epoch 1 as well."""
 
-    def read_first(self, second: str | Path) -> PointCloud:
-        """Epoch 1 of the pair, with train ids where it has labels; points without a class are ignored.
+    def read_first(self, path: str | Path) -> PointCloud:
+        """The file of epoch 1, with train ids where it has labels; points without a class are ignored.
 
         Raises:
-            PointReadError: missing or unreadable; the epochs name different coordinate systems.
+            PointReadError: missing or unreadable.
         """
-        files = self.layout.read
-        if not isinstance(files, PairFiles):
-            raise TypeError(f'PairSource: {self.layout.name} is no layout of pairs.')
-        path = files.first(second)
-        return load_scene(self.layout, Scene(path.stem, path), mapping=self.class_map, unknown='ignore',
-                          need_labels=False)  # fmt: skip
+        scene = Scene(Path(path).stem, Path(path))
+        return load_scene(self.layout, scene, mapping=self.class_map, unknown='ignore', need_labels=False)
 
 
 def check_same_crs(first: PointCloud, second: PointCloud, names: tuple[str, str]) -> None:
@@ -92,7 +88,11 @@ def check_same_crs(first: PointCloud, second: PointCloud, names: tuple[str, str]
 
 
 def pair_layout(
-    name: str, files: PairFiles, class_maps: Sequence[tuple[str, ClassMap]] = (), splits: Sequence[str] = ()
+    name: str,
+    files: PairFiles,
+    class_maps: Sequence[tuple[str, ClassMap]] = (),
+    splits: Sequence[str] = (),
+    prepared: bool = False,
 ) -> PointLayout:
     """A layout whose scenes are folders with two files; the path of a scene is that of epoch 2.
 
@@ -100,7 +100,7 @@ def pair_layout(
     """
     first, second = files.stems
     expected = f'  <split>/.../<scene>/{first}.* and {second}.*   ({" ".join(SUFFIXES)})'
-    return PointLayout(f'{name} {files}', dict(class_maps), tuple(splits), files.find, files, expected)
+    return PointLayout(f'{name} {files}', dict(class_maps), tuple(splits), files.find, files, expected, prepared)
 
 
 def _short(crs: str) -> str:
@@ -118,11 +118,11 @@ CHANGE_COLOURS = (
 )  # fmt: skip
 URB3DCD_V2 = ClassMap(CHANGES, CHANGE_COLOURS, {code: code for code in range(7)})
 URB3DCD_V1 = ClassMap(CHANGES[:3], CHANGE_COLOURS[:3], {code: code for code in range(3)})
-_STEMS = ('pointCloud0', 'pointCloud1')
+URB3DCD_STEMS = ('pointCloud0', 'pointCloud1')
 URB3DCD_LAYOUTS = {
-    'v2': pair_layout('urb3dcd', PairFiles(_STEMS, semantic='label_ch', element='params'), [('v2', URB3DCD_V2)],
-                      ('Train', 'Val', 'Test')),
-    'v1': pair_layout('urb3dcd', PairFiles(_STEMS, semantic='label_ch', element='Urb3DSimul'), [('v1', URB3DCD_V1)],
-                      ('Train', 'Val', 'Test')),
+    'v2': pair_layout('urb3dcd', PairFiles(URB3DCD_STEMS, semantic='label_ch', element='params'), [('v2', URB3DCD_V2)],
+                      ('Train', 'Val', 'Test'), prepared=True),
+    'v1': pair_layout('urb3dcd', PairFiles(URB3DCD_STEMS, semantic='label_ch', element='Urb3DSimul'),
+                      [('v1', URB3DCD_V1)], ('Train', 'Val', 'Test'), prepared=True),
 }  # fmt: skip
 """Urb3DCD (de Gelis et al., Remote Sensing 13, 2021; version 2: ISPRS J. 197, 2023): simulated surveys of Lyon."""

@@ -53,6 +53,7 @@ class PointLabelFormat(LabelFormat):
 
     source: PointSource | None = None
     has_regions = False
+    of_points = True
 
     @classmethod
     def of_source(cls, source: PointSource) -> PointLabelFormat:

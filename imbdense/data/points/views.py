@@ -15,8 +15,8 @@ from imbdense.core.points import Sightings, project, sightings
 from imbdense.data.points.errors import PointReadError
 
 CAMERAS = 'cameras.json'
-CURE = ('Each record of "images" holds file, K (3 x 3), c2w (4 x 4, x right, y down, z forward), width and height, and '
-        'may hold dist and pixel_centre; generated clouds have one: `imbdense generate clouds ... --images`.')  # fmt: skip
+CURE = ('Each record of "images" holds file, K (3 x 3), c2w (4 x 4, x right, y down, z forward), width and height, '
+        'and may hold dist and pixel_centre; generated clouds have one: `imbdense generate clouds ... --images`.')
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def read_views(folder: Path) -> Iterator[PointView]:
     try:
         records = json.loads(path.read_text(encoding='utf-8'))['images']
     except FileNotFoundError as error:
-        raise PointReadError(str(path), 'missing', 'does not exist, so nobody knows what the images see.', CURE) from error
+        raise PointReadError(str(path), 'missing', 'does not exist; nobody knows what the images see.', CURE) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PointReadError(str(path), 'unreadable', f'holds no list "images" ({error}).', CURE) from error
     if not records:

@@ -23,7 +23,7 @@ RECIPE_MODULES: dict[str, str] = {
     'dynamic_earthnet': 'dynamic_earthnet:RECIPE', 'habitalp': 'habitalp:RECIPE',
     'stpls3d': 'points:STPLS3D', 's3dis': 'points:S3DIS', 'scannet': 'points:SCANNET',
     'scannet200': 'points:SCANNET200', 'toronto3d': 'points:TORONTO3D', 'dales': 'points:DALES',
-    'semantickitti': 'points:SEMANTICKITTI', 'ign_lidar_hd': 'points:IGN_LIDAR_HD',
+    'semantickitti': 'points:SEMANTICKITTI', 'ign_lidar_hd': 'points:IGN_LIDAR_HD', 'urb3dcd': 'point_pairs:URB3DCD',
 }
 """Name of a data set -> module and attribute of its recipe."""
 

@@ -35,11 +35,11 @@ def build(job: Job, name: str, needed: Sequence[str], kept: Sequence[str] = ()) 
     for part in kept:
         if (job.source / part).is_file() and not job.done(part):
             atomic_write_bytes(job.out / part, (job.source / part).read_bytes())
-    splits = _splits(job, layout)
+    splits = scenes_of_splits(job, layout)
     scenes = {scene.name: scene for found in splits.values() for scene in found}
     records: dict[str, Any] = {}
     for scene in job.each(sorted(scenes.values(), key=lambda item: item.name), 'scenes'):
-        records[scene.name] = _convert(job, layout, scene)
+        records[scene.name] = convert_scene(job, layout, scene)
     names = {split: [scene.name for scene in found] for split, found in splits.items()}
     job.write_json(SUMMARY, {'layout': name, 'splits': names, 'scenes': records})
     for split, found in names.items():
@@ -48,7 +48,7 @@ def build(job: Job, name: str, needed: Sequence[str], kept: Sequence[str] = ()) 
         job.note(f'{split}: {len(found)} scenes, {points:,} points' + (f', {unlabelled} unlabelled' * bool(unlabelled)))
 
 
-def _splits(job: Job, layout: PointLayout) -> dict[str, list[Scene]]:
+def scenes_of_splits(job: Job, layout: PointLayout) -> dict[str, list[Scene]]:
     """Scenes of the splits that are there."""
     found = {}
     for split in layout.splits:
@@ -62,8 +62,11 @@ def _splits(job: Job, layout: PointLayout) -> dict[str, list[Scene]]:
     return found
 
 
-def _convert(job: Job, layout: PointLayout, scene: Scene) -> dict[str, Any]:
-    """Write one scene; return what is known of it: fingerprint, points, points per code."""
+def convert_scene(job: Job, layout: PointLayout, scene: Scene, *, check_codes: bool = True) -> dict[str, Any]:
+    """Write one scene; return what is known of it: fingerprint, points, points per code.
+
+    ``check_codes``: a code that the usual class map does not name is an error.
+    """
     relative = scene.path.relative_to(job.source)
     relative = relative if scene.path.is_dir() else relative.with_suffix('')
     target, state = Path(f'{relative}.npz'), Path(STATE) / f'{relative}.json'
@@ -75,7 +78,7 @@ def _convert(job: Job, layout: PointLayout, scene: Scene) -> dict[str, Any]:
     try:
         cloud = layout.cloud(scene)
         codes = _counted(cloud.semantic)
-        if cloud.semantic is not None:
+        if cloud.semantic is not None and check_codes:
             layout.class_map().apply(cloud.semantic, owner=str(scene.path))
     except (PointReadError, OSError) as error:
         raise PrepareError(str(error)) from error
@@ -107,7 +110,7 @@ def build_semantickitti(job: Job) -> None:
     """Scans load fast as they are: every label file is checked against its scan, and ``sequences/`` is linked."""
     layout = point_layout('semantickitti')
     job.need('sequences')
-    for split, found in _splits(job, layout).items():
+    for split, found in scenes_of_splits(job, layout).items():
         lacking = 0
         for scene in job.each(found, split):
             labels = scene.path.parent.parent / 'labels' / f'{scene.path.stem}.label'

@@ -1,4 +1,4 @@
-"""Pseudo boxes as a COCO detection file that mmdet reads like any other."""
+"""Pseudo boxes, and a COCO detection file of them that mmdet reads like any other."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PseudoBoxes:
-    """The pseudo-labels of one image.
+    """The pseudo-labels of one image or point cloud.
 
     Attributes:
-        file_name: below the image folder. size: (height, width).
-        boxes: (N, 4) x1 y1 x2 y2 in pixels. labels, scores: (N,). ignored: (N,) bool, the ignore band.
+        file_name: below the folder of the images. size: (height, width); ``None`` for point clouds.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, or (N, 7) x, y, z, l, w, h, yaw.
+        labels, scores: (N,). ignored: (N,) bool, the ignore band.
     """
 
     file_name: str
-    size: tuple[int, int]
+    size: tuple[int, ...] | None
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
     scores: NDArray[np.float32]
@@ -35,6 +36,7 @@ def coco_record(images: Sequence[PseudoBoxes], classes: Sequence[str]) -> dict[s
     has its ``score``. An image without any box is listed, so that it can be trained on or left out (``filter_empty``).
     """
     annotations: list[dict[str, Any]] = []
+    sizes = [image.size or (0, 0) for image in images]
     for number, image in enumerate(images, start=1):
         for box, label, score, ignored in zip(image.boxes, image.labels, image.scores, image.ignored):
             x1, y1, x2, y2 = (float(value) for value in box)
@@ -44,8 +46,8 @@ def coco_record(images: Sequence[PseudoBoxes], classes: Sequence[str]) -> dict[s
                 'area': round((x2 - x1) * (y2 - y1), 2), 'iscrowd': int(ignored), 'score': round(float(score), 5),
             })  # fmt: skip
     return {
-        'images': [{'id': number, 'file_name': image.file_name, 'height': image.size[0], 'width': image.size[1]}
-                   for number, image in enumerate(images, start=1)],
+        'images': [{'id': number, 'file_name': image.file_name, 'height': size[0], 'width': size[1]}
+                   for number, (image, size) in enumerate(zip(images, sizes), start=1)],
         'categories': [{'id': number, 'name': name} for number, name in enumerate(classes, start=1)],
         'annotations': annotations,
     }

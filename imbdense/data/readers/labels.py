@@ -66,6 +66,7 @@ class LabelFormat:
         return cls(tuple(classes), int(ignore_index), bool(reduce_zero_label), pairs, rows, bool(nodata_ignored))
 
     has_regions = True  # no annotation, no field: whether neighbouring pixels of a class make a region
+    of_points = False  # whether the labels are those of points, for the words of tables
 
     def identity(self) -> dict[str, Any]:
         """What decides the counts, as plain data; renaming a class changes none."""

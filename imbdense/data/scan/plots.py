@@ -39,7 +39,7 @@ def shares_plot(splits: Mapping[str, ClassCounts], unit: str) -> bytes:
     axes.yaxis.set_major_formatter(lambda value, _: f'{value:g}')
     axes.yaxis.set_minor_formatter(lambda value, _: '')
     axes.set_ylim(10 ** np.floor(np.log10(np.clip(lowest, 1e-9, 99.0))), 100)
-    axes.set_ylabel(f'{unit} in %')
+    axes.set_ylabel(f'{first.word(unit)} in %')
     _name_classes(axes, [first.classes[index] for index in order])
     if len(splits) > 1:
         axes.legend(frameon=False)

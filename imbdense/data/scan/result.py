@@ -125,6 +125,7 @@ def _counts(chosen: LabelRecords, table: ImageClassTable, settings: ScanSettings
         cooccurrence=cooccurrence(table),
         object_sizes=sizes,
         fingerprint=_fingerprint(chosen, settings),
+        of_points=settings.label_format.of_points,
     )
 
 

@@ -110,7 +110,7 @@ def _table(name: str, counts: ClassCounts) -> str:
     units = [unit for unit in UNITS if unit in counts.units]
     values = counts.of(main_unit(counts))
     share = 100 * values / max(int(values.sum()), 1)
-    head = ''.join(f'<th>{unit}</th>' for unit in ('class', 'share', *units))
+    head = ''.join(f'<th>{unit}</th>' for unit in ('class', 'share', *map(counts.word, units)))
     rows = ''
     for index in np.argsort(-values, kind='stable').tolist():
         cells = ''.join(f'<td>{int(counts.of(unit)[index]):,}</td>' for unit in units)
@@ -119,7 +119,8 @@ def _table(name: str, counts: ClassCounts) -> str:
     if values.sum():
         line = '; '.join(f'{key.replace("_", " ")} {value:.4g}' for key, value in imbalance_indices(values).items())
     table = f'<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<h3>{escape(name)}: {counts.num_images:,} images</h3><p>{line}</p><div class="scroll">{table}</div>'
+    size = f'{counts.num_images:,} {counts.word("images")}'
+    return f'<h3>{escape(name)}: {size}</h3><p>{line}</p><div class="scroll">{table}</div>'
 
 
 def _number(value: float) -> float | None:

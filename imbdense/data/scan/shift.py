@@ -18,7 +18,7 @@ class LabelShift:
     """Class shares of two splits side by side.
 
     Attributes:
-        classes: C names. unit: what was counted.
+        classes: C names. unit: what was counted, in words.
         shares: (2, C) float64, each row sums to 1.
         total_variation: 0.5 * sum |p - q|, in [0, 1]: the share of samples that would have to change class.
         jensen_shannon: divergence in bits, in [0, 1].
@@ -64,7 +64,7 @@ def label_shift(first: ClassCounts, second: ClassCounts, unit: str) -> LabelShif
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
     variation = float(np.abs(p - q).sum() / 2)
-    return LabelShift(first.classes, unit, np.stack([p, q]), variation, max(divergence, 0.0), ratio)
+    return LabelShift(first.classes, first.word(unit), np.stack([p, q]), variation, max(divergence, 0.0), ratio)
 
 
 def _shares(counts: ArrayLike) -> NDArray[np.float64]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from mmengine.model import BaseModule
 
+from imbdense.mm.host_arguments import extends
 from imbdense.nn.point_conv import kp_conv_lite
 from imbdense.registry import MODELS
 
 
 @MODELS.register_module()
+@extends(kp_conv_lite.KPConvLite, 'keep_init_cfg')
 class KPConvLite(kp_conv_lite.KPConvLite, BaseModule):
     """Kernel point convolutions (rigid) over a pyramid from the loader, in plain torch; for SiamesePointChange.
 
@@ -26,20 +28,6 @@ class KPConvLite(kp_conv_lite.KPConvLite, BaseModule):
     tasks = ('point change',)
     conformance_arguments = {'in_channels': 1, 'base_channels': 4, 'depth': 1}
 
-    def __init__(
-        self,
-        in_channels: int,
-        base_channels: int = 64,
-        depth: int = 4,
-        voxel: float = 1.0,
-        kernel_points: int = 15,
-        sigma_ratio: float = 1.0,
-        max_neighbours: int = 32,
-        normalize: bool = True,
-        bn_momentum: float = 0.02,
-        seed: int = 0,
-        init_cfg: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(in_channels, base_channels, depth, voxel, kernel_points, sigma_ratio, max_neighbours,
-                         normalize, bn_momentum, seed)
+    def keep_init_cfg(self, init_cfg: dict[str, Any] | None = None) -> None:
+        """Remember what the host initialises from."""
         self.init_cfg, self._is_init = init_cfg, False

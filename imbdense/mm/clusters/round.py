@@ -121,7 +121,7 @@ def _cluster(
     if exponent is None:
         return centroids, rank_of[result.labels]
     cosine = torch.from_numpy(rows.astype(np.float32) @ centroids.T)
-    size = torch.bincount(torch.from_numpy(rank_of[result.labels]), torch.from_numpy(sizes.astype(np.float64)),
-                          len(centroids))  # fmt: skip
-    shares = sinkhorn_assign(cosine, power_law_prior(size, exponent), weights=torch.from_numpy(sizes.astype(np.float64)))
+    mass = torch.from_numpy(sizes.astype(np.float64))
+    size = torch.bincount(torch.from_numpy(rank_of[result.labels]), mass, len(centroids))
+    shares = sinkhorn_assign(cosine, power_law_prior(size, exponent), weights=mass)
     return centroids, shares.argmax(1).numpy()

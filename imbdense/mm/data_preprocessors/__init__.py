@@ -7,6 +7,7 @@ import_members(
     {
         'dense_data_pre_processor': (),
         'point_data_pre_processor': (),
+        'point_det_data_preprocessor': (),
         'semi_data_pre_processor': (),
         'star_pairing': ('mmseg',),
         'views_data_pre_processor': (),

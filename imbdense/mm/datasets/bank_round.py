@@ -1,4 +1,4 @@
-"""Fill a round of an instance bank from the annotations of a data set of mmseg or mmdet."""
+"""Fill a round of an instance bank from the annotations of a data set: images of mmseg or mmdet, point clouds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from imbdense.data.instance_bank import BankError, BankObject, RoundWriter, cut_instances, cut_parts, cut_regions
+from imbdense.data.instance_bank import (
+    BankError,
+    BankObject,
+    RoundWriter,
+    cut_instances,
+    cut_parts,
+    cut_points,
+    cut_regions,
+)
+from imbdense.data.instance_bank.objects import Modality
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.mm.dataset_wrappers import children, leaves, own_indices
+from imbdense.mm.dataset_wrappers import children, leaves, own_indices, sample_file
 from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.mm.prior import locate
 from imbdense.mm.reproducible import seeded_generators
@@ -65,8 +74,8 @@ def fill_round(
 
 def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Iterator[BankObject]:
     """Yield the objects of one image as annotated: instances with their masks where the annotation has them, else
-    boxes; connected regions of a label map; parts of a cloud (:func:`cut_parts`) with all their attributes. Ignored
-    objects, pixels and points are left out.
+    boxes; connected regions of a label map; points in boxes, or parts of a cloud (:func:`cut_parts`), with all their
+    attributes. Ignored objects, pixels and points are left out.
 
     The image is loaded by the data set's own loading transforms, so that it has the number type, the bands and their
     order that a paste later meets; resizes and other transforms are not applied.
@@ -81,6 +90,11 @@ def annotated_objects(dataset: Any, index: int, min_area: int, seed: int) -> Ite
         results = _loaded(base, dict(info), name)
     if 'points' in results:
         table = part_table(results)
+        if 'instances' in info:
+            real = [item for item in info['instances'] if not item.get('ignore_flag')]
+            boxes, klasses = [item['bbox'] for item in real], [item['bbox_label'] for item in real]
+            yield from cut_points(table, name, boxes, klasses, min_points=min_area)
+            return
         labels, instances = results.get('gt_semantic'), results.get('gt_instance')
         if labels is None:
             raise BankError(f'{name} has no labels, so nothing can be cut out of it.')
@@ -122,6 +136,11 @@ def round_identity(dataset: Any, classes: Sequence[int] | None, min_area: int, s
     }  # fmt: skip
 
 
+def bank_modality(dataset: Any) -> Modality:
+    """Whether the records are about point clouds or images."""
+    return 'points' if 'points_path' in next(leaves(dataset)).get_data_info(0) else 'image'
+
+
 def _loaded(dataset: Any, results: dict[str, Any], name: str) -> dict[str, Any]:
     """A record after the loading transforms; the host's errors become one that names the image."""
     try:
@@ -149,7 +168,7 @@ def distinct_images(dataset: Any) -> list[int]:
 
 def image_name(dataset: Any, info: dict[str, Any], index: int) -> str:
     """The image's path inside the image folder (so that a moved data set gives the same bank), else its file name."""
-    path = str(info.get('img_path') or info.get('points_path') or index)
+    path = sample_file(info) or str(index)
     prefix = getattr(dataset, 'data_prefix', None) or {}
     folder = prefix.get('img_path') or prefix.get('img') or prefix.get('points')
     inside = folder and os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)

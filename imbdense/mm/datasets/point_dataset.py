@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from inspect import Parameter
+from typing import Any, TypeVar
 
 from mmengine.dataset import BaseDataset
 
@@ -13,7 +15,9 @@ from imbdense.data.points.layout import PointLayout, Scene
 from imbdense.data.points.source import PointLabelFormat, PointSource, Unknown
 from imbdense.data.readers.splits import read_split
 from imbdense.mm.datasets.statistics import class_table
+from imbdense.mm.host_arguments import host_parameters, set_constructor
 
+Dataset = TypeVar('Dataset', bound=type)
 Pipeline = Sequence[dict[str, Any] | Callable[..., Any]]
 
 
@@ -22,11 +26,15 @@ class PointDataset(BaseDataset):
     ``imbdense.LoadPoints`` reads it.
 
     Samplers and class counts work as for images: a scene is an image, a point is a pixel; labels are counted once and
-    cached beside the data.
+    cached beside the data. A data set is a class with :func:`point_arguments`.
 
     Args:
         layout, class_map: see :mod:`imbdense.data.points`.
-        others: as in mmengine.
+        data_root: folder of the splits. split: see the layout.
+        ann_file: file with the names of the scenes to use, one per line; '' = all of the split.
+        unknown: what becomes of codes that the class map does not name: ``'error'`` or ``'ignore'``.
+        need_labels: ``False`` for scenes without labels, to predict.
+        pipeline, indices, test_mode, serialize_data, lazy_init, max_refetch: as in mmengine.
     """
 
     card = 'point_data'
@@ -38,16 +46,16 @@ class PointDataset(BaseDataset):
         class_map: ClassMap,
         *,
         data_root: str,
-        split: str,
-        ann_file: str,
-        unknown: Unknown,
-        need_labels: bool,
-        pipeline: Pipeline,
-        indices: int | Sequence[int] | None,
-        test_mode: bool,
-        serialize_data: bool,
-        lazy_init: bool,
-        max_refetch: int,
+        split: str = 'train',
+        ann_file: str = '',
+        unknown: Unknown = 'error',
+        need_labels: bool = True,
+        pipeline: Pipeline = (),
+        indices: int | Sequence[int] | None = None,
+        test_mode: bool = False,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
     ) -> None:
         self.split = split
         self.point_source = PointSource(layout, class_map, unknown, need_labels)
@@ -98,3 +106,38 @@ class PointDataset(BaseDataset):
     def get_cat_ids(self, idx: int) -> list[int]:
         """Classes that occur in scene ``idx``, ascending; the first call counts the labels (cached)."""
         return [int(klass) for klass in class_table(self).classes_of(idx)]
+
+
+def point_arguments(**defaults: Any) -> Callable[[Dataset], Dataset]:
+    """Class decorator of data sets: a constructor with the arguments of :class:`PointDataset` and some of its own.
+
+    The own ones are those of the class method ``layout_and_classes``, which returns the layout and the class map. An
+    argument that both have (``data_root``) is given to both. ``data_root`` and ``split`` may be given by place.
+
+    Args:
+        defaults: arguments of the base for which this data set has another default.
+    """
+
+    def decorate(cls: Dataset) -> Dataset:
+        base: Any = cls.__base__
+        inherited = host_parameters(base)
+        del inherited['layout'], inherited['class_map']
+        for name, value in defaults.items():
+            inherited[name] = inherited[name].replace(default=value)
+        own = inspect.signature(cls.layout_and_classes, eval_str=True).parameters  # type: ignore[attr-defined]
+        shared = {name: one.default for name, one in own.items()
+                  if name in inherited and one.default is not Parameter.empty}
+        placed = [inherited[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in ('data_root', 'split')]
+        named = {name: one.replace(kind=Parameter.KEYWORD_ONLY) for name, one in {**own, **inherited}.items()
+                 if name not in ('data_root', 'split')}
+
+        def build(self: Any, arguments: dict[str, Any]) -> None:
+            given = {**shared, **arguments}
+            layout, class_map = self.layout_and_classes(**{name: given[name] for name in own if name in given})
+            rest = {name: value for name, value in given.items() if name in inherited}
+            base.__init__(self, layout, class_map, **{**defaults, **rest})
+
+        set_constructor(cls, [*placed, *named.values()], build)
+        return cls
+
+    return decorate

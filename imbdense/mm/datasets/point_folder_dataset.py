@@ -9,14 +9,15 @@ from typing import Any
 
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.errors import PointReadError
-from imbdense.data.points.layout import Scene
-from imbdense.data.points.source import Unknown, folder_layout
-from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset
+from imbdense.data.points.layout import PointLayout, Scene
+from imbdense.data.points.source import folder_layout
+from imbdense.mm.datasets.point_dataset import PointDataset, point_arguments
 from imbdense.registry import DATASETS
 from imbdense.utils.overlay import distinct_colours
 
 
 @DATASETS.register_module()
+@point_arguments(split='')
 class PointFolderDataset(PointDataset):
     """Labelled clouds in a folder (LAS, LAZ, PLY, text, npz, npy), with any class list.
 
@@ -41,31 +42,18 @@ class PointFolderDataset(PointDataset):
 
     conformance_arguments = {'metainfo': {'classes': ('a', 'b')}, 'data_root': '.', 'lazy_init': True}
 
-    def __init__(
-        self,
+    @classmethod
+    def layout_and_classes(
+        cls,
         metainfo: Mapping[str, Any],
-        data_root: str,
         label_map: Mapping[int, int | str] | None = None,
-        split: str = '',
-        ann_file: str = '',
         semantic: str | None = None,
         instance: str | None = None,
         columns: Sequence[str] | None = None,
-        unknown: Unknown = 'error',
-        need_labels: bool = True,
-        pipeline: Pipeline = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
-    ) -> None:
+    ) -> tuple[PointLayout, ClassMap]:
+        """What the files are, and the class map of a config."""
         layout = folder_layout(semantic=semantic, instance=instance, columns=columns)
-        super().__init__(
-            layout, _class_map(metainfo, label_map), data_root=data_root, split=split, ann_file=ann_file,
-            unknown=unknown, need_labels=need_labels, pipeline=pipeline, indices=indices, test_mode=test_mode,
-            serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch,
-        )  # fmt: skip
+        return layout, _class_map(metainfo, label_map)
 
     def find_scenes(self) -> list[Scene]:
         """The files of the folder, by name."""

@@ -20,8 +20,7 @@ from imbdense.data.points.pairs import (
     PairSource,
     pair_layout,
 )
-from imbdense.data.points.source import Unknown
-from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset
+from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset, point_arguments
 from imbdense.registry import DATASETS
 
 
@@ -37,29 +36,18 @@ class _PairDataset(PointDataset):
         layout: PointLayout,
         class_map: ClassMap,
         *,
-        voxel: float,
-        keep: int,
-        data_root: str,
-        split: str,
-        ann_file: str,
-        unknown: Unknown,
-        need_labels: bool,
-        pipeline: Pipeline,
-        indices: int | Sequence[int] | None,
-        test_mode: bool,
-        serialize_data: bool,
-        lazy_init: bool,
-        max_refetch: int,
+        voxel: float = 1.0,
+        keep: int = 16,
+        pipeline: Pipeline = (),
+        test_mode: bool = False,
+        **others: Any,
     ) -> None:
         owner = type(self).__name__
         self.voxel = check_number('voxel', voxel, low=0.0, low_open=True, owner=owner)
         load = {'type': 'imbdense.LoadPointPair', 'voxel': self.voxel, 'full': bool(test_mode),
                 'keep': check_integer('keep', keep, low=0, owner=owner)}
         super().__init__(
-            layout, class_map, data_root=data_root, split=split, ann_file=ann_file, unknown=unknown,
-            need_labels=need_labels, pipeline=[load, *pipeline] if pipeline else (), indices=indices,
-            test_mode=test_mode, serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch,
-        )  # fmt: skip
+            layout, class_map, pipeline=[load, *pipeline] if pipeline else (), test_mode=test_mode, **others)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record per pair.
@@ -76,6 +64,7 @@ class _PairDataset(PointDataset):
 
 
 @DATASETS.register_module()
+@point_arguments(split='')
 class PointPairDataset(_PairDataset):
     """Pairs of point clouds in any format: one folder per scene with two files.
 
@@ -96,8 +85,7 @@ class PointPairDataset(_PairDataset):
         label_map: code of the file -> train id, -1 = ignored; ``None`` = codes are train ids.
         semantic, instance, element: columns of the labels and PLY element, where they have unusual names.
         ann_file: split file with names of scenes, one per line; '' = all.
-        unknown, need_labels, pipeline, indices, test_mode, serialize_data, lazy_init, max_refetch: as in
-            :class:`PointFolderDataset`.
+        others: see :class:`PointDataset`.
 
     Raises:
         PointReadError: the folder is missing or holds no pair. ValueError: argument out of range.
@@ -105,37 +93,22 @@ class PointPairDataset(_PairDataset):
 
     conformance_arguments = {'data_root': '.', 'lazy_init': True}
 
-    def __init__(
-        self,
+    @classmethod
+    def layout_and_classes(
+        cls,
         data_root: str,
-        split: str = '',
-        voxel: float = 1.0,
-        keep: int = 16,
         files: Sequence[str] = ('epoch1', 'epoch2'),
         metainfo: Mapping[str, Any] | None = None,
         label_map: Mapping[int, int] | None = None,
         semantic: str | None = None,
         instance: str | None = None,
         element: str | None = None,
-        ann_file: str = '',
-        unknown: Unknown = 'error',
-        need_labels: bool = True,
-        pipeline: Pipeline = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
-    ) -> None:
+    ) -> tuple[PointLayout, ClassMap]:
+        """What the files of a pair are, and the class map of the config or of ``dataset.json``."""
         if len(files) != 2 or isinstance(files, str):
             raise ValueError(f'PointPairDataset: files must name two files (epoch 1, epoch 2), but is {files!r}.')
         layout = pair_layout('pairs', PairFiles((files[0], files[1]), semantic, instance, None, element))
-        super().__init__(
-            layout, _class_map(Path(data_root), metainfo, label_map), voxel=voxel, keep=keep, data_root=data_root,
-            split=split, ann_file=ann_file, unknown=unknown, need_labels=need_labels, pipeline=pipeline,
-            indices=indices, test_mode=test_mode, serialize_data=serialize_data, lazy_init=lazy_init,
-            max_refetch=max_refetch,
-        )  # fmt: skip
+        return layout, _class_map(Path(data_root), metainfo, label_map)
 
     def find_scenes(self) -> list[Scene]:
         """The folders with a pair, by name."""
@@ -150,6 +123,7 @@ class PointPairDataset(_PairDataset):
 
 
 @DATASETS.register_module()
+@point_arguments(split='Train')
 class Urb3DCDDataset(_PairDataset):
     """Urb3DCD: simulated pairs of airborne surveys of Lyon (de Gélis, Lefèvre & Corpetti, 2021 and 2023).
 
@@ -163,29 +137,11 @@ class Urb3DCDDataset(_PairDataset):
 
     conformance_arguments = {'data_root': '.', 'lazy_init': True}
 
-    def __init__(
-        self,
-        data_root: str,
-        split: str = 'Train',
-        version: Literal['v1', 'v2'] = 'v2',
-        voxel: float = 1.0,
-        keep: int = 16,
-        ann_file: str = '',
-        unknown: Unknown = 'error',
-        need_labels: bool = True,
-        pipeline: Pipeline = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
-    ) -> None:
+    @classmethod
+    def layout_and_classes(cls, version: Literal['v1', 'v2'] = 'v2') -> tuple[PointLayout, ClassMap]:
+        """Of the version."""
         layout = URB3DCD_LAYOUTS[check_choice('version', version, URB3DCD_LAYOUTS, owner='Urb3DCDDataset')]
-        super().__init__(
-            layout, layout.class_map(), voxel=voxel, keep=keep, data_root=data_root, split=split, ann_file=ann_file,
-            unknown=unknown, need_labels=need_labels, pipeline=pipeline, indices=indices, test_mode=test_mode,
-            serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch,
-        )  # fmt: skip
+        return layout, layout.class_map()
 
 
 def _class_map(

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from imbdense.data.points.class_map import ClassMap
+from imbdense.data.points.layout import PointLayout
 from imbdense.data.points.layouts import point_layout
-from imbdense.data.points.source import Unknown
-from imbdense.mm.datasets.point_dataset import Pipeline, PointDataset
+from imbdense.mm.datasets.point_dataset import PointDataset, point_arguments
 from imbdense.registry import DATASETS
 
 
+@point_arguments()
 class _PublicPointDataset(PointDataset):
     """Base: a layout by name.
 
     Args:
         data_root: folder of the data set as it is unpacked; the error message for a wrong one shows the layout.
-        split: see the layout.
         mapping: name of a class map of the layout; ``None`` = the usual one.
-        ann_file: file with the names of the scenes to use, one per line; '' = all of the split.
-        unknown: what becomes of codes that the class map does not name: ``'error'`` or ``'ignore'``.
-        need_labels: ``False`` for scenes without labels, to predict.
-        pipeline, indices, test_mode, serialize_data, lazy_init, max_refetch: as in mmengine.
+        others: see :class:`PointDataset`.
     """
 
     layout = ''
     conformance_arguments = {'data_root': '.', 'lazy_init': True}
 
-    def __init__(
-        self,
-        data_root: str,
-        split: str = 'train',
-        mapping: str | None = None,
-        ann_file: str = '',
-        unknown: Unknown = 'error',
-        need_labels: bool = True,
-        pipeline: Pipeline = (),
-        indices: int | Sequence[int] | None = None,
-        test_mode: bool = False,
-        serialize_data: bool = True,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
-    ) -> None:
-        layout = point_layout(self.layout)
-        super().__init__(
-            layout, layout.class_map(mapping), data_root=data_root, split=split, ann_file=ann_file, unknown=unknown,
-            need_labels=need_labels, pipeline=pipeline, indices=indices, test_mode=test_mode,
-            serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch,
-        )  # fmt: skip
+    @classmethod
+    def layout_and_classes(cls, mapping: str | None = None) -> tuple[PointLayout, ClassMap]:
+        """The layout of the name, with one of its class maps."""
+        layout = point_layout(cls.layout)
+        return layout, layout.class_map(mapping)
 
 
 @DATASETS.register_module()
@@ -99,7 +79,8 @@ class SemanticKITTIPointDataset(_PublicPointDataset):
 class IGNLidarHDDataset(_PublicPointDataset):
     """IGN LiDAR HD: airborne tiles of France.
 
-    ``mapping``: 'objects' (9 classes of things), 'all_codes' (every code is a class; the longest tail).
+    ``mapping``: 'objects' (9 classes of things), 'all_codes' (every code is a class; the longest tail), 'airborne' (the
+    six classes that generated laser clouds have too).
     """
 
     layout = 'ign_lidar_hd'
@@ -109,7 +90,8 @@ class IGNLidarHDDataset(_PublicPointDataset):
 class AerialSceneDataset(_PublicPointDataset):
     """Generated aerial scenes (``imbdense generate clouds``): codes of STPLS3D, splits 'train' and 'val'.
 
-    ``mapping``: 'clean6', 'benchmark6', 'aerial' (ten classes, the rare ones apart), 'full', 'instance14'.
+    ``mapping``: 'clean6', 'benchmark6', 'aerial' (ten classes, the rare ones apart), 'full', 'instance14', 'airborne'
+    (the six classes that IGN LiDAR HD has too; generate with the preset ``ign-lidar``).
     """
 
     card = 'generated_clouds'

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from imbdense.data.readers.errors import LabelReadError
-from imbdense.mm.datasets.scene_record import read_scene_record
 from imbdense.mm.datasets.seg_folder_dataset import SegFolderDataset
 from imbdense.registry import DATASETS
+
+CURE = 'Generate it: `imbdense generate scenes --preset demo --out {root}`.'
 
 
 @DATASETS.register_module()
@@ -63,3 +65,24 @@ class SceneDataset(SegFolderDataset):
             lazy_init=lazy_init,
             max_refetch=max_refetch,
         )
+
+
+def read_scene_record(data_root: str) -> dict[str, Any]:
+    """The content of ``dataset.json``.
+
+    Raises:
+        LabelReadError: missing, damaged, or without classes, palette or splits.
+    """
+    path = os.path.join(data_root, 'dataset.json')
+    cure = CURE.format(root=data_root)
+    try:
+        with open(path, encoding='utf-8') as handle:
+            record = json.load(handle)
+    except FileNotFoundError as error:
+        raise LabelReadError(path, 'missing', 'does not exist.', cure) from error
+    except (OSError, ValueError) as error:
+        raise LabelReadError(path, 'unreadable', f'cannot be read ({error}).', cure) from error
+    missing = [key for key in ('classes', 'palette', 'splits') if key not in record]
+    if missing:
+        raise LabelReadError(path, 'schema', f'lacks {missing}.', cure)
+    return dict(record)

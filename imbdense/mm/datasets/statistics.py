@@ -2,8 +2,8 @@
 
 Segmentation labels are counted through the cache of :mod:`imbdense.data.scan`, those of point clouds as well: a cloud
 counts as a label image, its points as pixels. Of windows of large rasters the part of the place they lie in is counted,
-block by block. The objects of a detection data set are in memory already. Wrappers (Concat, Repeat, ClassBalanced, MultiImageMix, torch's Subset) are seen through: index
-i of a table is index i of the data set that was given.
+block by block. The objects of a detection data set are in memory already. Wrappers (Concat, Repeat, ClassBalanced,
+MultiImageMix, torch's Subset) are seen through: index i of a table is index i of the data set that was given.
 
 On several ranks every rank may call these functions: the first one counts while the others wait for its cache (a file
 lock; nothing is communicated).
@@ -28,14 +28,15 @@ from imbdense.data.scan.instances import InstanceRecords
 from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
-from imbdense.mm.dataset_wrappers import children, is_uncounted_part, leaves, own_indices
+from imbdense.mm.dataset_wrappers import children, is_uncounted_part, leaves, own_indices, sample_file
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 
 
 def class_counts(dataset: Any) -> ClassCounts:
-    """Counts per class: pixels, regions, images (segmentation), pixels = points and images = scenes (clouds), or
-    instances, images (detection); with co-occurrence and object sizes where there are any. An image that a wrapper repeats counts as often as it comes in one epoch.
+    """Counts per class: pixels, regions, images (segmentation); pixels = points and images = scenes (clouds);
+    instances, images (detection); with co-occurrence, and object sizes where there are any. An image that a wrapper
+    repeats counts as often as it comes in one epoch.
 
     Raises:
         TypeError: the data set is neither a segmentation nor a detection data set, or names no classes.
@@ -190,7 +191,7 @@ def counts_by_place(dataset: Any) -> bool:
 
 
 def holds_points(dataset: Any) -> bool:
-    """Whether a data set, or what it wraps, holds point clouds."""
+    """Whether a data set, or what it wraps, holds point clouds with labels of points."""
     return all(hasattr(leaf, 'point_format') for leaf in leaves(dataset))
 
 
@@ -251,7 +252,7 @@ def instance_records(infos: Sequence[dict[str, Any]], num_classes: int) -> Insta
         areas.append([_area(instance['bbox']) for instance in kept])
         if labels[-1] and not 0 <= min(labels[-1]) <= max(labels[-1]) < num_classes:
             raise ValueError(
-                f'{info.get("img_path", "an image")}: {sorted(set(labels[-1]))} not in [0, {num_classes}).'
+                f'{sample_file(info) or "an image"}: {sorted(set(labels[-1]))} not in [0, {num_classes}).'
                 f' Does metainfo.classes fit the annotations?'
             )
     return InstanceRecords.of_lists(labels, areas, ignored)
@@ -270,11 +271,18 @@ def _joined(parts: list[ScanResult], indices: NDArray[np.int64] | None, unlabele
     )
     chosen = records if indices is None else records.take(indices)
     joined = summarise(chosen, ScanSettings(LabelFormat.of(parts[0].counts.classes)), '', sum(p.fresh for p in parts))
-    return replace(joined, findings=tuple(finding for part in parts for finding in part.findings))
+    of_points = all(part.counts.of_points for part in parts)
+    return replace(
+        joined,
+        counts=replace(joined.counts, of_points=of_points),
+        findings=tuple(finding for part in parts for finding in part.findings),
+    )
 
 
 def _area(box: Sequence[float]) -> float:
-    """Area of (x1, y1, x2, y2)."""
+    """Area of (x1, y1, x2, y2), or of the ground that (x, y, z, l, w, h, yaw) covers."""
+    if len(box) == 7:
+        return float(box[3]) * float(box[4])
     return max(float(box[2]) - float(box[0]), 0.0) * max(float(box[3]) - float(box[1]), 0.0)
 
 

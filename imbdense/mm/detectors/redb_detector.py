@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from imbdense.data.pseudo import PseudoBoxes
 from imbdense.mm.detectors.pseudo_box_detector import Config, PseudoBoxDetector, homography, into_view
+from imbdense.mm.pseudo_label.redb_images import ImageWorld
 from imbdense.registry import MODELS
 
 VISIBLE = 0.5
@@ -62,6 +63,10 @@ class ReDBDetector(PseudoBoxDetector):
             predict_on, data_preprocessor, init_cfg,
         )  # fmt: skip
         self._labels: Mapping[str, PseudoBoxes] | None = None
+
+    def round_world(self, config: Any, classes: Sequence[str]) -> ImageWorld:
+        """What a round of pseudo-labels works on: images."""
+        return ImageWorld(self, config, classes)
 
     def set_pseudo_labels(self, labels: Mapping[str, PseudoBoxes]) -> None:
         """Learn from these from now on: path of an image -> its boxes in pixels of the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,11 +32,12 @@ class MultiViewFeatureVolume:
         reduce: 'mean', 'median' or 'vis_weighted', see :class:`imbdense.core.points.FeatureVolume`.
         tolerance: of the depths, as a share; see :func:`imbdense.core.points.sightings`.
         border: pixels at the edge of an image that are not used.
+        every: take each n-th view alone: flights overlap, and each image costs a pass of the backbone.
     """
 
     def __init__(
         self, extractor: str | Mapping[str, Any] = 'rgb+lbp', reduce: str = 'mean', tolerance: float = 0.05,
-        border: int = 10,
+        border: int = 10, every: int = 1,
     ) -> None:  # fmt: skip
         name = 'MultiViewFeatureVolume'
         self.settings = {
@@ -43,6 +45,7 @@ class MultiViewFeatureVolume:
             'reduce': check_choice('reduce', reduce, REDUCTIONS, owner=name),
             'tolerance': check_number('tolerance', tolerance, low=0.0, owner=name),
             'border': check_integer('border', border, low=0, owner=name),
+            'every': check_integer('every', every, low=1, owner=name),
         }
         self._extract: Any = None
 
@@ -56,7 +59,7 @@ class MultiViewFeatureVolume:
         if self._extract is None:
             self._extract = build_extractor(self.settings['extractor'])
         volume: FeatureVolume | None = None
-        for view in read_views(folder):
+        for view in itertools.islice(read_views(folder), 0, None, self.settings['every']):
             seen = view.sees(xyz, border=self.settings['border'], tolerance=self.settings['tolerance'])
             maps = self._extract(view.read_image())
             features = features_at(maps, seen.row, seen.column, view.size)
@@ -64,7 +67,7 @@ class MultiViewFeatureVolume:
             try:
                 volume.add(seen.point, features, seen.agreement)
             except ValueError as error:
-                raise PointReadError(str(view.image), 'values', str(error), 'Look at the image and the weights.') from None
+                raise PointReadError(str(view.image), 'fields', str(error), 'Look at image and weights.') from None
         if volume is None:
             raise PointReadError(str(folder), 'empty', 'has no views.', 'See cameras.json.')
         return volume

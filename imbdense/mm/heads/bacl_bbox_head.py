@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imbdense.core.sampling import FeatureGaussians
 from imbdense.mm.heads.drawn_features import DrawnFeaturesMixin
-from imbdense.mm.heads.host_arguments import extends
+from imbdense.mm.host_arguments import extends
 from imbdense.mm.losses.bacl import ForegroundClassBalanceLoss
 from imbdense.registry import MODELS
 

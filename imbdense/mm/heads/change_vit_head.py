@@ -8,7 +8,7 @@ from typing import Any
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
-from imbdense.mm.heads.host_arguments import extends
+from imbdense.mm.host_arguments import extends
 from imbdense.nn.heads.change_vit_decoder import ChangeViTDecoder
 from imbdense.registry import MODELS
 

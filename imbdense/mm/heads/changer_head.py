@@ -11,7 +11,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from imbdense.mm.heads.host_arguments import extends
+from imbdense.mm.host_arguments import extends
 from imbdense.nn.heads.flow_alignment import FlowDualAlignment, MixFFN
 from imbdense.registry import MODELS
 

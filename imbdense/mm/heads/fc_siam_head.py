@@ -8,7 +8,7 @@ from typing import Any
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
-from imbdense.mm.heads.host_arguments import extends
+from imbdense.mm.host_arguments import extends
 from imbdense.nn.backbones.fc_encoder import WIDTHS
 from imbdense.nn.heads.fc_decoder import OUT_CHANNELS, FCDecoder
 from imbdense.registry import MODELS

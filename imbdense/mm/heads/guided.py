@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from imbdense.core.reduction import zero_with_graph
-from imbdense.mm.heads.host_arguments import Head, extends
+from imbdense.mm.host_arguments import Head, extends
 from imbdense.registry import MODELS
 
 BalancerConfig = dict[str, Any] | nn.Module | None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imbdense.core.sampling import FeatureQueue
 from imbdense.mm.heads.drawn_features import DrawnFeaturesMixin
-from imbdense.mm.heads.host_arguments import extends
+from imbdense.mm.host_arguments import extends
 from imbdense.mm.losses.equilibrium_loss import EBLLoss
 from imbdense.registry import MODELS
 

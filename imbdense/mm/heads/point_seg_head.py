@@ -11,6 +11,7 @@ from mmengine.registry import MODELS as HOST_MODELS
 from torch import Tensor, nn
 
 from imbdense.core.checks import check_integer, check_number
+from imbdense.core.stats import ClassCounts, PriorLedger
 from imbdense.nn.sparse import SparsePoints
 from imbdense.registry import MODELS
 
@@ -56,6 +57,19 @@ class PointSegHead(BaseModule):
         self.conv_seg = nn.Linear(self.in_channels, self.num_classes)
         configs = [loss_decode] if isinstance(loss_decode, Mapping) else loss_decode
         self.loss_decode = nn.ModuleList(HOST_MODELS.build(dict(config)) for config in configs)
+
+    def bind_prior(self, ledger: PriorLedger, counts: ClassCounts) -> None:
+        """Compare the classes with those of the training set, before any loss does.
+
+        Raises:
+            ValueError: another number of classes.
+        """
+        if counts.num_classes != self.num_classes:
+            raise ValueError(
+                f'PointSegHead: num_classes={self.num_classes}, but the training set has {counts.num_classes} classes '
+                f'({", ".join(counts.classes[:5])}{", ..." if counts.num_classes > 5 else ""}). Set '
+                f'model.decode_head.num_classes={counts.num_classes}, or mend classes and label_map of the data set.'
+            )
 
     def forward(self, features: SparsePoints) -> Tensor:
         """(V, in_channels) -> logits (V, C)."""

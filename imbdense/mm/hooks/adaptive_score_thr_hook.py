@@ -97,8 +97,8 @@ class AdaptiveScoreThrHook(Hook):
         Raises:
             ValueError: ``counts`` lack a head that wants a threshold.
         """
-        device = next(model.parameters()).device
         for layer, owner in adaptive_owners(model):
+            device = next(model.parameters()).device
             if layer.path not in counts:
                 raise ValueError(
                     f"AdaptiveScoreThrHook: score_thr='adaptive' of {layer.path} needs the counted samples, but the "

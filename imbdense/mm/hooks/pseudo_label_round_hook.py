@@ -20,11 +20,10 @@ from imbdense.mm.datasets.semi_dataset import SemiDataset
 from imbdense.mm.datasets.statistics import class_counts, dataset_classes
 from imbdense.mm.freezing import unwrapped
 from imbdense.mm.prior import META_KEY
-from imbdense.mm.pseudo_label.live import LiveModel
-from imbdense.mm.pseudo_label.redb_data import labelled_hosts, pastes, unlabelled_images
-from imbdense.mm.pseudo_label.redb_labels import read_labels
 from imbdense.mm.pseudo_label.redb_round import REPORT, ReDBOptions, make_round
+from imbdense.mm.pseudo_label.redb_world import RoundWorld, read_round, transforms_of
 from imbdense.mm.schedules import restart_schedules
+from imbdense.mm.transforms.bank_draw import BankDraw
 from imbdense.registry import HOOKS
 from imbdense.utils.stopwatch import Stopwatch
 
@@ -38,7 +37,8 @@ class PseudoLabelRoundHook(Hook):
     Before the first epoch of a round r: predict the unlabelled part of ``imbdense.SemiDataset`` in evaluation mode;
     sort the boxes by the rule; examine the positive ones (CDE, in the rounds ``cde['rounds']``); thin listed classes
     (OBC); write what is left as round r of an instance bank, and the labels of all images for
-    :class:`~imbdense.mm.detectors.ReDBDetector`. Every ``imbdense.BankPaste`` of the training pipelines that uses the
+    :class:`~imbdense.mm.detectors.ReDBDetector`, or boxes in space for :class:`~imbdense.mm.detectors.ReDB3D`. Every
+    ``imbdense.BankPaste`` (``BankPaste3d``) of the training pipelines that uses the
     bank gets the quota ``k_target(r)``, and those that use ``source_bank`` (ground truth) ``k_source(r)``.
 
     Files, in ``work_dir/pseudo_rounds/round_000``: labels (COCO), a report with the counts of each class after every
@@ -62,7 +62,8 @@ class PseudoLabelRoundHook(Hook):
             misses stays. The bank takes what this round has found. ``None`` = every round stands alone, as in ReDB.
         restart_schedule: begin ``param_scheduler`` anew with every round, as published; it is then written for the
             length of one round. Weights and the optimiser's averages go on.
-        min_score, min_size: least score and side (pixels) of a box. seed: of the thinning and of the bank.
+        min_score, min_size: least score and side of a box; default 1 pixel in images, nothing in space.
+        seed: of the thinning and of the bank.
 
     Raises:
         ValueError: unknown keys, numbers out of range; before training: another loop, model or data set.
@@ -86,7 +87,7 @@ class PseudoLabelRoundHook(Hook):
         memory: Mapping[str, Any] | None = None,
         restart_schedule: bool = False,
         min_score: float = 0.05,
-        min_size: float = 1.0,
+        min_size: float | None = None,
         seed: int = 0,
     ) -> None:
         name = 'PseudoLabelRoundHook'
@@ -103,11 +104,11 @@ class PseudoLabelRoundHook(Hook):
         self.restart_schedule = bool(restart_schedule)
         self.settings = {
             'rule': dict(rule), 'min_score': check_number('min_score', min_score, low=0.0, high=1.0, owner=name),
-            'min_size': check_number('min_size', min_size, low=0.0, owner=name),
             'examine_iou': examined['iou_thr'], 'examine_score': examined['score_thr'],
             'on_reject': examined['on_reject'], 'count_iou': counted['iou_thr'], 'count_topk': counted['topk'],
             'thin': dict(counted['rate']), 'seed': int(seed), 'memory': None if memory is None else dict(memory),
         }  # fmt: skip
+        self.min_size = None if min_size is None else check_number('min_size', min_size, low=0.0, owner=name)
         self._active: int | None = None
         self._saved: dict[str, Any] | None = None
         self._checksum = ''
@@ -122,8 +123,8 @@ class PseudoLabelRoundHook(Hook):
             problem = 'it needs an EpochBasedTrainLoop, since data workers see a new round only in a new epoch'
         elif not isinstance(dataset, SemiDataset):
             problem = f'it needs imbdense.SemiDataset, but the training data are {type(dataset).__name__}'
-        elif not hasattr(model, 'set_pseudo_labels'):
-            problem = f'{type(model).__name__} takes no labels in rounds; use imbdense.ReDBDetector'
+        elif not hasattr(model, 'round_world'):
+            problem = f'{type(model).__name__} takes no labels in rounds; use imbdense.ReDBDetector or imbdense.ReDB3D'
         elif self.restart_schedule and not runner.cfg.get('param_scheduler'):
             problem = 'restart_schedule needs a param_scheduler, of the length of one round'
         unknown = set(self.settings['thin']) - set(dataset_classes(dataset)) if problem is None else set()
@@ -131,10 +132,10 @@ class PseudoLabelRoundHook(Hook):
             raise ValueError(f'PseudoLabelRoundHook: {problem or f"obc rate names unknown classes {sorted(unknown)}"}.')
         classes = dataset_classes(dataset)
         folder = Path(self.bank_folder or Path(runner.work_dir) / 'pseudo_bank')
-        self.bank = InstanceBank.create(folder, classes, seed=self.settings['seed'])
-        self.live = LiveModel(model, runner.cfg, classes)
+        self.world: RoundWorld = model.round_world(runner.cfg, classes)
+        self.bank = InstanceBank.create(folder, classes, self.world.modality, seed=self.settings['seed'])
         self.labelled = class_counts(dataset)
-        self.images = unlabelled_images(dataset)
+        self.images = self.world.samples(dataset)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Make or enter the round this epoch belongs to."""
@@ -144,11 +145,12 @@ class PseudoLabelRoundHook(Hook):
         rounds = Path(runner.work_dir) / 'pseudo_rounds'
         folder = rounds / f'round_{number:03d}'
         if runner.epoch == self.rounds[number]:
-            options = ReDBOptions(**self.settings, examine=number in self.examined_rounds)
-            hosts = list(labelled_hosts(runner.train_dataloader.dataset)) if options.examine else []
+            size = self.world.min_size if self.min_size is None else self.min_size
+            options = ReDBOptions(**self.settings, min_size=size, examine=number in self.examined_rounds)
+            hosts = self.world.hosts(runner.train_dataloader.dataset) if options.examine else []
             with self._clock.measure('rounds'):
                 make_round(
-                    self.live, self.images, hosts, rounds, self.bank, number, options, self.labelled, self._clock
+                    self.world, self.images, hosts, rounds, self.bank, number, options, self.labelled, self._clock
                 )
             if self.restart_schedule:
                 restart_schedules(runner)
@@ -187,10 +189,10 @@ class PseudoLabelRoundHook(Hook):
                 f'PseudoLabelRoundHook: {self.bank.folder} is not the bank this checkpoint was trained with.'
             )
         self._active, self._checksum = number, opened.checksum
-        labels = read_labels(folder, self.images)
-        unwrapped(runner.model).set_pseudo_labels(labels)
-        self._leave_out_broken(runner.train_dataloader.dataset, labels)
-        for paste in pastes(runner.train_dataloader.dataset):
+        labels, dataset = read_round(self.world, folder, self.images), runner.train_dataloader.dataset
+        self.world.hand_over(dataset, labels)
+        self._leave_out_broken(dataset, labels)
+        for paste in transforms_of(dataset, BankDraw):
             if _same(paste.folder, self.bank.folder):
                 paste.set_round(number, self.quota.target(number))
             elif self.source_bank is not None and _same(paste.folder, self.source_bank):

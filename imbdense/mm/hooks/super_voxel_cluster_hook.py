@@ -35,8 +35,9 @@ class SuperVoxelClusterHook(Hook):
 
     Before the first epoch of a round: run the model over the scenes in evaluation mode without gradient, pool the
     features of each part, spherical k-means over all parts (:class:`~imbdense.core.selection.SphericalKMeans`), put
-    the clusters in the order of the round before, give the labels and, in the stage 'iterate', the centroids to the
-    model. In the stage 'warmup' there is one round, before the first epoch, and the head learns its own weights.
+    the clusters in the order of the round before, give labels and centroids to the model. In the stage 'warmup' there
+    is one round, before the first epoch; the head starts from the centroids (published: from random numbers, which
+    throws good features away where the warm-up is short) and then learns its own weights.
 
     Files: ``work_dir/pseudo/round_XX/<scene>.npy``, int64 (S,) label of each part, -1 = none (a part whose feature is
     zero). State: the whole round lies in the checkpoint, so a resumed run goes on within it as one that was not
@@ -123,7 +124,7 @@ class SuperVoxelClusterHook(Hook):
                               self.prior_exponent if self.balance == 'sinkhorn' else None)  # fmt: skip
         self._log(found, self._round)
         self._round = found
-        self._enter(model, found, keep_weight=warmup)
+        self._enter(model, found, keep_weight=False)
         if rank_and_world()[0] == 0:
             _write(Path(runner.work_dir) / 'pseudo' / f'round_{number:02d}', found)
 
@@ -185,7 +186,8 @@ class SuperVoxelClusterHook(Hook):
         MMLogger.get_current_instance().info(
             f'SuperVoxelClusterHook: round {found.number}, {int(found.parts.sum())} parts in {filled} of '
             f'{len(found.parts)} clusters, shares of the elements '
-            f'{" ".join(f"{value:.3f}" for value in shares[:12].tolist())}{" ..." if len(shares) > 12 else ""}{changed}.'
+            f'{" ".join(f"{share:.3f}" for share in shares[:12].tolist())}{" ..." if len(shares) > 12 else ""}'
+            f'{changed}.'
         )
         if filled < len(found.parts) - 1:
             MMLogger.get_current_instance().warning(
@@ -197,5 +199,10 @@ class SuperVoxelClusterHook(Hook):
 def _write(folder: Path, found: ClusterRound) -> None:
     """The labels of each scene."""
     for name, labels in found.labels.items():
-        with atomic_open(folder / f'{name}.npy') as handle:
+        with atomic_open(folder / f'{_file_name(name)}.npy') as handle:
             np.save(handle, labels.numpy())
+
+
+def _file_name(name: str) -> str:
+    """A scene's name ('Area_1/office_2') or an image's path as the name of one file."""
+    return name.strip('/').replace('/', '-').replace('\\', '-')

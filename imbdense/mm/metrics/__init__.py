@@ -14,6 +14,7 @@ import_members(
         'xview2_metric': (),
         'dynamic_earth_net_metric': (),
         'post_classification_metric': (),
+        'kitti_ap_metric': (),
         'point_instance_ap_metric': (),
         'hungarian_iou': (),
         'point_iou_metric': (),

@@ -36,10 +36,11 @@ class ChangeMIoU(TableMetric):
       classes. Papers mix both up; so neither is called mIoU here.
     * ``change_precision``, ``change_recall``, ``change_F1``: any kind of change against unchanged.
     * ``aAcc``: points with the right class; ``mAcc``: mean recall of all classes.
-    * ``IoU/<class>``; ``mIoU_change_<group>``: kinds of change of a frequency group.
+    * ``IoU/<class>``, ``recall/<class>``; ``mIoU_change_<group>``: kinds of change of a frequency group.
     * ``detection_rate``, ``detection_rate/<class>``: share of the objects of change of which at least ``overlap`` of
-      the points have the right class. Objects are the instances of the samples, else connected components of the points of
-      a class (DBSCAN with ``eps``); without instances and coordinates there is no rate.
+      the points have the right class. Objects are the instances of the samples; points of change that belong to none
+      (the ground where something was) form objects by connected components of a class (DBSCAN with ``eps``), where
+      the sample has coordinates. Without either there is no rate.
 
     Args:
         absent: a class without a true point is left out of the means ('skip'), or counts 0 ('zero', the tracker of the
@@ -111,6 +112,7 @@ class ChangeMIoU(TableMetric):
         }  # fmt: skip
         scalars |= {f'mIoU_change_{name}': mean for name, mean in groups.means(kinds).items()}
         scalars |= {f'IoU/{name}': float(value) for name, value in zip(classes, scores.iou)}
+        scalars |= {f'recall/{name}': float(value) for name, value in zip(classes, scores.class_recall)}
         scalars |= {f'detection_rate/{name}': float(value) for name, value in zip(classes, rate)}
         absent = np.flatnonzero(scores.truth == 0).tolist()
         self.artifact = jsonable(
@@ -124,15 +126,16 @@ class ChangeMIoU(TableMetric):
     def _objects(self, sample: Mapping[str, Any], truth: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The object (N,) of every point of change, -1 = none; ``None`` where nothing tells."""
         known = sample['gt_pts_seg']
+        found = np.full(len(truth), -1, dtype=np.int64)
         if 'instance' in known:
-            return _numbers(known['instance'])
+            found = _numbers(known['instance']).copy()
         if 'xyz' not in known:
-            return None
-        xyz, found = np.asarray(known['xyz'].cpu(), dtype=np.float64), np.full(len(truth), -1, dtype=np.int64)
+            return found if 'instance' in known else None
+        xyz, first = np.asarray(known['xyz'].cpu(), dtype=np.float64), int(found.max(initial=-1)) + 1
         for kind in range(1, len(self.classes)):
-            rows = np.flatnonzero(truth == kind)
+            rows = np.flatnonzero((truth == kind) & (found < 0))
             part = density_components(xyz[rows], self.eps, self.min_points)
-            found[rows] = np.where(part >= 0, part, -1)
+            found[rows] = np.where(part >= 0, first + part, -1)
         return found
 
     def _log(

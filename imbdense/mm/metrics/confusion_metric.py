@@ -45,6 +45,8 @@ class ConfusionMetric(TableMetric):
     """
 
     card = 'confusion_metric'
+    elements = 'pixels'
+    """What is counted, in words."""
     tasks = ('segmentation',)
 
     def __init__(
@@ -86,7 +88,8 @@ class ConfusionMetric(TableMetric):
         table, classes = tally.tables['table'], self.classes
         scores = self.scores(table)
         groups, counts = resolve_groups(
-            self.groups, self.class_counts, self.count_unit, classes, scores.truth, 'true pixels of the evaluated set'
+            self.groups, self.class_counts, self.count_unit, classes, scores.truth,
+            f'true {self.elements} of the evaluated set',
         )
         per_class = {name: getattr(scores, field) for name, field in PER_CLASS.items()}
         scalars = scores.means()
@@ -130,4 +133,4 @@ class ConfusionMetric(TableMetric):
             f'worst {means["worst_IoU"]:.4f}{worst}, aAcc {means["aAcc"]:.4f}',
             *notes,
         ]
-        log_table('Per class', ('class', 'true pixels', 'IoU', 'Dice', 'precision', 'recall'), rows, notes)
+        log_table('Per class', ('class', f'true {self.elements}', 'IoU', 'Dice', 'precision', 'recall'), rows, notes)

@@ -55,14 +55,14 @@ def _resolve_counts(
         if not path.is_file():
             raise FileNotFoundError(f'class_counts: {path} does not exist; write it with `imbdense stats CONFIG`.')
         record = ClassCounts.from_json(path.read_text(encoding='utf-8'))
-        return _of(record, count, classes), f'{count} in {path.name}'
+        return _of(record, count, classes), f'{record.word(count)} in {path.name}'
     if class_counts is not None:
         return np.asarray(class_counts, dtype=np.float64), ''
     found: Any = MessageHub.get_current_instance().get_info(HUB_KEY)
     if isinstance(found, dict):
         found = ClassCounts.from_dict(found)
     if isinstance(found, ClassCounts) and set(classes) <= set(found.classes) and count in found.units:
-        return _of(found, count, classes), f'{count} of the training set'
+        return _of(found, count, classes), f'{found.word(count)} of the training set'
     return None, ''
 
 

@@ -42,6 +42,7 @@ class HungarianIoU(TableMetric):
 
     card = 'pointdc'
     tasks = ('points', 'segmentation')
+    conformance_arguments = {'ignore_index': 255}
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class PointIoUMetric(ConfusionMetric):
     """
 
     card = 'point_iou_metric'
+    elements = 'points'
     tasks = ('points',)
 
     def __init__(

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, TRANSFORMS
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from imbdense.core.checks import check_integer
+from imbdense.core.points.neighbours import PointTree
 from imbdense.data.points import PointCloud, PointReadError, iter_points
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.fields import Choice, make_plan
@@ -157,7 +157,7 @@ class PointNetwork:
             kept = packed['inputs']['points'].numpy()
             said = self._probabilities(packed)
             same = kept.shape == raw.shape and np.array_equal(kept, raw)
-            total += said if same else said[cKDTree(kept).query(raw)[1]]
+            total += said if same else said[PointTree(kept).nearest(1, raw)[1][:, 0]]
         return total / np.float32(self.rotations)
 
     def _probabilities(self, packed: Points) -> NDArray[np.float32]:

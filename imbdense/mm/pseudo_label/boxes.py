@@ -30,7 +30,8 @@ def select_boxes(
     steps = np.zeros((len(STEPS), len(classes)), np.int64)
     found = []
     for image, record in readable(store, images):
-        status, filters = sort_boxes(record, labeler, min_score, min_size)
+        large = (record['boxes'][:, 2:] - record['boxes'][:, :2] >= min_size).all(axis=1)
+        status, filters = sort_boxes(record, labeler, min_score, large)
         for step, mask in enumerate(filters):
             steps[step] += np.bincount(record['labels'][mask], minlength=len(classes))
         found.append(pseudo_boxes(image, record, status))
@@ -41,11 +42,14 @@ def select_boxes(
 
 
 def sort_boxes(
-    record: Record, labeler: PseudoLabeler, min_score: float, min_size: float
+    record: Record, labeler: PseudoLabeler, min_score: float, large: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int8], list[NDArray[np.bool_]]]:
-    """(N,) status: 1 = positive, -1 = ignored, 0 = dropped; and which boxes each of the five filters leaves."""
-    scores, sides = record['scores'], record['boxes'][:, 2:] - record['boxes'][:, :2]
-    counted, large = scores >= min_score, (sides >= min_size).all(axis=1)
+    """(N,) status: 1 = positive, -1 = ignored, 0 = dropped; and which boxes each of the five filters leaves.
+
+    ``large`` (N,): boxes that are not too small.
+    """
+    scores = record['scores']
+    counted = scores >= min_score
     status = labeler.select(torch.from_numpy(scores), torch.from_numpy(record['labels'])).numpy()
     status = np.where(counted, status, 0)
     filters = [np.ones_like(large), counted, status != 0, status == 1, (status == 1) & large]
@@ -54,8 +58,9 @@ def sort_boxes(
 
 def pseudo_boxes(image: ImageFile, record: Record, status: NDArray[np.int8]) -> PseudoBoxes:
     """What is kept of an image."""
-    keep, (height, width) = status != 0, record['size'].tolist()
+    keep = status != 0
+    size = tuple(record['size'].tolist()) if 'size' in record else None  # point clouds have none
     return PseudoBoxes(
-        image.file_name, (height, width), record['boxes'][keep], record['labels'][keep], record['scores'][keep],
+        image.file_name, size, record['boxes'][keep], record['labels'][keep], record['scores'][keep],
         status[keep] == -1,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +28,18 @@ class JudgedImage:
 
 
 def judge(
-    store: OutputStore, images: Sequence[ImageFile], rule: PseudoLabeler, min_score: float, min_size: float
-) -> tuple[list[JudgedImage], NDArray[np.int64]]:
-    """Every readable image sorted by the rule, and the counts (5, C) of the filters so far."""
+    store: OutputStore, images: Sequence[ImageFile], rule: PseudoLabeler, min_score: float, min_size: float,
+    sides: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> tuple[list[JudgedImage], NDArray[np.int64]]:  # fmt: skip
+    """Every readable image sorted by the rule, and the counts (5, C) of the filters so far.
+
+    ``sides`` gives the sizes of boxes that ``min_size`` is compared with.
+    """
     classes = len(store.manifest['classes'])
     steps, judged = np.zeros((len(STEPS), classes), np.int64), []
     for image, record in readable(store, images):
-        status, filters = sort_boxes(record, rule, min_score, min_size)
+        large = (sides(record['boxes']) >= min_size).all(axis=1)
+        status, filters = sort_boxes(record, rule, min_score, large)
         for step, mask in enumerate(filters):
             steps[step] += np.bincount(record['labels'][mask], minlength=classes)
         judged.append(JudgedImage(image, record, status, status == 1, status == 1))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import numpy as np
 import torch
 
 from imbdense.core.pseudo_label import MemoryEnsemble
-from imbdense.data.pseudo import PseudoBoxes, coco_record
+from imbdense.data.pseudo import PseudoBoxes
 from imbdense.mm.pseudo_label.boxes import pseudo_boxes
-from imbdense.mm.pseudo_label.outputs import ImageFile
 from imbdense.mm.pseudo_label.redb_filters import JudgedImage
 from imbdense.utils.files import atomic_write_bytes, atomic_write_json
 
@@ -22,11 +20,13 @@ LABELS, MEMORY = 'pseudo_labels.json', 'memory.pt'
 
 
 def write_labels(
-    folder: Path, judged: Sequence[JudgedImage], classes: Sequence[str], on_reject: str, memory: MemoryEnsemble | None
-) -> None:
+    folder: Path, judged: Sequence[JudgedImage], to_json: Callable[[Sequence[PseudoBoxes]], dict[str, Any]],
+    on_reject: str, memory: MemoryEnsemble | None,
+) -> None:  # fmt: skip
     """Write the labels of all images, and what the memory then holds.
 
     Args:
+        to_json: makes the content of the file.
         on_reject: 'ignore' = boxes that the examination rejected are ignored; 'pool' = they stay positive.
         memory: of the rounds before; it is updated. ``None`` = every round stands alone.
     """
@@ -36,7 +36,7 @@ def write_labels(
         content = io.BytesIO()
         torch.save(memory.state_dict(), content)
         atomic_write_bytes(folder / MEMORY, content.getvalue())
-    atomic_write_json(folder / LABELS, coco_record(labels, classes))
+    atomic_write_json(folder / LABELS, to_json(labels))
 
 
 def merged_labels(labels: Iterable[PseudoBoxes], memory: MemoryEnsemble) -> Iterator[PseudoBoxes]:
@@ -51,13 +51,12 @@ def merged_labels(labels: Iterable[PseudoBoxes], memory: MemoryEnsemble) -> Iter
         )  # fmt: skip
 
 
-def load_memory(options: Mapping[str, Any], number: int, before: Path) -> MemoryEnsemble:
-    """The memory as round ``number`` meets it: empty in round 0, else what the round in folder ``before`` left.
+def load_memory(memory: MemoryEnsemble, number: int, before: Path) -> MemoryEnsemble:
+    """The (empty) memory as round ``number`` meets it: empty in round 0, else what the round in folder ``before`` left.
 
     Raises:
         ValueError: that round kept none.
     """
-    memory = MemoryEnsemble(**options)
     if number > 0:
         if not (before / MEMORY).is_file():
             raise ValueError(
@@ -68,14 +67,13 @@ def load_memory(options: Mapping[str, Any], number: int, before: Path) -> Memory
     return memory
 
 
-def read_labels(folder: Path, images: Sequence[ImageFile]) -> dict[str, PseudoBoxes]:
-    """Path of an image -> its labels of a complete round; broken images are not in it."""
-    content = json.loads((folder / LABELS).read_text(encoding='utf-8'))
+def read_coco(content: Mapping[str, Any]) -> Iterator[PseudoBoxes]:
+    """The labels of every image of a COCO file that a round wrote."""
     own: dict[int, list[dict[str, Any]]] = {image['id']: [] for image in content['images']}
     for item in content['annotations']:
         own[item['image_id']].append(item)
-    path_of = {image.file_name: str(image.path) for image in images}
-    return {path_of[image['file_name']]: _read_boxes(image, own[image['id']]) for image in content['images']}
+    for image in content['images']:
+        yield _read_boxes(image, own[image['id']])
 
 
 def _read_boxes(image: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> PseudoBoxes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,10 @@ import numpy as np
 from mmengine.dist import barrier
 
 from imbdense.core.stats import ClassCounts
-from imbdense.data.instance_bank import BankObject, InstanceBank, cut_instances
+from imbdense.data.instance_bank import InstanceBank
 from imbdense.data.instance_bank.bank import finished_rounds
 from imbdense.data.pseudo import claim_folder
-from imbdense.mm.pseudo_label.live import LiveModel, weights_digest
+from imbdense.mm.pseudo_label.live import weights_digest
 from imbdense.mm.pseudo_label.outputs import (
     SHARD_SIZE,
     ImageFile,
@@ -27,7 +27,8 @@ from imbdense.mm.pseudo_label.outputs import (
 )
 from imbdense.mm.pseudo_label.redb_filters import JudgedImage, judge, thin_and_count
 from imbdense.mm.pseudo_label.redb_labels import load_memory, write_labels
-from imbdense.mm.pseudo_label.redb_records import Host, counted_record, examined_record
+from imbdense.mm.pseudo_label.redb_records import Host
+from imbdense.mm.pseudo_label.redb_world import RoundWorld
 from imbdense.mm.pseudo_label.rules import build_rule, defined_thresholds, fit_rule
 from imbdense.utils.distributed import rank_and_world
 from imbdense.utils.files import atomic_write_json
@@ -41,7 +42,7 @@ class ReDBOptions:
     """What a round does.
 
     Attributes:
-        rule: config of a pseudo-label rule. min_score, min_size: least score and side (pixels) of a box.
+        rule: config of a pseudo-label rule. min_score, min_size: least score and side of a box (pixels, or metres).
         examine: whether this round has an examination (CDE); examine_iou, examine_score: overlap and score at which a
             box counts as found again; on_reject: 'pool' = a rejected box only stays out of the bank, 'ignore' = it is
             no training label either.
@@ -66,8 +67,8 @@ class ReDBOptions:
 
 
 def make_round(
-    live: LiveModel, images: Sequence[ImageFile], hosts: Sequence[Host], rounds: Path, bank: InstanceBank, number: int,
-    options: ReDBOptions, labelled: ClassCounts, clock: Stopwatch,
+    world: RoundWorld, images: Sequence[ImageFile], hosts: Sequence[Host], rounds: Path, bank: InstanceBank,
+    number: int, options: ReDBOptions, labelled: ClassCounts, clock: Stopwatch,
 ) -> Path:  # fmt: skip
     """Predict, select, examine, thin, fill round ``number`` of ``bank``, write labels and report.
 
@@ -75,6 +76,7 @@ def make_round(
     ranks. A round that was stopped goes on; one that is complete (its report is written last) is left as it is.
 
     Args:
+        world: the model, and what depends on the kind of data. images: unlabelled samples. hosts: labelled ones.
         rounds: folder of all rounds. labelled: counts of the labelled set, for rules that follow them.
         clock: gets the seconds of this rank: predict, count (OBC), examine (CDE), thin, bank, labels.
 
@@ -87,7 +89,7 @@ def make_round(
     """
     folder = rounds / f'round_{number:03d}'
     identity = {
-        'round': number, 'weights': weights_digest(deciding_network(live.model)), 'options': asdict(options),
+        'round': number, 'weights': weights_digest(deciding_network(world.model)), 'options': asdict(options),
         'images': images_fingerprint(images), 'labelled': labelled.of('instances').tolist(),
     }  # fmt: skip
     claim_folder(folder, identity)
@@ -95,29 +97,29 @@ def make_round(
         return folder
     memory = None
     if options.memory is not None:
-        memory = load_memory(options.memory, number, rounds / f'round_{number - 1:03d}')
-    with live.evaluating():
+        memory = load_memory(world.memory(options.memory), number, rounds / f'round_{number - 1:03d}')
+    with world.evaluating():
         with clock.measure('predict'):
-            record = partial(counted_record, live, options.count_iou, options.count_topk, clock)
-            store = save_predictions(live, images, folder / 'outputs', identity, _silent, record)
+            record = partial(world.counted, iou_thr=options.count_iou, topk=options.count_topk, clock=clock)
+            store = save_predictions(world, images, folder / 'outputs', identity, _silent, record)
             barrier()
         failed = broken(store, images)
         if len(failed) == len(images):
             raise ValueError(f'none of the {len(images)} unlabelled images could be predicted; the first: '
                              f'{next(iter(failed.values()))}')
-        rule = build_rule(options.rule, len(live.classes), labelled)
+        rule = build_rule(options.rule, len(world.classes), labelled)
         fit_rule(rule, store, images, options.min_score)
-        judged, steps = judge(store, images, rule, options.min_score, options.min_size)
+        judged, steps = judge(store, images, rule, options.min_score, options.min_size, world.sides)
         if options.examine:
             with clock.measure('examine'):
-                _examine(live, judged, hosts, folder / 'examination', identity, options)
+                _examine(world, judged, hosts, folder / 'examination', identity, options)
     with clock.measure('thin'):
-        table = thin_and_count(live.classes, steps, judged, options.examine, options.thin, options.seed)
+        table = thin_and_count(world.classes, steps, judged, options.examine, options.thin, options.seed)
     with clock.measure('bank'):
-        _fill_bank(live, judged, bank, number, identity)
+        _fill_bank(world, judged, bank, number, identity)
     if rank_and_world()[0] == 0:
         with clock.measure('labels'):
-            write_labels(folder, judged, live.classes, options.on_reject, memory)
+            write_labels(folder, judged, world.to_json, options.on_reject, memory)
         report = {
             'round': number, 'images': len(judged), 'broken': failed, 'table': table.to_dict(),
             'thresholds': defined_thresholds(rule, dict(table.steps)['minimum score']),
@@ -129,7 +131,7 @@ def make_round(
 
 
 def _examine(
-    live: LiveModel, judged: list[JudgedImage], hosts: Sequence[Host], folder: Path, identity: dict[str, Any],
+    world: RoundWorld, judged: list[JudgedImage], hosts: Sequence[Host], folder: Path, identity: dict[str, Any],
     options: ReDBOptions,
 ) -> None:  # fmt: skip
     """Accept the positive boxes that are found again. An image that fails here has none."""
@@ -139,43 +141,33 @@ def _examine(
 
     def make(image: ImageFile) -> Record:
         one = by_name[image.name]
-        return examined_record(live, image, one.record, one.status == 1, hosts, options.examine_iou,
-                               options.examine_score)
+        return world.examined(image, one.record, one.status == 1, hosts, options.examine_iou, options.examine_score)
 
     images = [one.image for one in judged]
-    store = save_predictions(live, images, folder, identity, _silent, make)
+    store = save_predictions(world, images, folder, identity, _silent, make)
     barrier()
     for one, record in zip(judged, store.records()):
         one.accepted = record.get('accepted', np.zeros(len(one.status), bool))
 
 
 def _fill_bank(
-    live: LiveModel, judged: list[JudgedImage], bank: InstanceBank, number: int, identity: dict[str, Any]
+    world: RoundWorld, judged: list[JudgedImage], bank: InstanceBank, number: int, identity: dict[str, Any]
 ) -> None:
     """Cut the chosen boxes out; a finished round is left as it is."""
     done = number in finished_rounds(bank.folder)
     barrier()
     if done:
         return
-    rank, world = rank_and_world()
+    rank, ranks = rank_and_world()
     writer = bank.start_round(identity, number)
     for shard, start in enumerate(range(0, len(judged), SHARD_SIZE)):
         name = f'images_{shard:06d}'
-        if shard % world == rank and not writer.has(name):
-            writer.write(name, (item for one in judged[start : start + SHARD_SIZE] for item in _objects(live, one)))
+        if shard % ranks == rank and not writer.has(name):
+            writer.write(name, (item for one in judged[start : start + SHARD_SIZE] for item in world.objects(one)))
     barrier()
     if rank == 0:
         writer.finish()
     barrier()
-
-
-def _objects(live: LiveModel, one: JudgedImage) -> Iterator[BankObject]:
-    """The bank's objects of an image."""
-    if one.banked.any():
-        yield from cut_instances(
-            live.load(one.image.path)['img'], one.image.name, one.record['boxes'][one.banked],
-            one.record['labels'][one.banked], scores=one.record['scores'][one.banked], source='pseudo',
-        )  # fmt: skip
 
 
 def _silent(done: int, total: int) -> None:

@@ -14,5 +14,6 @@ import_members(
         'semi_segmentor': ('mmseg',),
         'siamese_point_change': (),
         'siamese_segmentor': ('mmseg',),
+        'super_pixel_segmentor': ('mmseg',),
     },
 )

@@ -41,7 +41,7 @@ class PooledParts:
 
 
 class ClusterSegmentor(BaseModel):
-    """Three stages of unsupervised segmentation over *elements* (points, pixels) in *parts* (super-voxels, superpixels).
+    """Unsupervised segmentation in stages, over *elements* (points, pixels) in *parts* (super-voxels, superpixels).
 
     * 'distill': ``projection`` of the features of every element shall point where those of a teacher do.
     * 'warmup': the head learns the pseudo-labels, all elements of a part have its label.
@@ -80,7 +80,7 @@ class ClusterSegmentor(BaseModel):
         self.distill: Any = None if distill is None else HOST_MODELS.build(dict(distill))
         self.projection = None if distill is None else nn.Linear(self.head.in_channels, self.distill.dims)
         if stage == 'distill' and self.distill is None:
-            raise ValueError(f"{name}: stage='distill' needs distill=dict(type='imbdense.DistillCosineLoss', dims=...).")
+            raise ValueError(f"{name}: stage='distill' needs distill=dict(type='imbdense.DistillCosineLoss', dims=C).")
         self._labels: dict[str, Tensor] = {}
 
     @abstractmethod
@@ -149,7 +149,8 @@ class ClusterSegmentor(BaseModel):
         labels = torch.cat([self._element_labels(sample) for sample in samples])
         terms = self.head.loss(torch.cat([logits[index] for index in encoded.index]), labels)
         if self.projection is not None:
-            terms['loss_cluster'] = terms['loss_cluster'] + sum(zero_with_graph(p) for p in self.projection.parameters())
+            unused = sum(zero_with_graph(parameter) for parameter in self.projection.parameters())
+            terms['loss_cluster'] = terms['loss_cluster'] + unused
         return terms
 
     def _element_labels(self, sample: Any) -> Tensor:

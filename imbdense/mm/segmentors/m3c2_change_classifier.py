@@ -15,6 +15,7 @@ from torch import Tensor
 
 from imbdense.core.change3d import M3C2ClassRules, classify_changes
 from imbdense.core.points.local_geometry import GEOMETRY, local_geometry
+from imbdense.data.points.pairs import CHANGES
 from imbdense.mm.structures.pair_inputs import PairInputs
 from imbdense.mm.structures.point_seg_data_sample import PointData, PointSegDataSample
 from imbdense.mm.task_utils.m3c2 import M3C2
@@ -28,8 +29,8 @@ class M3C2ChangeClassifier(BaseModel):
     """Kinds of change from M3C2 distances by rules: significance, size, planarity, volume; nothing is learnt.
 
     Core points are the cells of epoch 2; see :func:`imbdense.core.change3d.m3c2_classes.classify_changes` for the
-    rules. Classes are those of Urb3DCD-V2. The model has no parameter; ``imbdense test`` wants a checkpoint, so
-    call :meth:`predict`, or train for 0 iterations.
+    rules. Classes are those of Urb3DCD-V2. The model has no parameter, so ``imbdense test CONFIG`` and
+    ``imbdense predict change3d CONFIG A B`` need no checkpoint.
 
     Args:
         distances: config of :class:`imbdense.M3C2`; its engine is numpy here, which tells where each epoch lies.
@@ -40,6 +41,8 @@ class M3C2ChangeClassifier(BaseModel):
 
     card = 'm3c2'
     tasks = ('point change',)
+    classes = CHANGES
+    num_classes = len(CHANGES)
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class M3C2ChangeClassifier(BaseModel):
             return self.predict(inputs, data_samples or [PointSegDataSample() for _ in inputs])
         if mode == 'tensor':
             return [self.classify(sample) for sample in inputs]
-        raise ValueError(f"M3C2ChangeClassifier: mode must be 'predict' or 'tensor', but is {mode!r}; nothing is learnt.")
+        raise ValueError(f"M3C2ChangeClassifier: mode {mode!r} is none of 'predict', 'tensor'; nothing is learnt here.")
 
     def predict(
         self, inputs: Sequence[PairInputs], data_samples: Sequence[PointSegDataSample]

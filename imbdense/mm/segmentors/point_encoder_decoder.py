@@ -23,10 +23,10 @@ Samples = Sequence[PointSegDataSample]
 class PointEncoderDecoder(BaseModel):
     """Semantic segmentation of point clouds: voxels, backbone, a classifier per voxel, and back to every point.
 
-    * 'loss': the label of a voxel is the majority of its points (ties: smaller id; -1 only where all are ignored); terms
-      of the head.
-    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with ``test_cfg=dict(scores=True)``
-      also ``scores`` (N, C), softmax.
+    * 'loss': the terms of the head; the label of a voxel is the majority of its points (ties: smaller id; -1 only where
+      all are ignored).
+    * 'predict': ``pred_pts_seg.semantic`` (N,) of every raw point, that of its voxel; with
+      ``test_cfg=dict(scores=True)`` also ``scores`` (N, C), softmax.
     * 'tensor': logits (V, C) of the voxels.
 
     Logits pass :meth:`encode_decode`, so post-hoc steps (``imbdense.PostHocLogitAdjustHook``, calibration) act on it as
@@ -87,7 +87,18 @@ class PointEncoderDecoder(BaseModel):
         raise ValueError(f"PointEncoderDecoder: mode must be 'loss', 'predict' or 'tensor', but is {mode!r}.")
 
     def extract_feat(self, inputs: SparsePoints) -> SparsePoints:
-        """Features at the voxels."""
+        """Features at the voxels.
+
+        Raises:
+            ValueError: the points have another number of features than the backbone expects.
+        """
+        given, wanted = inputs.feats.shape[1], getattr(self.backbone, 'in_channels', None)
+        if wanted is not None and given != wanted:
+            raise ValueError(
+                f'PointEncoderDecoder: the backbone has in_channels={wanted}, but the points have {given} features. '
+                f"Set in_channels={given}, or change features of PackPointInputs (of train and test; 'rgb' and 'xyz' "
+                f'are three).'
+            )
         return self.backbone(inputs)
 
     def encode_decode(self, inputs: SparsePoints, batch_img_metas: Any = None) -> Tensor:

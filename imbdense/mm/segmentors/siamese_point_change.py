@@ -15,7 +15,6 @@ from imbdense.core.checks import check_choice, check_integer
 from imbdense.mm.structures.pair_inputs import PairBatch, PairCrop, PairInputs
 from imbdense.mm.structures.point_seg_data_sample import PointData, PointSegDataSample
 from imbdense.nn.change3d import SiamesePoints, stages_of
-from imbdense.nn.point_conv.kp_conv_lite import PointNorm
 from imbdense.nn.sparse import SparsePoints
 from imbdense.registry import MODELS
 
@@ -38,7 +37,8 @@ class SiamesePointChange(BaseModel):
     The network is tensor code: levels, neighbours and links are made by ``imbdense.PackPointPair``.
 
     Args:
-        backbone: config of ``imbdense.SparseUNet`` or ``imbdense.KPConvLite``.
+        backbone: config of ``imbdense.SparseUNet``, ``imbdense.SparseFPN18`` (4 levels below the first) or
+            ``imbdense.KPConvLite``.
         decode_head: config of ``imbdense.PointSegHead`` (``type`` may be left out); ``in_channels`` is filled in.
         fusion: 'diff', 'concat_diff', 'ef' (Encoder-Fusion) or 'none', see
             :class:`imbdense.nn.change3d.siamese_points.SiamesePoints`.
@@ -89,8 +89,7 @@ class SiamesePointChange(BaseModel):
         self.crops_per_batch = check_integer('crops_per_batch', crops_per_batch, low=1, owner=owner)
         other = stages_of(HOST_MODELS.build(dict(backbone))) if fusion == 'ef' else None
         self.network = SiamesePoints(stages_of(HOST_MODELS.build(dict(backbone))), fusion, other)
-        self.hidden = nn.Sequential(
-            nn.Linear(self.network.out_channels, hidden), PointNorm(hidden, momentum=0.02), nn.LeakyReLU(0.2))
+        self.hidden = nn.Sequential(nn.Linear(self.network.out_channels, hidden), nn.LeakyReLU(0.2))
         head = {'type': 'imbdense.PointSegHead', 'in_channels': hidden, **decode_head}
         self.decode_head = HOST_MODELS.build(head)
         self.decode_head_t1 = HOST_MODELS.build(head) if bidirectional else None
@@ -169,7 +168,7 @@ class SiamesePointChange(BaseModel):
 
 def _vote(votes: SceneVotes, logits: Tensor, crops: Sequence[PairCrop], back: bool) -> None:
     """Add the log-probabilities of crops to the votes of their scene."""
-    scores = logits.float().log_softmax(1).cpu()
+    scores = logits.detach().float().log_softmax(1).cpu()
     first = 0
     for crop in crops:
         levels = crop.levels1 if back else crop.levels2

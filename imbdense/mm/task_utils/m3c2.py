@@ -17,7 +17,7 @@ from imbdense.registry import TASK_UTILS
 class M3C2:
     """Measure M3C2 distances with a level of detection; by py4dgeo where it is installed, else by our own numpy.
 
-    Both give the same (1e-9; counts exactly). ``imbdense m3c2`` is the same on files.
+    Both give the same (1e-9; counts exactly). ``imbdense compare clouds`` is the same on files.
 
     Args:
         cylinder_radius, max_distance, normal_radii, registration_error, robust, engine: see

@@ -6,24 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-from mmcv.transforms.utils import cache_randomness
-from mmengine.logging import MMLogger
 from numpy.typing import NDArray
-from torch.utils.data import get_worker_info
 
 from imbdense.core.checks import check_choice, check_integer, check_number
-from imbdense.core.compositing import Canvas, Cutout, draw_quota, jittered, scatter
-from imbdense.data.instance_bank import ROUNDS, InstanceBank, Rounds
+from imbdense.core.compositing import Canvas, Cutout, jittered, scatter
+from imbdense.data.instance_bank import Rounds
+from imbdense.mm.transforms.bank_draw import BankDraw
 from imbdense.mm.transforms.host_boxes import boxes_of
-from imbdense.mm.transforms.host_rng import host_generator
 from imbdense.mm.transforms.paste_objects import add_objects, masks_with_room
 from imbdense.mm.transforms.paste_prior import expected_paste_amounts
 from imbdense.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class BankPaste(BaseTransform):
+class BankPaste(BankDraw):
     """Paste cut-out objects of an instance bank into each image, the same number of every class.
 
     Per image and class k = ``quota`` objects are drawn uniformly with replacement, mirrored, scaled, and put at uniform
@@ -59,6 +55,7 @@ class BankPaste(BaseTransform):
 
     card = 'instance_bank'
     tasks = ('segmentation', 'detection')
+    modality = 'image'
 
     def __init__(
         self,
@@ -72,20 +69,14 @@ class BankPaste(BaseTransform):
         ignore_index: int = 255,
     ) -> None:
         owner = 'BankPaste'
-        self.folder = str(bank)
-        self.quota = check_number('quota', quota, low=0, owner=owner)
-        wanted = {check_integer('classes', klass, low=0, owner=owner) for klass in classes or ()}
-        self.classes = None if classes is None else sorted(wanted)
+        super().__init__(bank, quota, classes, rounds)
         self.flips = tuple(check_choice('flips', axis, ('horizontal', 'vertical'), owner=owner) for axis in flips)
         factors = [check_number('scale', factor, low=0, low_open=True, owner=owner) for factor in scale]
         if len(factors) != 2 or factors[0] > factors[1]:
             raise ValueError(f'{owner}: scale must be (lowest, highest), but got {tuple(scale)}.')
         self.scale = (factors[0], factors[1])
         self.feather = check_integer('feather', feather, low=0, owner=owner)
-        self.rounds = check_choice('rounds', rounds, ROUNDS, owner=owner)
         self.ignore_index = int(ignore_index)
-        self.last_round: int | None = None
-        self._bank: InstanceBank | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Paste into one sample and return it."""
@@ -110,55 +101,17 @@ class BankPaste(BaseTransform):
             add_objects(results, canvas, stack)
         return results
 
-    @cache_randomness
-    def draw_seed(self) -> int:
-        """The seed of one sample's draws, from the host's stream."""
-        return int(host_generator().integers(2**62))
-
     def draw(self, rng: np.random.Generator, bands: int | None = None) -> list[Cutout]:
         """The jittered objects for one image; ``bands=0`` without their pixels, for simulations."""
-        bank = self.bank
         found = []
-        for klass in self._pasted_classes:
-            members = bank.members(klass)
-            if len(members) == 0:
-                continue
-            for number in members[rng.integers(len(members), size=draw_quota(self.quota, rng))].tolist():
-                item = bank[number]
-                values = item.values[..., :bands]
-                if item.mask is None:
-                    cutout = Cutout.of_box(values, item.inner_box, klass)
-                else:
-                    cutout = Cutout(values, item.mask, klass, self.feather)
-                found.append(jittered(cutout, rng, self.flips, self.scale))
+        for item in self.drawn(rng):
+            values = item.values[..., :bands]
+            if item.mask is None:
+                cutout = Cutout.of_box(values, item.inner_box, item.klass)
+            else:
+                cutout = Cutout(values, item.mask, item.klass, self.feather)
+            found.append(jittered(cutout, rng, self.flips, self.scale))
         return found
-
-    @property
-    def bank(self) -> InstanceBank:
-        """The bank, opened at the first use in a process.
-
-        Raises:
-            BankError: there is none, or it is damaged. ValueError: a bank of points, or ``classes`` outside it.
-        """
-        if self._bank is None:
-            bank = InstanceBank.open(self.folder, self.rounds, self.last_round)
-            if bank.modality != 'image':
-                raise ValueError(f'BankPaste: {self.folder} holds points; it can be pasted into point clouds only.')
-            if self.classes and self.classes[-1] >= len(bank.classes):
-                raise ValueError(f'BankPaste: classes {self.classes} for a bank of {len(bank.classes)} classes.')
-            self._bank = bank
-            self._warn()
-        return self._bank
-
-    def set_round(self, last: int, quota: float | None = None) -> None:
-        """Use the bank's rounds up to number ``last``, and ``quota`` where given, from the next image on.
-
-        For hooks that add rounds, with a quota such as :class:`imbdense.core.pseudo_label.ProgressiveQuota` gives for
-        the round. Both follow from the round number, so a resumed run goes on right.
-        """
-        self.last_round, self._bank = int(last), None
-        if quota is not None:
-            self.quota = check_number('quota', quota, low=0, owner='BankPaste')
 
     def prior_effect(self, context: Any) -> NDArray[np.float64]:
         """Return (C,) expected pixels (label maps) or objects (boxes) per class and epoch, by simulated pastes.
@@ -176,21 +129,6 @@ class BankPaste(BaseTransform):
             )
         return expected_paste_amounts(context, lambda rng: self.draw(rng, bands=0), self.ignore_index)
 
-    @property
-    def _pasted_classes(self) -> Sequence[int]:
-        """The classes of which objects are drawn."""
-        return range(len(self.bank.classes)) if self.classes is None else self.classes
-
-    def _warn(self) -> None:
-        """Name the classes that have no object, once: not again in every worker."""
-        worker = get_worker_info()
-        counts = self.bank.counts
-        empty = [self.bank.classes[klass] for klass in self._pasted_classes if counts[klass] == 0]
-        if empty and (worker is None or worker.id == 0):
-            MMLogger.get_current_instance().warning(
-                f'BankPaste: {self.folder} has no object of {", ".join(empty)}; nothing of that is pasted.'
-            )
-
     def _check(self, results: dict[str, Any]) -> None:
         """Refuse samples that a paste would spoil."""
         if results.get('gt_bboxes') is None and 'gt_seg_map' not in results:
@@ -204,6 +142,3 @@ class BankPaste(BaseTransform):
                 f'BankPaste: the image is {image.dtype} of shape {image.shape}, the bank {self.folder} holds '
                 f'{bank.dtype} with {bank.channels} bands. Make the bank with the config that loads the images so.'
             )
-
-    def __repr__(self) -> str:
-        return f"BankPaste(bank='{self.folder}', quota={self.quota}, classes={self.classes}, rounds='{self.rounds}')"

@@ -41,7 +41,8 @@ class BlockCrop(PointTransform):
         self, size: float, stride: float | None = None, half_open: bool = True, min_points: int = 1
     ) -> None:
         self.size = check_number('size', size, low=0, low_open=True, owner='BlockCrop')
-        self.stride = check_number('stride', size if stride is None else stride, low=0, low_open=True, owner='BlockCrop')
+        step = size if stride is None else stride
+        self.stride = check_number('stride', step, low=0, low_open=True, owner='BlockCrop')
         if self.stride > self.size:
             raise ValueError(f'BlockCrop: stride {self.stride:g} > size {self.size:g} would leave points out for good.')
         self.half_open = bool(half_open)

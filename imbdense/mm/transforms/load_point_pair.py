@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from imbdense.core.points import grid_sample
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.points.pairs import check_same_crs
+from imbdense.mm.transforms.kept_scenes import KeptScenes
 from imbdense.mm.transforms.pair_fields import PairTransform
 from imbdense.registry import TRANSFORMS
 
@@ -25,8 +25,8 @@ class LoadPointPair(PairTransform):
 
     Adds ``points``, ``points_t1`` (barycentres of the cells, relative to the common ``origin``), ``attributes`` and
     ``attributes_t1`` (``count``: points of the cell), ``gt_semantic`` and, where the files have them,
-    ``gt_semantic_t1`` and ``gt_instance`` (most frequent of the cell), and ``voxel``. With ``full`` also ``full_semantic``,
-    ``full_instance`` (labels of the raw points of epoch 2), ``full_points`` and ``full_cell`` (R,), the cell of each.
+    ``gt_semantic_t1`` and ``gt_instance`` (most frequent of the cell), and ``voxel``. With ``full`` also of the raw
+    points of epoch 2: ``full_points``, ``full_semantic``, ``full_instance``, and ``full_cell`` (R,), the cell of each.
 
     ``imbdense.PointPairDataset`` puts it in front of its pipeline.
 
@@ -46,23 +46,18 @@ class LoadPointPair(PairTransform):
         self.voxel = check_number('voxel', voxel, low=0.0, low_open=True, owner='LoadPointPair')
         self.full = bool(full)
         self.keep = check_integer('keep', keep, low=0, owner='LoadPointPair')
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._kept = KeptScenes(self.keep)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add both clouds to the record."""
-        path = str(results['points_path'])
-        loaded = self._kept.pop(path, None) or self._read(results)
-        if self.keep:
-            self._kept[path] = loaded
-            while len(self._kept) > self.keep:
-                self._kept.popitem(last=False)
+        loaded = self._kept.get(str(results['points_path']), lambda: self._read(results))
         return {**results, **loaded}
 
     def _read(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The entries that reading adds; arrays cannot be written into."""
+        """The entries that reading adds."""
         source, path = results['point_source'], results['points_path']
-        second, first = source.read(path), source.read_first(path)
         names = (str(results['points_path_t1']), str(path))
+        second, first = source.read(path), source.read_first(names[0])
         check_same_crs(first, second, names)
         try:
             check_overlap(first.xyz, second.xyz, names)
@@ -77,9 +72,6 @@ class LoadPointPair(PairTransform):
             found['full_points'] = second.local(origin)
             found.update({f'full_{name}': labels for name, labels in (
                 ('semantic', second.semantic), ('instance', second.instance)) if labels is not None})
-        for values in found.values():
-            if isinstance(values, np.ndarray):
-                values.setflags(write=False)
         return found
 
     def _reduced(

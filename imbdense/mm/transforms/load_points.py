@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from imbdense.core.checks import check_integer
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.errors import PointReadError
+from imbdense.mm.transforms.kept_scenes import KeptScenes
 from imbdense.mm.transforms.point_fields import PointTransform
 from imbdense.registry import TRANSFORMS
 
@@ -44,30 +44,22 @@ class LoadPoints(PointTransform):
         self.attributes = None if attributes is None else tuple(attributes)
         self.fill = dict(fill or {})
         self.keep = check_integer('keep', keep, low=0, owner='LoadPoints')
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._kept = KeptScenes(self.keep)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the cloud to the record."""
-        path = str(results['points_path'])
-        loaded = self._kept.pop(path, None) or self._read(results)
-        if self.keep:
-            self._kept[path] = loaded
-            while len(self._kept) > self.keep:
-                self._kept.popitem(last=False)
+        loaded = self._kept.get(str(results['points_path']), lambda: self._read(results))
         return {**results, **loaded, 'attributes': dict(loaded['attributes'])}
 
     def _read(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The entries that reading adds, as arrays that cannot be written into."""
+        """The entries that reading adds."""
         cloud: PointCloud = results['point_source'].read(results['points_path'])
-        found: dict[str, Any] = {
-            'points': cloud.local(), 'origin': cloud.origin, 'attributes': self.float_attributes(cloud, results['points_path'])
-        }
+        attributes = self.float_attributes(cloud, results['points_path'])
+        found: dict[str, Any] = {'points': cloud.local(), 'origin': cloud.origin, 'attributes': attributes}
         if cloud.semantic is not None:
             found['gt_semantic'] = cloud.semantic
         if cloud.instance is not None:
             found['gt_instance'] = cloud.instance
-        for values in (*found['attributes'].values(), *(v for v in found.values() if isinstance(v, np.ndarray))):
-            values.setflags(write=False)
         return found
 
     def float_attributes(self, cloud: PointCloud, path: str) -> dict[str, NDArray[np.float32]]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from imbdense.core.checks import check_integer, check_number
 from imbdense.core.points.local_geometry import GEOMETRY, local_geometry
+from imbdense.core.points.neighbours import PointTree
 from imbdense.mm.transforms.point_fields import PointTransform
 from imbdense.registry import TRANSFORMS
 
@@ -25,7 +25,7 @@ class LocalGeometry(PointTransform):
     Args:
         names: which of them; ``None`` = all eleven.
         k: points of a neighbourhood.
-        radius: neighbours farther than this (metres) are left out; ``None`` = none are.
+        radius: neighbours at this distance (metres) or farther are left out; ``None`` = none are.
         k_min: points with fewer neighbours get zeros.
     """
 
@@ -47,9 +47,7 @@ class LocalGeometry(PointTransform):
         """Add the attributes."""
         self.require(results, 'points')
         points = results['points'].astype(np.float64)
-        distances, index = cKDTree(points).query(points, list(range(1, min(self.k, max(len(points), 1)) + 1)))
-        if self.radius is not None:
-            index = np.where(distances <= self.radius, index, -1)
+        _, index = PointTree(points).nearest(self.k, max_distance=self.radius or float('inf'))
         found = local_geometry(points, index, k_min=self.k_min)
         columns = {name: found[:, [GEOMETRY.index(name)]] for name in self.names}
         return {**results, 'attributes': {**results.get('attributes', {}), **columns}}

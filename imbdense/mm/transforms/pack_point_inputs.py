@@ -18,7 +18,9 @@ META_KEYS = ('scene', 'points_path', 'origin', 'sample_idx')
 
 @TRANSFORMS.register_module()
 class PackPointInputs(PointTransform):
-    """Pack ``inputs = dict(points=float32 (N, 3), features=float32 (N, F))`` and a
+    """Pack a cloud and its labels for a model.
+
+    ``inputs = dict(points=float32 (N, 3), features=float32 (N, F))`` and ``data_samples``, a
     :class:`~imbdense.mm.structures.point_seg_data_sample.PointSegDataSample`.
 
     An empty cloud becomes ``None``, so that the data set draws another sample and no batch is empty.

@@ -33,11 +33,12 @@ META_KEYS = ('scene', 'points_path', 'points_path_t1', 'origin', 'sample_idx')
 
 @TRANSFORMS.register_module()
 class PackPointPair(PairTransform):
-    """Pack ``inputs``, a :class:`~imbdense.mm.structures.pair_inputs.PairInputs`, and a
-    :class:`~imbdense.mm.structures.point_seg_data_sample.PointSegDataSample` of epoch 2.
+    """Pack a pair of clouds with its levels, neighbours and links.
 
-    The points of a crop (after augmentation) are put into cells of ``voxel`` once more; each level has cells twice as
-    large. Links are the nearest point of the other epoch at the same level.
+    Gives ``inputs``, a :class:`~imbdense.mm.structures.pair_inputs.PairInputs`, and a
+    :class:`~imbdense.mm.structures.point_seg_data_sample.PointSegDataSample` of epoch 2. The points of a crop (after
+    augmentation) are put into cells of ``voxel`` once more; each level has cells twice as large. Links are the nearest
+    point of the other epoch at the same level.
 
     Args:
         depth: levels below the finest; that of the backbone.

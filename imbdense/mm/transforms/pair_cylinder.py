@@ -37,8 +37,8 @@ class PairCylinderCrop(PairTransform):
 
     n_c are, in this order: ``class_counts``; the counts of the training set when ``imbdense.ClassCountHook`` has
     published them; the candidates of the pair. What crops leave of the class shares goes to the prior ledger, so a loss
-    with counted weights corrects the rest and not the whole again (the authors' code does both: give its loss fixed
-    weights, ``imbdense.core.change3d.sqrt_class_weights``, for parity). Random numbers follow the host's seed.
+    with counted weights corrects the rest and not the whole again. The authors' code does both; for parity:
+    ``ReweightedCELoss(scheme='sqrt', class_counts=..., force=True)``. Random numbers follow the host's seed.
 
     Args:
         radius: metres (Siamese KPConv: 50).

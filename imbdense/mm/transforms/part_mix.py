@@ -26,14 +26,15 @@ CELL = 0.5
 class RebalancedPartMix(PointTransform):
     """Paste parts (cars, poles, fences ...) of an instance bank into each cloud, the same number of every class.
 
-    Per cloud and class ``quota`` parts are drawn uniformly with replacement, turned about the vertical, mirrored and set
-    down at a drawn place on the ground, each point as high above it as it was where it was cut out. A place fits when
-    no point of the cloud (or of a part pasted before) that is higher above the ground than ``clearance`` lies in a
-    cell of half a metre, seen from above, that the part covers. After ten places that do not fit, the part is left out.
+    Per cloud and class ``quota`` parts are drawn uniformly with replacement, turned about the vertical, mirrored and
+    set down at a drawn place on the ground, each point as high above it as it was where it was cut out. A place fits
+    when no point of the cloud (or of a part pasted before) that is higher above the ground than ``clearance`` lies,
+    seen from above, in one of the cells of half a metre that the part covers or in one next to them. After ten places
+    that do not fit, the part is left out.
 
-    Needs ``attributes['height']`` (``imbdense.PointHeight``), in the bank too. The ground under a part stays: an
-    aerial scanner would not have seen all of it. Ignored points are never covered by anything but a part. Random
-    numbers follow the host's seed; what the pastes leave of the class shares goes to the prior ledger.
+    Needs ``attributes['height']`` (``imbdense.PointHeight``), in the bank too. The ground under a part stays, although
+    an aerial scanner would not have seen all of it. Random numbers follow the host's seed; what the pastes leave of
+    the class shares goes to the prior ledger.
 
     Args:
         bank: folder, from ``imbdense generate bank CONFIG --out FOLDER`` with the config whose loading transforms are
@@ -126,7 +127,8 @@ class RebalancedPartMix(PointTransform):
             if bank.modality != 'points':
                 raise ValueError(f'RebalancedPartMix: {self.folder} holds images; use imbdense.BankPaste for them.')
             if self.classes and self.classes[-1] >= len(bank.classes):
-                raise ValueError(f'RebalancedPartMix: classes {self.classes} for a bank of {len(bank.classes)} classes.')
+                raise ValueError(
+                    f'RebalancedPartMix: classes {self.classes} for a bank of {len(bank.classes)} classes.')
             self._bank = bank
         return self._bank
 

@@ -41,6 +41,7 @@ class SparseFPN18(nn.Module):
         super().__init__()
         self.out_channels = check_integer('out_channels', out_channels, low=1, owner='SparseFPN18')
         self.checkpoint = bool(checkpoint)
+        self.in_channels = int(in_channels)
         self.stem = conv_bn_relu(SubMConv3d(in_channels, STEM, kernel=5, bias=False), STEM, MOMENTUM)
         self.down, self.stages, self.lateral = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         width = STEM

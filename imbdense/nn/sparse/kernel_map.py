@@ -53,7 +53,7 @@ def submanifold_map(points: SparsePoints, kernel: int = 3, dilation: int = 1) ->
 def _submanifold_pairs(coords: Tensor, kernel: int, dilation: int) -> list[Pairs]:
     """See :func:`submanifold_map`."""
     moves = offsets(kernel, dilation)
-    numbered = voxel_keys(coords.unbind(1), margin=dilation * (kernel // 2), owner='SubMConv3d')
+    numbered = voxel_keys(coords, margin=dilation * (kernel // 2), owner='SubMConv3d')
     keys, order = numbered.keys, None
     if not is_increasing(keys):
         keys, order = torch.sort(keys)
@@ -88,7 +88,7 @@ def _down_pairs(coords: Tensor) -> DownMap:
     """See :func:`down_map`."""
     halved = coords.clone()
     halved[:, 1:] = torch.div(coords[:, 1:], 2, rounding_mode='floor')
-    numbered = voxel_keys(halved.unbind(1), owner='DownConv3d')
+    numbered = voxel_keys(halved, owner='DownConv3d')
     keys, order = numbered.sort()
     keys, place = torch.unique_consecutive(keys, return_inverse=True)
     parent = torch.empty_like(order).scatter_(0, order, place)

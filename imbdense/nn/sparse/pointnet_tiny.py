@@ -25,6 +25,7 @@ class SparsePointNetTiny(nn.Module):
     def __init__(self, in_channels: int, out_channels: int = 16) -> None:
         super().__init__()
         self.out_channels = out_channels
+        self.in_channels = int(in_channels)
         self.embed = conv_bn_relu(PointLinear(in_channels, out_channels), out_channels, 0.1)
         self.mix = conv_bn_relu(SubMConv3d(out_channels, out_channels, bias=False), out_channels, 0.1)
         self.pool = GlobalPool('max')

@@ -101,7 +101,7 @@ def _canonical_coords(points: SparsePoints) -> tuple[Tensor, Tensor | None, Tens
     low = xyz.new_full((points.batch_size, 3), torch.iinfo(torch.int64).max)
     low.scatter_reduce_(0, sample.expand(-1, 3), xyz, 'amin')
     coords = torch.cat([sample, xyz - low[sample.flatten()]], 1)
-    keys = voxel_keys(coords.unbind(1), owner='SparsePoints').keys
+    keys = voxel_keys(coords, owner='SparsePoints').keys
     if is_increasing(keys):
         return coords, None, None, {}
     keys, order = torch.sort(keys)

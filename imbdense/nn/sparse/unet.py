@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from imbdense.core.checks import check_integer
+from imbdense.core.reduction import full_precision
 from imbdense.nn.sparse.blocks import ResidualBlock, conv_bn_relu, recomputed
 from imbdense.nn.sparse.conv import DownConv3d, SubMConv3d, UpConv3d, set_backend
 from imbdense.nn.sparse.sparse_points import SparsePoints, canonical
@@ -56,6 +57,7 @@ class SparseUNet(nn.Module):
         if len(blocks) != depth:
             raise ValueError(f'SparseUNet: blocks needs one number per level ({depth}), but got {tuple(blocks)}.')
         widths = [base_channels * WIDTHS[min(level, len(WIDTHS) - 1)] for level in range(depth + 1)]
+        self.in_channels = int(in_channels)
         self.checkpoint = bool(checkpoint)
         self.stem = conv_bn_relu(SubMConv3d(in_channels, widths[0], bias=False), widths[0], bn_momentum)
         self.down, self.encoder, self.up, self.decoder = (nn.ModuleList() for _ in range(4))
@@ -81,7 +83,7 @@ class SparseUNet(nn.Module):
         for up, decoder, skip in zip(reversed(self.up), reversed(self.decoder), reversed(skips)):
             x = up(x)
             x = self._block(decoder, x.replace(torch.cat([x.feats, skip.feats], 1)))
-        feats = self.head(x.feats)
+        feats = full_precision(self.head(x.feats))
         return points.replace(feats if back is None else feats.index_select(0, back))
 
     def _block(self, block: nn.Module, points: SparsePoints) -> SparsePoints:

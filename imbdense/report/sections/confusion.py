@@ -90,7 +90,7 @@ def _sentences(story: Story, table: np.ndarray) -> str:
         i = story.classes.index(name)
         total = table[i].sum()
         if total == 0:
-            lines.append(f'<li><b>{escape(name)}</b> does not occur in the evaluated images.</li>')
+            lines.append(f'<li><b>{escape(name)}</b> does not occur in the evaluated set.</li>')
             continue
         found = 100 * table[i, i] / total
         others = [j for j in np.argsort(-table[i]).tolist() if j != i and table[i, j] > 0][:2]

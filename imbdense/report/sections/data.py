@@ -9,10 +9,10 @@ import numpy as np
 from imbdense.core.stats.indices import imbalance_indices
 from imbdense.report.page import details, swatch, table
 from imbdense.report.sections.data_tables import cooccurrence_table, size_table
-from imbdense.report.story import Story
+from imbdense.report.story import Story, word_of
 from imbdense.report.svg import log_bars
 
-COLUMNS = {'pixels': 'pixels', 'regions': 'regions', 'instances': 'objects', 'images': 'images with it'}
+COLUMNS = ('pixels', 'regions', 'instances', 'images')
 
 
 def data_section(story: Story) -> str:
@@ -39,9 +39,10 @@ def data_section(story: Story) -> str:
     )
     extra = ''
     if story.record.get('num_images'):
-        extra = f' {story.record["num_images"]:,} images were counted.'
+        extra = f' {story.record["num_images"]:,} {word_of("images", story.record)} were counted.'
         if story.record.get('ignored_pixels'):
-            extra += f' {story.record["ignored_pixels"]:,} pixels carry the ignore label.'
+            pixels = word_of('pixels', story.record)
+            extra += f' {story.record["ignored_pixels"]:,} {pixels} carry the ignore label.'
     chart = log_bars(bars, f'{story.unit} per class, logarithmic')
     return (
         f'<p>{sentence}{extra}</p>{chart}<p class="note">{escape(story.unit.capitalize())} per class in the training '
@@ -61,7 +62,8 @@ def _count_table(story: Story, order: list[int]) -> str:
         rows.append(
             [swatch(story.colours[name]) + escape(name), *(f'{int(story.record[unit][i]):,}' for unit in units)]
         )
-    return details('All counts', table(['class', *(COLUMNS[unit] for unit in units)], rows))
+    heads = [word_of(unit, story.record) + ' with it' * (unit == 'images') for unit in units]
+    return details('All counts', table(['class', *heads], rows))
 
 
 def _ledger(story: Story) -> str:

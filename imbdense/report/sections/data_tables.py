@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from imbdense.report.page import details
-from imbdense.report.story import Story
+from imbdense.report.story import Story, word_of
 from imbdense.report.svg import shorten
 
 MAX_CLASSES = 40
@@ -35,7 +35,10 @@ def cooccurrence_table(story: Story, order: list[int]) -> str:
     shares = 100 * table / np.maximum(np.diag(table)[:, None], 1)
     heads = [story.classes[j] for j in order]
     rows = [(story.classes[i], [shares[i, j] for j in order]) for i in order]
-    note = '<p class="note">Percent of the images with the class of the row that also hold the class of the column.</p>'
+    images = word_of('images', story.record)
+    note = (
+        f'<p class="note">Percent of the {images} with the class of the row that also hold the class of the column.</p>'
+    )
     return details('Which classes occur together', _heat(heads, rows) + note)
 
 

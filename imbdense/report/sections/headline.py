@@ -75,7 +75,7 @@ def _card(story: Story, name: str) -> str:
     )
     change = ''
     if math.isnan(after[0]):
-        big = '<small>absent from the evaluated images</small>'
+        big = '<small>absent from the evaluated set</small>'
     elif math.isnan(before[0]):
         big = f'{after[0]:.1f} <small>{story.scale.measure}</small>'
     else:

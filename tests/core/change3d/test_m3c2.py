@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import imbdense
 from imbdense.core.change3d import CloudError, m3c2, multiscale_normals
+from imbdense.core.change3d.m3c2_py4dgeo import quiet_py4dgeo
 
 UP = (0.0, 0.0, 1.0)
 Floats = NDArray[np.float64]
@@ -234,8 +239,7 @@ def test_both_engines_agree(robust: bool, length: float, radii: list[float] | No
 @pytest.mark.parametrize('radii', [[0.8], [0.4, 0.8, 1.6]])
 def test_compat_repeats_its_normals(radii: list[float]) -> None:
     """With several radii py4dgeo counts inner points again; ``compat_py4dgeo`` does the same."""
-    import py4dgeo
-
+    py4dgeo = quiet_py4dgeo()
     first, second, core = random_pair()
     origin = first.mean(axis=0)
     first, second, core = first - origin, second - origin, core[:-1] - origin
@@ -248,3 +252,35 @@ def test_compat_repeats_its_normals(radii: list[float]) -> None:
     np.testing.assert_array_equal(algorithm.directions_radii(), ours.normal_radius)
     np.testing.assert_allclose(distance, ours.distance, atol=1e-6)
     assert (found['num_samples1'] == ours.count1).mean() > 0.99  # a point on the rim may change sides
+
+
+@needs_py4dgeo
+def test_py4dgeo_leaves_no_log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it writes ``py4dgeo.log`` into the current folder at the first message; a log of the user's own stays."""
+    monkeypatch.chdir(tmp_path)
+    default, told = Path('py4dgeo.log'), logging.getLogger('py4dgeo').warning
+    as_imported = quiet_py4dgeo().logger.create_default_logger
+    try:
+        as_imported()
+        told('of a tree')
+        assert default.is_file()
+        default.unlink()
+        as_imported()
+        quiet_py4dgeo()
+        told('of a tree')
+        assert not default.exists()
+        as_imported('mine.txt')
+        quiet_py4dgeo()
+        told('of a tree')
+        assert Path('mine.txt').is_file() and not default.exists()
+    finally:
+        as_imported()
+        quiet_py4dgeo()
+
+
+def test_one_place_imports_py4dgeo() -> None:
+    """All others go through ``quiet_py4dgeo``."""
+    package = Path(imbdense.__file__).parent
+    imported = re.compile(r'^\s*(import [^\n]*\bpy4dgeo\b|from py4dgeo\b)', re.MULTILINE)
+    found = [path.name for path in package.rglob('*.py') if imported.search(path.read_text('utf-8'))]
+    assert found == ['m3c2_py4dgeo.py']

@@ -49,7 +49,8 @@ def test_renaming_the_clusters_changes_nothing() -> None:
 def test_mutual_information() -> None:
     assert normalized_mutual_information(np.diag([3, 4, 5])) == pytest.approx(1)
     assert normalized_mutual_information(np.outer([1, 2], [3, 4])) == pytest.approx(0, abs=1e-12)
-    assert normalized_mutual_information(np.array([[7]])) == 1 and np.isnan(normalized_mutual_information(np.zeros((2, 2))))
+    assert normalized_mutual_information(np.array([[7]])) == 1
+    assert np.isnan(normalized_mutual_information(np.zeros((2, 2))))
     counts = np.array([[3, 1], [0, 4]])
     p = counts / 8
     mutual = sum(p[i, j] * np.log(p[i, j] / (p[i].sum() * p[:, j].sum())) for i in (0, 1) for j in (0, 1) if p[i, j])

@@ -106,12 +106,15 @@ def test_rarest_label_and_its_weight() -> None:
     assert tie.tolist() == [1]
 
 
-def test_empty_cloud() -> None:
+@pytest.mark.parametrize('mode', ['first', 'mean', 'random'])
+def test_empty_cloud(mode: str) -> None:
     found = grid_sample(torch.empty(0, 3), 0.5, features=torch.empty(0, 4), labels=torch.empty(0, dtype=torch.int64),
-                        mode='random', keep_rare=torch.tensor([1, 2]))
+                        mode=mode, keep_rare=torch.tensor([1, 2]))
     assert len(found) == 0 and found.coords.shape == (0, 3) and found.inverse.shape == (0,)
     assert found.features is not None and found.features.shape == (0, 4)
     assert found.labels is not None and found.labels.shape == (0,) and found.points.shape == (0, 3)
+    no_features = grid_sample(torch.rand(5, 3), 2.0, features=torch.empty(5, 0), mode=mode).features
+    assert no_features is not None and no_features.shape == (1, 0)
 
 
 def test_all_ignored_and_one_voxel() -> None:
@@ -141,7 +144,8 @@ def test_bad_input_is_named(change: dict, match: str) -> None:
 
 def test_keys_keep_the_lexicographic_order_and_give_back_coordinates() -> None:
     coords = torch.randint(-50, 50, (300, 4), generator=torch.Generator().manual_seed(0))
-    numbered = voxel_keys(coords.unbind(1), margin=2)
+    numbered = voxel_keys(coords, margin=2)
     order = sorted(range(300), key=lambda row: coords[row].tolist())
     assert torch.equal(coords[torch.argsort(numbered.keys, stable=True)], coords[order])
     assert torch.equal(numbered.coordinates(numbered.keys), coords)
+    assert torch.equal(voxel_keys(coords.unbind(1), margin=2).keys, numbered.keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,3 +65,12 @@ def test_broken_files_say_what_to_do(text: str, message: str) -> None:
 def test_counts_beyond_32_bits_survive() -> None:
     large = ClassCounts(('a',), pixels=[2**40 + 1])
     assert json.loads(large.to_json())['pixels'] == [2**40 + 1]
+
+
+def test_counts_of_clouds_speak_of_points_and_scenes() -> None:
+    images = ClassCounts(('a', 'b'), pixels=np.array([3, 1]), images=np.array([1, 1]))
+    clouds = ClassCounts.from_json(replace(images, of_points=True).to_json())
+    assert [images.word(unit) for unit in ('pixels', 'images')] == ['pixels', 'images']
+    assert [clouds.word(unit) for unit in ('pixels', 'images', 'instances')] == ['points', 'scenes', 'instances']
+    assert 'of_points' not in images.to_dict()  # files of images stay as they were
+    assert clouds.select(['b']).of_points

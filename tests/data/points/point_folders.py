@@ -115,9 +115,29 @@ def make_ign_lidar_hd(root: Path) -> None:
             write_points(root / split / f'{name}.las', one)
 
 
+def make_aerial_scenes(root: Path) -> None:
+    """What `imbdense generate clouds` writes; it needs no recipe."""
+    for split, number in (('train', 0), ('val', 1)):
+        path = f'scenes/scene_{number:03d}/cloud.npz'
+        write_points(root / path, cloud(range(20), number))
+        text(root / f'splits/{split}.txt', f'{path}\n')
+
+
+def make_urb3dcd(root: Path) -> None:
+    """Folders of different splits with the same names; the labels of epoch 1 hold a code that is no class."""
+    for split, pairs in (('TrainLarge', ('Lyon0', 'Lyon1')), ('Val', ('Lyon0',)), ('Test', ('Lyon0',))):
+        for pair in pairs:
+            for number in (0, 1):
+                rows = '\n'.join(f'{x} {x % 3} {number} {9 if number == 0 and x == 3 else x % 7}.0' for x in range(20))
+                file = root / split / pair / f'pointCloud{number}.ply'
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text('ply\nformat ascii 1.0\nelement params 20\nproperty float x\nproperty float y\n'
+                                f'property float z\nproperty float label_ch\nend_header\n{rows}\n')
+
+
 POINT_FOLDERS = {
     'stpls3d': make_stpls3d, 's3dis': make_s3dis, 'scannet': make_scannet, 'scannet200': make_scannet,
     'toronto3d': make_toronto3d, 'dales': make_dales, 'semantickitti': make_semantickitti,
-    'ign_lidar_hd': make_ign_lidar_hd,
+    'ign_lidar_hd': make_ign_lidar_hd, 'urb3dcd': make_urb3dcd,
 }
 """Name of a data set -> function that fills a folder."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import sys
 
 import laspy
@@ -127,3 +129,23 @@ def test_real_tiles():
     dense = read_points(shared_data_dir('ign_lidar_hd', 'val', 'tile_77060_627755.laz'))
     assert set(dense.attributes) == {'rgb', 'nir', 'intensity', 'return_number', 'number_of_returns'}
     assert sum(len(part) for part in iter_points(path, 100_000)) == 289_055
+
+
+def in_forked_worker(path):
+    return len(read_points(path))
+
+
+def test_a_forked_loader_worker_reads_laz_that_the_parent_has_read(tmp_path):
+    """Threads do not survive a fork: a parallel unpacker that the parent has used would wait for ever."""
+    path = tmp_path / 'c.laz'
+    write_points(path, random_cloud(60_000))  # more than one chunk of LAZ, so that a parallel unpacker starts threads
+    assert len(read_points(path)) == 60_000
+    context = multiprocessing.get_context('fork')
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        found = pool.submit(in_forked_worker, path)
+        try:
+            assert found.result(timeout=60) == 60_000
+        except concurrent.futures.TimeoutError:
+            for worker in list(pool._processes.values()):
+                worker.kill()  # or the pool would wait for it
+            pytest.fail('reading LAZ in a forked process hangs')

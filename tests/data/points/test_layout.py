@@ -11,12 +11,14 @@ from imbdense.data.points import PointReadError, write_points
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.layout import load_scene
 from imbdense.data.points.layouts import LAYOUTS, point_layout
-from tests.data.points.point_folders import POINT_FOLDERS, cloud
+from tests.data.points.point_folders import POINT_FOLDERS, cloud, make_aerial_scenes
+
+FOLDERS = {**POINT_FOLDERS, 'aerial_scenes': make_aerial_scenes}
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_train_and_val_do_not_meet_and_every_scene_has_classes(tmp_path, name):
-    POINT_FOLDERS[name](tmp_path)
+    FOLDERS[name](tmp_path)
     layout = point_layout(name)
     splits = [split for split in ('train', 'val', 'test') if split in layout.splits]
     found = {}

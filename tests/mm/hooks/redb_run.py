@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 from imbdense.data.instance_bank import InstanceBank
 from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.pseudo_label import redb_round
-from imbdense.mm.pseudo_label.live import LiveModel
-from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
+from imbdense.mm.pseudo_label.redb_images import ImageWorld
 from imbdense.utils.stopwatch import Stopwatch
 from tests.integration.tiny_data import write_detection
 from tests.mm.inference import detectors
@@ -113,8 +112,9 @@ def one_round(data: Path, out: Path, number: int = 0, score_thr: float = 0.01, c
     bank = InstanceBank.create(out / 'bank', names)
     settings = {'rule': HOOK['rule'], 'examine': True, 'examine_iou': 0.3, 'thin': {names[0]: 2.0}, 'memory': {},
                 **options}
+    world = ImageWorld(model, cfg, names)
     redb_round.make_round(
-        LiveModel(model, cfg, names), unlabelled_images(dataset), list(labelled_hosts(dataset)), out, bank, number,
+        world, world.samples(dataset), world.hosts(dataset), out, bank, number,
         redb_round.ReDBOptions(**settings), class_counts(dataset), Stopwatch(),
     )  # fmt: skip
     return InstanceBank.open(out / 'bank').checksum

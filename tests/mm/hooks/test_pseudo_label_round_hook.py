@@ -15,14 +15,20 @@ pytest.importorskip('mmdet')
 
 from imbdense.data.instance_bank import InstanceBank
 from imbdense.mm.hooks.pseudo_label_round_hook import PseudoLabelRoundHook
-from imbdense.mm.pseudo_label import redb_round
-from imbdense.mm.pseudo_label.redb_data import pastes
+from imbdense.mm.pseudo_label import redb_images, redb_round
+from imbdense.mm.pseudo_label.redb_world import transforms_of
+from imbdense.mm.transforms.bank_paste import BankPaste
 from tests.mm.hooks.redb_run import HOOK, config, one_round, runner
 
 
 def read(path: Path) -> Any:
     """A JSON file."""
     return json.loads(path.read_text())
+
+
+def pastes(made: Any) -> list[BankPaste]:
+    """The transforms of a runner that paste."""
+    return list(transforms_of(made.train_dataloader.dataset, BankPaste))
 
 
 @pytest.fixture(scope='module')
@@ -60,7 +66,7 @@ def test_student_learns_from_the_first_round_on(whole: tuple[Path, Any]) -> None
     history = made.message_hub.log_scalars['train/stat_pseudo_kept'].data[0]
     steps = len(history) // 4
     assert not np.any(history[:steps]) and np.all(history[steps:] > 0)
-    (paste,) = pastes(made.train_dataloader.dataset)
+    (paste,) = pastes(made)
     assert (paste.quota, paste.last_round) == (2, 1)
     saved = torch.load(root / 'run' / 'epoch_4.pth', weights_only=False)['meta']['imbdense']['pseudo_round']
     assert saved == {'round': 1, 'bank': InstanceBank.open(root / 'run' / 'pseudo_bank').checksum}
@@ -81,7 +87,7 @@ def test_resume_inside_a_round_makes_nothing_again(whole: tuple[Path, Any], monk
     assert calls == []  # round 1 is complete as well, and of the same weights: it is entered, not made
     for name, value in made.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
-    (before_paste,), (paste,) = pastes(made.train_dataloader.dataset), pastes(resumed.train_dataloader.dataset)
+    (before_paste,), (paste,) = pastes(made), pastes(resumed)
     assert (paste.quota, paste.last_round) == (before_paste.quota, before_paste.last_round) == (2, 1)
 
 
@@ -108,15 +114,15 @@ def test_other_bank_or_weights_are_refused(whole: tuple[Path, Any], tmp_path: Pa
 def test_interrupted_round_goes_on(whole: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the examination: the predictions are kept, and the result is that of the uninterrupted run."""
     root, _ = whole
-    real = redb_round.examined_record
+    real = redb_images.examined_record
 
     def stop(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(redb_round, 'examined_record', stop)
+    monkeypatch.setattr(redb_images, 'examined_record', stop)
     with pytest.raises(KeyboardInterrupt):
         runner(root / 'data', tmp_path / 'run', epochs=2).train()
-    monkeypatch.setattr(redb_round, 'examined_record', real)
+    monkeypatch.setattr(redb_images, 'examined_record', real)
     folder = tmp_path / 'run' / 'pseudo_rounds' / 'round_000'
     shard = next((folder / 'outputs').glob('shard_*.npz'))
     before = shard.stat().st_mtime_ns

@@ -118,26 +118,27 @@ def test_memory_of_the_round_before_is_needed(tmp_path: Path) -> None:
 KILLED = textwrap.dedent('''
     import sys, time
     from pathlib import Path
-    from imbdense.mm.pseudo_label import redb_round
+    from imbdense.mm.pseudo_label import {module} as module
     from tests.mm.hooks.redb_run import one_round
 
-    real = redb_round.{part}
+    real = module.{part}
     def slow(*arguments, **options):
         Path(sys.argv[2], 'there').touch()
         time.sleep(60)
         return real(*arguments, **options)
-    redb_round.{part} = slow
+    module.{part} = slow
     one_round(Path(sys.argv[1]), Path(sys.argv[2]))
 ''')
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('part', ['examined_record', 'thin_and_count', 'write_labels'])
-def test_killed_inside_a_round(tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize(('module', 'part'), [
+    ('redb_images', 'examined_record'), ('redb_round', 'thin_and_count'), ('redb_round', 'write_labels')])
+def test_killed_inside_a_round(tmp_path: Path, module: str, part: str) -> None:
     """kill -9 in the examination, before the bank, before the labels: what is done is kept, the result is the same."""
     data, out = tmp_path / 'data', tmp_path / 'out'
     checksum = one_round(data, tmp_path / 'whole')
-    process = subprocess.Popen([sys.executable, '-c', KILLED.format(part=part), str(data), str(out)],
+    process = subprocess.Popen([sys.executable, '-c', KILLED.format(module=module, part=part), str(data), str(out)],
                                cwd=Path(__file__).parents[3], env={**os.environ, 'PYTHONPATH': os.getcwd()})
     deadline = time.monotonic() + 120
     while not (out / 'there').exists():

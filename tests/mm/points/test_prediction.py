@@ -14,6 +14,7 @@ import pytest
 from imbdense.cli.main import main
 from imbdense.data.points import PointCloud, read_points
 from imbdense.data.points.write import write_points
+from tests.helpers.shared_data import shared_data_dir
 from tests.mm.points.toy import CLASSES, toy_cloud, toy_config
 
 laspy = pytest.importorskip('laspy')
@@ -45,6 +46,20 @@ def test_labels_are_right_and_all_fields_are_kept(tmp_path: Path, capsys: pytest
     assert list(tmp_path.glob('.unfinished*')) == []
     shown = capsys.readouterr().out
     assert all(name in shown for name in CLASSES) and '3,000 points of 1 file(s)' in shown
+
+
+def test_a_real_tile_keeps_every_field(tmp_path: Path) -> None:
+    """IGN LiDAR HD, LAZ with extra dimensions and records of its own; the copy differs by two dimensions."""
+    pytest.importorskip('lazrs')
+    source = shared_data_dir('ign_lidar_hd', 'val', 'tile_77060_627760.laz')
+    toy_config(tmp_path)
+    assert predict(tmp_path, [source], tmp_path / 'out.laz', '--block', '40') == 0
+    before, after = laspy.read(source), laspy.read(tmp_path / 'out.laz')
+    for name in before.point_format.dimension_names:
+        np.testing.assert_array_equal(np.asarray(before[name]), np.asarray(after[name]), err_msg=name)
+    added = set(after.point_format.dimension_names) - set(before.point_format.dimension_names)
+    assert added == {'predicted', 'confidence'} and (after.header.scales == before.header.scales).all()
+    assert set(np.unique(np.asarray(after['predicted'])).tolist()) <= {2, 6, 60}
 
 
 def test_classification_can_be_exchanged_and_other_formats_work(tmp_path: Path) -> None:
@@ -166,10 +181,11 @@ def test_errors_name_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert 'half of what blocks share' in said([source], 'o.las', '--halo', '9')
     assert '--workers must be at least 1' in said([source], 'o.las', '--workers', '0')
     assert 'does not exist' in said([tmp_path / 'gone.las'])
-    config = tmp_path / 'toy.py'
-    config.write_text(config.read_text().replace("features=[\n                    'intensity',", "features=[\n 'rgb',"))
-    if 'rgb' in config.read_text():
-        assert "no 'rgb'" in said([source], 'o.las')
+    toy_config(tmp_path, [
+        {'type': 'imbdense.LoadPoints', 'attributes': ['intensity']},
+        {'type': 'imbdense.PackPointInputs', 'features': ['rgb']},
+    ])  # fmt: skip
+    assert 'tile.las' in (text := said([source], 'o.las')) and "no 'rgb'" in text
 
 
 def test_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,5 +203,5 @@ def test_other_settings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixt
         patch.setattr(VoteStore, 'write', stop)
         assert predict(tmp_path, [source], tmp_path / 'out.las') == 130
     assert predict(tmp_path, [source], tmp_path / 'out.las', '--halo', '1') == 2
-    assert 'halo was 2.0, now 1.0' in capsys.readouterr().err
+    assert 'halo was 2.5, now 1.0' in capsys.readouterr().err
     assert predict(tmp_path, [source], tmp_path / 'out.las') == 0

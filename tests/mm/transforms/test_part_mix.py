@@ -67,7 +67,10 @@ def test_where_no_place_is_free_nothing_is_pasted(bank: tuple[Any, Path]) -> Non
     roof = {**whole, 'points': np.concatenate([whole['points'], whole['points'] + np.float32([0, 0, 5])])}
     for key in ('gt_semantic', 'gt_instance'):
         roof[key] = np.concatenate([whole[key], whole[key]])
-    roof['attributes'] = {k: np.concatenate([v, v + (5 if k == 'height' else 0)]) for k, v in whole['attributes'].items()}
+    roof['attributes'] = {
+        name: np.concatenate([values, values + (5 if name == 'height' else 0)])
+        for name, values in whole['attributes'].items()
+    }
     assert len(RebalancedPartMix(str(folder), quota=2)(roof)['points']) == len(roof['points'])
 
 

@@ -17,6 +17,7 @@ from mmengine.registry import DATASETS
 from imbdense.data.points.errors import PointReadError
 from imbdense.mm.transforms.block_crop import BlockCrop
 from imbdense.mm.transforms.load_points import LoadPoints
+from imbdense.mm.transforms.morton_sort import MortonSort
 from imbdense.mm.transforms.pack_point_inputs import PackPointInputs
 from imbdense.mm.transforms.point_color import PointDropColor
 from imbdense.mm.transforms.point_fields import join_points, part_table, table_parts, take_points
@@ -64,7 +65,8 @@ def test_take_and_join_points() -> None:
     'transform',
     [PointRotate(), PointScale(), PointScale(anisotropic=True), PointShift(), PointFlip(), PointJitter(),
      PointDropColor(prob=1.0), PointHeight(window=20.0), GridSample(0.8), GridSample(0.8, 'first'),
-     GridSample(0.8, 'random'), SphereCrop(8.0), SphereCrop(8.0, 'rare'), BlockCrop(10.0), BlockCrop(10.0, 5.0)],
+     GridSample(0.8, 'random'), SphereCrop(8.0), SphereCrop(8.0, 'rare'), MortonSort(), BlockCrop(10.0),
+     BlockCrop(10.0, 5.0)],
     ids=repr,
 )  # fmt: skip
 def test_entries_stay_together_and_the_input_is_not_changed(transform: Any) -> None:

@@ -10,16 +10,20 @@ import torch
 
 from imbdense.nn.change3d import FUSIONS, SiamesePoints, stages_of
 from imbdense.nn.point_conv import KPConvLite
-from imbdense.nn.sparse import SparsePoints, SparseUNet
+from imbdense.nn.sparse import SparseFPN18, SparsePoints, SparseUNet
 from tests.helpers.point_pairs import pair_tensors, tiny_town
 
 DEPTH = 2
+DEPTHS = {'fpn': 4}
+"""Levels below the first of the networks that do not choose."""
 
 
 def backbone(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
     if kind == 'kp':
         return KPConvLite(1, base_channels=8, depth=DEPTH, voxel=1.0, kernel_points=5)
+    if kind == 'fpn':
+        return SparseFPN18(1, out_channels=16)
     return SparseUNet(1, base_channels=8, depth=DEPTH, blocks=(1,) * DEPTH)
 
 
@@ -34,18 +38,20 @@ def clouds(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(net: SiamesePoints, here: list[Any], there: list[Any], kind: str = 'sparse', **options: Any) -> torch.Tensor:
-    first, second, links = pair_tensors(here, there, 1.0, DEPTH, limit=16 if kind == 'kp' else 0, **options)
+    depth = DEPTHS.get(kind, DEPTH)
+    first, second, links = pair_tensors(here, there, 1.0, depth, limit=16 if kind == 'kp' else 0, **options)
     ones = [torch.ones(len(side.levels[0]), 1) for side in (first, second)]
     return net(first, ones[0], second, ones[1], links)
 
 
-def test_stages_equal_the_network_they_are_taken_from() -> None:
-    net = backbone('sparse').eval()
+@pytest.mark.parametrize('kind', ['sparse', 'fpn'])
+def test_stages_equal_the_network_they_are_taken_from(kind: str) -> None:
+    net, depth = backbone(kind).eval(), DEPTHS.get(kind, DEPTH)
     cloud = clouds()[0] - clouds()[0].min(axis=0)  # the network counts cells from the smallest coordinate
-    first, _, _ = pair_tensors([cloud], [cloud], 1.0, DEPTH)
+    first, _, _ = pair_tensors([cloud], [cloud], 1.0, depth)
     stages, found = stages_of(net), []
     feats = x = torch.rand(len(first.levels[0]), 1)
-    for level in range(DEPTH + 1):
+    for level in range(depth + 1):
         x = stages.encode(level, x, first)
         found.append(x)
         assert x.shape == (len(first.levels[level]), stages.channels[level])
@@ -53,8 +59,8 @@ def test_stages_equal_the_network_they_are_taken_from() -> None:
     torch.testing.assert_close(stages.decode(found, first), expected)
 
 
-@pytest.mark.parametrize('kind', ['sparse', 'kp'])
-@pytest.mark.parametrize('fusion', FUSIONS)
+@pytest.mark.parametrize(('kind', 'fusion'), [
+    *((kind, fusion) for kind in ('sparse', 'kp') for fusion in FUSIONS), ('fpn', 'ef')])
 def test_shapes_gradients_and_batches(kind: str, fusion: str) -> None:
     net = network(kind, fusion)
     pairs = [clouds(seed) for seed in (0, 1)]
@@ -69,14 +75,21 @@ def test_shapes_gradients_and_batches(kind: str, fusion: str) -> None:
     torch.testing.assert_close(batch, torch.cat(single), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize('kind', ['sparse', 'kp'])
+@pytest.mark.parametrize('kind', ['sparse', 'kp', 'fpn'])
 def test_identical_epochs_have_no_change(kind: str) -> None:
     net = network(kind, 'diff').eval()
     seen: list[torch.Tensor] = []
     decode = net.stages.decode
     net.stages.decode = lambda feats, epoch: seen.extend(feats) or decode(feats, epoch)
     run(net, [clouds()[0]], [clouds()[0]], kind)
-    assert len(seen) == DEPTH + 1 and all(change.abs().max() == 0 for change in seen)
+    assert len(seen) == DEPTHS.get(kind, DEPTH) + 1 and all(change.abs().max() == 0 for change in seen)
+
+
+def test_the_finest_level_of_the_sum_begins_at_zero_and_learns() -> None:
+    """A change of a single cell must not be lost: SparseFPN18 alone says the same to all cells of a parent."""
+    net = network('fpn', 'diff')
+    run(net, [clouds()[1]], [clouds()[0]], 'fpn').square().mean().backward()
+    assert net.stages.finest.weight.abs().max() == 0 and net.stages.finest.weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize('neighbours', [1, 3])
@@ -111,7 +124,7 @@ def test_wrong_settings_are_named() -> None:
         SiamesePoints(stages_of(backbone('sparse')), 'sum')
     with pytest.raises(ValueError, match="fusion='ef'"):
         SiamesePoints(stages_of(backbone('sparse')), 'ef')
-    with pytest.raises(TypeError, match='SparseUNet or KPConvLite'):
+    with pytest.raises(TypeError, match='SparseUNet, SparseFPN18 or KPConvLite'):
         stages_of(torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match='no neighbours'):
         run(network('kp', 'diff'), [clouds()[1]], [clouds()[0]])

@@ -14,7 +14,7 @@ from tests.nn.sparse.clouds import Sample, nothing, points, seeded, surface
 
 
 def unet(**options: Any) -> SparseUNet:
-    return seeded(SparseUNet, 3, 4, depth=2, blocks=(1, 2), **options)
+    return seeded(SparseUNet, 3, 4, depth=2, blocks=(1, 2), out_channels=5, **options)
 
 
 def fpn(**options: Any) -> SparseFPN18:
@@ -79,9 +79,22 @@ def test_bfloat16_autocast_gives_float32_and_close_values(make: Any) -> None:
     with torch.autocast('cpu', torch.bfloat16):
         out = run(net, sample)
     out.sum().backward()
-    assert out.dtype in (torch.float32, torch.bfloat16)
+    assert out.dtype == torch.float32
     assert float(((out.float() - exact).norm() / exact.norm()).detach()) < 0.1
     assert all(bool(torch.isfinite(value.grad).all()) for value in net.parameters() if value.grad is not None)
+
+
+@NETS
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+def test_the_gpu_gives_what_the_cpu_gives(make: Any) -> None:
+    coords, feats = surface(300)
+    net, there = make(), make().to('cuda')
+    out = run(net, (coords, feats), nothing())
+    found = there(SparsePoints.from_samples([coords.to('cuda')], [feats.to('cuda')])).feats
+    torch.testing.assert_close(found.cpu(), out, rtol=0, atol=1e-9)
+    for one, other in zip(*(torch.autograd.grad(y.square().sum(), list(n.parameters()))
+                            for y, n in ((found, there), (out, net)))):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize('make', [unet, fpn])

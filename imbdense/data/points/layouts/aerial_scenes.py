@@ -8,6 +8,7 @@ from imbdense.data.points.class_map import IGNORED, ClassMap
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.layout import PointLayout, Scene
 from imbdense.data.points.layouts import stpls3d
+from imbdense.data.points.layouts.airborne_classes import GENERATED_MEMBERS, airborne_map
 from imbdense.data.points.read import read_points
 from imbdense.data.scene.classes import MAPPINGS, ClassMapping
 
@@ -23,9 +24,10 @@ def class_map(mapping: ClassMapping) -> ClassMap:
 CLASS_MAPS = {
     'clean6': stpls3d.CLASS_MAPS['clean6'], 'benchmark6': stpls3d.CLASS_MAPS['benchmark6'],
     'aerial': class_map(MAPPINGS['aerial']), 'full': class_map(MAPPINGS['full']),
-    'instance14': stpls3d.CLASS_MAPS['instance14'],
+    'instance14': stpls3d.CLASS_MAPS['instance14'], 'airborne': airborne_map(GENERATED_MEMBERS),
 }  # fmt: skip
-"""As for STPLS3D, and ``aerial``: ten classes with the rare ones kept apart; ``full``: every class of the generator."""
+"""As for STPLS3D, and ``aerial``: ten classes with the rare ones kept apart; ``full``: every class of the generator;
+``airborne``: the six it shares with IGN LiDAR HD (:mod:`~imbdense.data.points.layouts.airborne_classes`)."""
 
 
 def find(root: Path, split: str) -> list[Scene]:

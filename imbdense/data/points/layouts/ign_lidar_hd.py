@@ -7,6 +7,7 @@ from pathlib import Path
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.cloud import PointCloud
 from imbdense.data.points.layout import PointLayout, Scene, files_below
+from imbdense.data.points.layouts.airborne_classes import IGN_DROPPED, IGN_MEMBERS, airborne_map
 from imbdense.data.points.read import read_points
 
 CODES = {
@@ -47,6 +48,8 @@ def read(scene: Scene) -> PointCloud:
 
 
 LAYOUT = PointLayout(
-    'ign_lidar_hd', {'objects': OBJECTS, 'all_codes': ALL_CODES}, ('train', 'val', 'test'), find, read,
+    'ign_lidar_hd',
+    {'objects': OBJECTS, 'all_codes': ALL_CODES, 'airborne': airborne_map(IGN_MEMBERS, IGN_DROPPED)},
+    ('train', 'val', 'test'), find, read,
     '  train/*.laz   val/*.laz   [test/*.laz]', prepared=True,
 )

@@ -19,7 +19,7 @@ class StereoConfig:
 
     ``match_scale``: depth maps have this fraction of the image's resolution. ``sigma_px``: matching precision in pixels
     of the *image*; a depth then has ``sigma_z = z² · sigma_px / (f · b)``. ``baseline`` b: the along-track step of the
-    flight when ``None``. ``fatten_px``: how far depths on both sides of a depth jump are mixed, matched pixels.
+    flight when ``None``. ``fatten_px``: how far depths on both sides of a depth jump are mixed, pixels of the *image*.
     ``textureless``: largest probability of a pixel without texture to find no match. ``grazing``: cosine of the
     incidence angle below which matches begin to fail. ``attrition``: whether objects narrower than two matched pixels
     lose points. ``pose_sigma``: (horizontal, vertical) error of the poses the depth maps are put together with.
@@ -44,7 +44,9 @@ class LidarConfig:
 
     ``density``: pulses per m² of one strip. ``scan_angle``: half opening in degrees. ``overlap``: part of a strip that
     the next one sees again. ``range_sigma``: range noise in m. ``max_echoes`` per pulse. ``transmission``: probability
-    that a pulse goes on behind the leaves it met.
+    that a pulse goes on behind the leaves it met. ``vegetation_bounds``: heights above the ground in m that part low,
+    medium and high vegetation point by point, as national surveys label it (a trunk's foot is low vegetation); ``None``
+    = the class of the plant. The dial counts plants in any case.
     """
 
     density: float = 8.0
@@ -53,6 +55,7 @@ class LidarConfig:
     range_sigma: float = 0.02
     max_echoes: int = 4
     transmission: float = 0.5
+    vegetation_bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class CloudConfig:
                           owner='CloudConfig')
         if self.stereo.baseline is not None:
             check_number('stereo.baseline', self.stereo.baseline, low=0.01, high=1e4, owner='CloudConfig')
+        bounds = self.lidar.vegetation_bounds
+        if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] < bounds[1]):
+            raise ValueError('CloudConfig: lidar.vegetation_bounds must be two rising heights above 0 m, such as '
+                             f'(0.5, 1.5), or None, but got {bounds!r}.')
         for value in self.stereo.pose_sigma:
             check_number('stereo.pose_sigma', value, low=0, high=10, owner='CloudConfig')
         if not self.formats or len(set(self.formats)) < len(self.formats):

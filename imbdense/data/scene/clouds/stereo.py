@@ -79,7 +79,7 @@ def match_image(config: CloudConfig, world: World, caster: RayCaster, light: Lig
     kept = met & (rng.random(shape, np.float32) >= _drop(config, rgb, hits, directions))
     if stereo.attrition:
         kept &= ~_thin(instance.reshape(shape)) | (rng.random(shape, np.float32) < _THIN_KEPT)
-    matched = _fatten(depth, met, stereo.fatten_px, rng)
+    matched = _fatten(depth, met, round(stereo.fatten_px * stereo.match_scale), rng)
     sigma = depth_sigma(config, matched)
     noisy = matched + sigma * correlated_noise(shape, rng) + np.float32(BIAS) * matched * smooth_noise(shape, rng)
     offset = np.array([*(stereo.pose_sigma[0] * rng.standard_normal(2)), stereo.pose_sigma[1] * rng.standard_normal()])

@@ -14,7 +14,7 @@ from imbdense.data.scene.camera import Camera
 from imbdense.data.scene.clouds.config import CloudConfig
 from imbdense.data.scene.clouds.crew import Crew
 from imbdense.data.scene.clouds.fusion import Cloud, fuse
-from imbdense.data.scene.clouds.lidar import Strip, join_echoes, plan_strips, scan_strip
+from imbdense.data.scene.clouds.lidar import Strip, join_echoes, plan_strips, scan_strip, vegetation_by_height
 from imbdense.data.scene.clouds.stereo import match_image, no_points_hint
 from imbdense.data.scene.raycast import RayCaster
 from imbdense.data.scene.shade import Light
@@ -62,6 +62,7 @@ class Surveyor:
     def __init__(self, config: CloudConfig, terrain: Terrain, cameras: Sequence[Camera], light: Light, crew: Crew,
                  progress: Callable[[int, int], None] | None = None) -> None:
         self.config, self.light, self.crew, self.progress = config, light, crew, progress
+        self.terrain = terrain
         self.items: Sequence[Any] = cameras if config.mode == 'photogrammetry' else plan_strips(config, terrain)
 
     def __call__(self, world: World) -> Survey:
@@ -82,6 +83,10 @@ class Surveyor:
             cloud = fuse(files, self.config.stereo.voxel, self.config.stereo.min_views)
         else:
             cloud = join_echoes(files)
+            bounds = self.config.lidar.vegetation_bounds
+            if bounds is not None:
+                cloud = vegetation_by_height(cloud, self.terrain, bounds)
+                pixels = np.bincount(cloud.semantic, minlength=256)
         for path in files:
             path.unlink()
         folder.rmdir()

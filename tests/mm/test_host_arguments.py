@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imbdense.mm.heads.host_arguments import extend_constructor, host_parameters
+from imbdense.mm.host_arguments import extend_constructor, host_parameters
 
 
 class Root:

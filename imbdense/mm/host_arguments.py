@@ -1,4 +1,4 @@
-"""Constructors of heads that take the arguments of a host's head and some more.
+"""Constructors that take the arguments of another class, such as a host's head, and some more.
 
 The hosts pass what they do not know up the class tree with ``**kwargs``, so a misspelled argument is reported by some
 base class, or hidden behind another error. Here the parameters of the whole tree are collected once, and a class gets
@@ -8,7 +8,7 @@ a constructor that knows all of them.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any, TypeVar
 
@@ -52,19 +52,31 @@ def extend_constructor(cls: type, host: type, defaults: Mapping[str, Any], finis
     added = list(inspect.signature(finish, eval_str=True).parameters.values())[1:]
     parameters.update({parameter.name: parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in added})
 
-    def __init__(self: Any, **arguments: Any) -> None:
-        for name in arguments:
-            if name not in parameters:
-                raise TypeError(
-                    f'{cls.__name__}.__init__() got an unexpected keyword argument {name!r}; it takes '
-                    f'{", ".join(parameters)}.'
-                )
+    def build(self: Any, arguments: dict[str, Any]) -> None:
         own = {parameter.name: arguments.pop(parameter.name) for parameter in added if parameter.name in arguments}
         host.__init__(self, **{**defaults, **arguments})
         finish(self, **own)
 
+    set_constructor(cls, list(parameters.values()), build)
+
+
+def set_constructor(cls: type, parameters: Sequence[Parameter], build: Callable[[Any, dict[str, Any]], None]) -> None:
+    """Give ``cls`` a constructor with these parameters that calls ``build(self, arguments that were given)``.
+
+    An argument that is none of them is a ``TypeError`` that names it and lists what the class takes.
+    """
     itself = Parameter('self', Parameter.POSITIONAL_OR_KEYWORD)
-    __init__.__signature__ = inspect.Signature([itself, *parameters.values()])  # type: ignore[attr-defined]
+    signature = inspect.Signature([itself, *parameters])
+
+    def __init__(self: Any, *given: Any, **arguments: Any) -> None:
+        try:
+            bound = signature.bind_partial(self, *given, **arguments).arguments
+        except TypeError as error:
+            raise TypeError(
+                f'{cls.__name__}.__init__() {error}; it takes {", ".join(one.name for one in parameters)}.') from None
+        build(self, {name: value for name, value in bound.items() if name != 'self'})
+
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
     __init__.__module__, __init__.__qualname__ = cls.__module__, f'{cls.__qualname__}.__init__'
     cls.__init__ = __init__  # type: ignore[misc]
 

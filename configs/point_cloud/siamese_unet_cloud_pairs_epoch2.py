@@ -1,0 +1,7 @@
+# The same network without the first epoch: what can be guessed from the second alone.
+_base_ = [
+    '../_base_/models/siamese_points.py', '../_base_/datasets/cloud_pairs.py', '../_base_/schedules/adamw_400.py',
+    '../_base_/runtime/points.py'
+]
+default_hooks = dict(checkpoint=dict(save_best='mIoU_change'))
+model = dict(fusion='none')
