@@ -1,6 +1,6 @@
 # Siamese KPConv on Urb3DCD-V2 as in the paper (ISPRS J. 2023), for a GPU: 25 kernel points, cylinders of 50 m,
-# centres and class weights by the square root. Change data_root to the acquisition you have. The weights are of what the
-# crops leave; the authors weight by the labels and so correct twice: add class_counts=<class_counts.json>, force=True.
+# centres and class weights by the square root. Change data_root to the acquisition you have. The weights are of what
+# the crops leave; the authors weight by the labels, so correct twice: class_counts=<class_counts.json>, force=True.
 _base_ = ['../_base_/runtime/points.py']
 data_root = 'data/urb3dcd/1-Lidar05'
 pack = dict(type='imbdense.PackPointPair', depth=4, neighbours=32)

@@ -14,7 +14,6 @@ import torch
 from imbdense.data.points import PointCloud, PointReadError, write_points
 from imbdense.data.prepare import PrepareError, prepare, recipe
 from imbdense.mm.datasets.point_pair_dataset import PointPairDataset, Urb3DCDDataset
-from imbdense.data.prepare import prepare, recipe
 from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.transforms.pair_cylinder import PairCylinderCrop, PairCylinderGrid
 from tests.data.points.point_folders import make_urb3dcd
