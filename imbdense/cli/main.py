@@ -77,8 +77,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     try:
-        # Intermixed: an argument that may be left out (CHECKPOINT) is not taken for absent at the first option.
-        return int(module.run(parser.parse_intermixed_args(list(arguments))))
+        return int(module.run(_parsed(parser, list(arguments))))
     except UserError as error:
         print(f'imbdense {verb}: {error}', file=sys.stderr)
         return 2
@@ -89,6 +88,15 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough; without this line Python complains at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """The arguments; one that may be left out (CHECKPOINT) is not taken for absent at the first option before it."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except TypeError:  # a verb with commands of its own (`generate`), which argparse cannot intermix
+        return parser.parse_args(arguments)
+
 
 
 def _explain_parts(verb: str, text: str, parts: Sequence[str], arguments: Sequence[str]) -> int:
