@@ -98,7 +98,6 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
         return parser.parse_args(arguments)
 
 
-
 def _explain_parts(verb: str, text: str, parts: Sequence[str], arguments: Sequence[str]) -> int:
     """Help of a verb that is nothing but its parts, or why what was written is none of them."""
     if arguments and arguments[0] in ('-h', '--help'):
