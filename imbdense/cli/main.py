@@ -91,11 +91,11 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Intermixed, so that an argument that may be left out (CHECKPOINT) is not taken for absent at the first option;
-    argparse cannot do that where a verb has verbs of its own (``generate``)."""
-    if parser._subparsers is not None:
+    """The arguments; one that may be left out (CHECKPOINT) is not taken for absent at the first option before it."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except TypeError:  # a verb with commands of its own (`generate`), which argparse cannot intermix
         return parser.parse_args(arguments)
-    return parser.parse_intermixed_args(arguments)
 
 
 def _explain_parts(verb: str, text: str, parts: Sequence[str], arguments: Sequence[str]) -> int:

@@ -172,6 +172,7 @@ def test_level_of_detection_is_calibrated() -> None:
     assert unchanged_rate(0.0, 0.0) == pytest.approx(0.05, abs=0.015)
 
 
+@pytest.mark.slow
 def test_stated_registration_error_keeps_false_changes_down() -> None:
     """Acceptance E: an alignment three times worse, said to be so, gives at most 7 %."""
     assert unchanged_rate(0.02, 0.02) <= 0.07

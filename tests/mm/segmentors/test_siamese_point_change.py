@@ -67,6 +67,7 @@ def train(net: SiamesePointChange, data: dict[str, Any], steps: int) -> None:
         optimizer.step()
 
 
+@pytest.mark.slow
 def test_it_learns_what_one_epoch_alone_does_not_tell(town: Path) -> None:
     """The behaviour that can fail: a house that was there before looks like a new one unless epoch 1 is looked at."""
     data, found = batch(town), {}
