@@ -1,4 +1,4 @@
-# Siamese KPConv on Urb3DCD-V2 as in the paper (ISPRS J. 2023), for a GPU: 25 kernel points, cylinders of 50 m,
+# Shows Siamese KPConv on Urb3DCD-V2 as in the paper (ISPRS J. 2023), on a GPU: 25 kernel points, cylinders of 50 m,
 # centres and class weights by the square root. Change data_root to the one you have. The weights are of what the
 # crops leave; the authors weight by the labels and so correct twice: add class_counts=<class_counts.json>, force=True.
 _base_ = ['../_base_/runtime/points.py']

@@ -1,4 +1,4 @@
-# The same as siamese_unet_cloud_pairs_ef with crops drawn evenly over the ground: what the rare centres are worth.
+# Shows what rare centres are worth: siamese_unet_cloud_pairs_ef with crops drawn evenly over the ground.
 _base_ = [
     '../_base_/models/siamese_points.py', '../_base_/datasets/cloud_pairs.py', '../_base_/schedules/adamw_400.py',
     '../_base_/runtime/points.py'

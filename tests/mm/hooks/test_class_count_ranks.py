@@ -14,7 +14,7 @@ COUNTS = ClassCounts(('a', 'b'), pixels=[900, 100])
 class CannedCount(ClassCountHook):
     """Counts only where it is rank 0; fails there when asked to."""
 
-    def _count(self, loader: Any, elements: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
+    def _count(self, loader: Any, elements: list[Any], steps: list[Any]) -> tuple[ClassCounts, PriorLedger, list[str]]:
         import torch.distributed as dist
 
         if dist.get_rank() != 0:
@@ -26,9 +26,9 @@ class CannedCount(ClassCountHook):
 
 def _on_rank() -> tuple[Any, str]:
     """A good count, then a failing one."""
-    counts, ledger, unknown = CannedCount()._on_rank_zero('good', [])
+    counts, ledger, unknown = CannedCount()._on_rank_zero('good', [], [])
     try:
-        CannedCount()._on_rank_zero('broken', [])
+        CannedCount()._on_rank_zero('broken', [], [])
     except (ValueError, RuntimeError) as error:
         return (counts.pixels.tolist(), ledger.prior.tolist(), unknown), str(error)
     return counts, ''

@@ -189,7 +189,7 @@ def test_load_points(tmp_path: Path) -> None:
     first = loader(dataset.get_data_info(0))
     assert loader(dataset.get_data_info(0))['points'] is first['points']  # kept
     loader(dataset.get_data_info(1))
-    assert list(loader._kept) == [dataset.get_data_info(1)['points_path']]  # the latest alone
+    assert list(loader._kept._kept) == [dataset.get_data_info(1)['points_path']]  # the latest alone
     with pytest.raises(PointReadError, match=r'scene_0\.npz: has no nir.*fill'):
         LoadPoints(attributes=('rgb', 'nir'))(record)
     filled = LoadPoints(attributes=('nir',), fill={'nir': 0.25})(record)
