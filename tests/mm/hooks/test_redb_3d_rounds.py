@@ -89,15 +89,15 @@ def test_resume_inside_a_round_equals_the_uninterrupted_run(whole: tuple[Path, A
         assert (one.quota, one.last_round) == (other.quota, other.last_round)
 
 
-def test_round_counts_examines_and_remembers(tmp_path: Path) -> None:
+def test_round_counts_examines_and_remembers(whole: tuple[Path, Any], tmp_path: Path) -> None:
     """OBC of the saved record is that of the shared function; a vanished box: kept, ignored, gone."""
-    one_round(tmp_path / 'data', tmp_path / 'out')
+    one_round(whole[0] / 'data', tmp_path / 'out')
     first = read(tmp_path / 'out' / 'round_000' / 'pseudo_labels.json')['scenes']
     keep = [box for scene in first for box, ignored in zip(scene['boxes'], scene['ignored']) if not ignored]
     assert keep
     states = []
     for number in (1, 2, 3):
-        one_round(tmp_path / 'data', tmp_path / 'out', number, score_thr=1.0)  # finds nothing
+        one_round(whole[0] / 'data', tmp_path / 'out', number, score_thr=1.0)  # finds nothing
         scenes = read(tmp_path / 'out' / f'round_{number:03d}' / 'pseudo_labels.json')['scenes']
         states.append([(box, ignored) for scene in scenes for box, ignored in zip(scene['boxes'], scene['ignored'])])
     assert [box for box, ignored in states[0] if not ignored] == keep
@@ -108,10 +108,10 @@ def test_round_counts_examines_and_remembers(tmp_path: Path) -> None:
     assert (counts >= own).all() and counts.max() > own.max()  # proposals hold the boxes themselves, and more
 
 
-def test_examination_keeps_what_the_model_finds_again(tmp_path: Path) -> None:
+def test_examination_keeps_what_the_model_finds_again(whole: tuple[Path, Any], tmp_path: Path) -> None:
     """An overlap of nearly 1 is asked: hardly a random detection survives among other points; at 0.01 nearly all do."""
-    one_round(tmp_path / 'data', tmp_path / 'strict', examine_iou=0.999)
-    one_round(tmp_path / 'data', tmp_path / 'lax', examine_iou=0.01)
+    one_round(whole[0] / 'data', tmp_path / 'strict', examine_iou=0.999)
+    one_round(whole[0] / 'data', tmp_path / 'lax', examine_iou=0.01)
     left = {}
     for name in ('strict', 'lax'):
         table = read(tmp_path / name / 'round_000' / 'pseudo_report.json')['table']['filters']
@@ -120,10 +120,10 @@ def test_examination_keeps_what_the_model_finds_again(tmp_path: Path) -> None:
     assert left['strict']['examination'] < left['lax']['examination'] <= left['lax']['size']
 
 
-def test_errors(tmp_path: Path) -> None:
+def test_errors(whole: tuple[Path, Any], tmp_path: Path) -> None:
     from mmengine.runner import Runner
 
-    cfg = config(tmp_path / 'data', tmp_path / 'run', hook={**HOOK, 'rounds': [0]})
+    cfg = config(whole[0] / 'data', tmp_path / 'run', hook={**HOOK, 'rounds': [0]})
     pipeline = cfg.train_dataloader.dataset.unlabeled.pipeline
     pipeline[1] = {'type': 'imbdense.LoadBoxes3d'}
     with pytest.raises(ValueError, match='no pipeline of the training data has'):
