@@ -88,18 +88,29 @@ def m3c2(
         directions, used = multiscale_normals(
             cloud, core, _radii(normal_radii), orientation=orientation, compat_py4dgeo=compat_py4dgeo, progress=progress
         )
+    elif normal_radii is not None or normals_cloud is not None:
+        raise ValueError('m3c2: normals are given: leave normal_radii and normals_cloud out.')
     else:
-        if normal_radii is not None or normals_cloud is not None:
-            raise ValueError('m3c2: normals are given: leave normal_radii and normals_cloud out.')
         directions, used = given_normals(normals, len(core)), np.full(len(core), np.nan)
-
-    # py4dgeo makes a cylinder that is shorter than wide as long as wide.
-    wide = length < radius
-    if engine == 'py4dgeo' or (engine == 'auto' and not wide and importlib.util.find_spec('py4dgeo') is not None):
-        if wide:
-            raise ValueError(f"m3c2: py4dgeo cannot measure with max_distance {length} < cylinder_radius {radius}: use "
-                             f"engine='numpy'.")
+    if _uses_py4dgeo(engine, radius, length):
         return measure_with_py4dgeo(first, second, core, directions, used, radius, length, error, robust)
+    return _measure(first, second, core, directions, used, radius, length, error, robust, progress)
+
+
+def _uses_py4dgeo(engine: str, radius: float, length: float) -> bool:
+    """Which engine measures. py4dgeo makes a cylinder that is shorter than wide as long as wide, so it cannot."""
+    wide = length < radius
+    if engine == 'py4dgeo' and wide:
+        raise ValueError(f"m3c2: py4dgeo cannot measure with max_distance {length} < cylinder_radius {radius}: use "
+                         f"engine='numpy'.")
+    return engine == 'py4dgeo' or (engine == 'auto' and not wide and importlib.util.find_spec('py4dgeo') is not None)
+
+
+def _measure(
+    first: Floats, second: Floats, core: Floats, directions: Floats, used: Floats, radius: float, length: float,
+    error: float, robust: bool, progress: Progress | None,
+) -> M3C2Result:  # fmt: skip
+    """The numpy engine: statistics of both epochs along the normals, and what follows from them."""
     sides = [
         axial_statistics(core, directions, cloud, radius, length, robust=robust, progress=progress)
         for cloud in (first, second)

@@ -45,9 +45,10 @@ def class_weights(
         counts: (C,) >= 0. A class with zero counts is treated as if it had one (so its weight is finite and the
             largest); the median is taken over classes that occur.
         gamma: exponent of inverse and sqrt, in [0, 2]; 0 = no weighting.
-        beta: of ``effective``, in [0, 1). ``'auto'`` = 1 - 1 / median(n > 0): with pixel counts of 1e5 … 1e10 the
-            paper's 0.9999 makes 1 - beta ** n equal 1 for every class, that is, no weighting at all. A fixed beta
-            that does so is warned about.
+        beta: of ``effective``, in [0, 1). ``'auto'`` = 1 - 1 / median(n > 0), not below 0: with pixel counts of 1e5 …
+            1e10 the paper's 0.9999 makes 1 - beta ** n equal 1 for every class, that is, no weighting at all. A fixed
+            beta that does so is warned about. Counts may be expected ones, below 1; where their median is, beta is 0
+            and all weights are 1: then use ``inverse`` or ``sqrt``, which know no number of samples.
         image_pixels: (C,) valid pixels of the images that contain the class; needed by ``median`` only.
 
     Raises:
@@ -131,7 +132,10 @@ def _median_frequency(raw: Tensor, values: Tensor, image_pixels: Tensor | None) 
 def _effective(raw: Tensor, values: Tensor, beta: float | Literal['auto']) -> Tensor:
     """Class-balanced weights by effective number, scaled so that they sum to C."""
     # 1 - beta is kept instead of beta, and expm1 / log1p are used, so that no digit is lost when beta is close to one.
-    rest = 1.0 / _median_of_present(values, raw) if beta == 'auto' else torch.as_tensor(1.0 - beta).to(values)
+    if beta == 'auto':
+        rest = 1.0 / _median_of_present(values, raw).clamp_min(1.0)
+    else:
+        rest = torch.as_tensor(1.0 - beta).to(values)
     effective = -torch.expm1(values * torch.log1p(-rest))
     weights = rest / effective
     return weights * (weights.numel() / weights.sum())

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from imbdense import __version__
 from imbdense.data.scene.config import SceneConfig
@@ -17,15 +17,40 @@ TIMING = 'timing.json'
 FORMAT = 1
 
 
+class Manifest:
+    """What the records of scenes, pairs of dates and their clouds share; each is a dataclass with these fields.
+
+    ``version``: of the format. ``config``: what was asked; ``inputs``: sha256 of the files it names; ``libs``: versions
+    that decide about bytes; ``files``: sha256 by relative path. Seconds are kept apart in ``timing.json``, which is not
+    hashed.
+    """
+
+    version: int
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    libs: dict[str, str]
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + '\n'  # type: ignore[call-overload]
+
+    def digest(self) -> str:
+        """Return the sha256 of the manifest's text: one number for the whole."""
+        return hashlib.sha256(self.to_json().encode('utf-8')).hexdigest()
+
+
+Kind = TypeVar('Kind', bound=Manifest)
+
+
 @dataclass(frozen=True)
-class SceneManifest:
+class SceneManifest(Manifest):
     """Content of ``manifest.json``; equal for equal configuration and libraries, whatever the number of workers.
 
     ``counts``: 'pixels' (clean masks), 'annotated_pixels' (written masks), 'instances' (in the scene),
     'visible_instances' (in at least one image), 'images' (that show the class), each by class name. ``shares``: pixels
     of the clean masks over all pixels with a class. ``imbalance_ratio``: max/min pixels over the object classes the
     dial controls and that are present; ``mix``: what the dial was asked. ``files``: sha256 by relative path.
-    Seconds are kept apart in ``timing.json``, which is not hashed.
     """
 
     version: int
@@ -40,14 +65,6 @@ class SceneManifest:
     imbalance_ratio: float | None
     mix: dict[str, Any]
     files: dict[str, str]
-
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + '\n'
-
-    def digest(self) -> str:
-        """Return the sha256 of the manifest's text: one number for the whole scene."""
-        return hashlib.sha256(self.to_json().encode('utf-8')).hexdigest()
 
 
 def library_versions() -> dict[str, str]:
@@ -95,19 +112,24 @@ def read_manifest(folder: str | Path) -> SceneManifest:
 
 
 def finished_scene(folder: Path, config: SceneConfig) -> SceneManifest | None:
-    """Return the manifest of ``folder`` if it holds exactly this scene, whole; else ``None``.
+    """Return the manifest of ``folder`` if it holds exactly this scene, whole; else ``None``."""
+    return finished_folder(SceneManifest, FORMAT, folder, config.to_dict(), config)
 
-    Compared are configuration, input files, library versions, and the sha256 of every file.
+
+def finished_folder(
+    kind: type[Kind], version: int, folder: Path, config: dict[str, Any], scene: SceneConfig
+) -> Kind | None:
+    """Return the manifest of ``folder`` if it holds exactly what is asked, whole; else ``None``.
+
+    Compared are format, configuration, the input files of the scene, library versions, and the sha256 of every file.
     """
     try:
-        manifest = read_manifest(folder)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        manifest = kind(**json.loads((folder / MANIFEST).read_text(encoding='utf-8')))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
         return None
-    if (manifest.config, manifest.inputs, manifest.libs) != (config.to_dict(), input_digests(config),
-                                                             library_versions()):
+    asked = (version, config, input_digests(scene), library_versions())
+    if (manifest.version, manifest.config, manifest.inputs, manifest.libs) != asked:
         return None
-    for name, digest in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or file_digest(path) != digest:
-            return None
-    return manifest
+    whole = all((folder / name).is_file() and file_digest(folder / name) == digest
+                for name, digest in manifest.files.items())
+    return manifest if whole else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from imbdense.data.pseudo import PseudoBoxes, boxes_3d_record, read_boxes_3d
 from imbdense.mm.dataset_wrappers import leaves
 from imbdense.mm.datasets.statistics import records_of
 from imbdense.mm.predictor import innermost_dataset, label_free_pipeline
+from imbdense.mm.pseudo_label.live import evaluation_mode
 from imbdense.mm.pseudo_label.outputs import ImageFile, Record
 from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
 from imbdense.mm.pseudo_label.redb_filters import JudgedImage
@@ -65,16 +66,9 @@ class PointWorld:
             self._remember(records_of(leaf))
         return list(labelled_hosts(dataset))
 
-    @contextlib.contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> AbstractContextManager[None]:
         """Evaluation mode without gradient, then what was before."""
-        training = self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.model.train(training)
+        return evaluation_mode(self.model)
 
     def load(self, path: str | Path) -> dict[str, Any]:
         """A scene as its loading transform leaves it, lifted as its data set says."""

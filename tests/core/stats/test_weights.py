@@ -28,6 +28,11 @@ def test_effective_number_of_the_paper_example() -> None:
     assert class_weights([1, 10], 'effective', beta=0.9) == pytest.approx([1.73380, 0.26620], abs=1e-5)
 
 
+def test_expected_counts_below_one_sample_are_not_weighted_by_effective_number() -> None:
+    assert class_weights([0.4, 0.3, 0.02], 'effective').tolist() == [1.0, 1.0, 1.0]
+    assert np.isfinite(class_weights([0.4, 1.5, 900.0], 'effective')).all()
+
+
 def test_fixed_beta_degenerates_on_pixels_with_a_warning_and_auto_does_not() -> None:
     with pytest.warns(UserWarning, match="beta='auto'"):
         flat = class_weights(COUNTS, 'effective', beta=0.9999)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,15 @@ from imbdense.data.scene.clouds.survey import Surveyor
 from imbdense.data.scene.dial import solve_mix
 from imbdense.data.scene.export_images import npz_bytes
 from imbdense.data.scene.flight import plan_flight
-from imbdense.data.scene.manifest import MANIFEST, TIMING, file_digest, input_digests, library_versions
+from imbdense.data.scene.manifest import (
+    MANIFEST,
+    TIMING,
+    Manifest,
+    file_digest,
+    finished_folder,
+    input_digests,
+    library_versions,
+)
 from imbdense.data.scene.pairs.edits import Edit
 from imbdense.data.scene.partial import whole_folder
 from imbdense.data.scene.placement import SceneObject
@@ -40,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class CloudPairManifest:
+class CloudPairManifest(Manifest):
     """Content of ``manifest.json`` of a pair of clouds.
 
     ``change``: what was asked, per class and together, and what the points of date 2 have. ``points``: points per date
@@ -62,10 +70,6 @@ class CloudPairManifest:
     registration: list[list[float]]
     arrays: dict[str, str]
     files: dict[str, str]
-
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + '\n'
 
 
 def generate_cloud_pair(config: CloudPairConfig, out_dir: str | Path, *, workers: int = 1,
@@ -201,13 +205,4 @@ def _manifest(config: CloudPairConfig, pair: SurveyedPair, moves: list[NDArray[n
 
 def finished_cloud_pair(folder: Path, config: CloudPairConfig) -> CloudPairManifest | None:
     """Return the manifest of ``folder`` if it holds exactly this pair, whole; else ``None``."""
-    try:
-        manifest = CloudPairManifest(**json.loads((folder / MANIFEST).read_text(encoding='utf-8')))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
-        return None
-    asked = (FORMAT, config.to_dict(), input_digests(config.cloud.scene), library_versions())
-    if (manifest.version, manifest.config, manifest.inputs, manifest.libs) != asked:
-        return None
-    whole = all((folder / name).is_file() and file_digest(folder / name) == digest
-                for name, digest in manifest.files.items())
-    return manifest if whole else None
+    return finished_folder(CloudPairManifest, FORMAT, folder, config.to_dict(), config.cloud.scene)

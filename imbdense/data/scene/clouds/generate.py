@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,15 @@ from imbdense.data.scene.clouds.files import cloud_arrays, write_cloud
 from imbdense.data.scene.clouds.stereo import depth_sigma
 from imbdense.data.scene.clouds.survey import Surveyor
 from imbdense.data.scene.flight import ground_sampling_distance, plan_flight
-from imbdense.data.scene.manifest import MANIFEST, TIMING, file_digest, input_digests, library_versions
+from imbdense.data.scene.manifest import (
+    MANIFEST,
+    TIMING,
+    Manifest,
+    file_digest,
+    finished_folder,
+    input_digests,
+    library_versions,
+)
 from imbdense.data.scene.partial import whole_folder
 from imbdense.data.scene.shade import make_light
 from imbdense.data.scene.workers import ImageJob, image_folders, image_name, render_images
@@ -33,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class CloudManifest:
+class CloudManifest(Manifest):
     """Content of ``manifest.json`` of a cloud; equal for equal configuration and libraries, whatever the workers.
 
     ``counts``, each by class name: 'points', 'pixels' (of the matched grid, or echoes of a laser survey), 'instances'
@@ -58,14 +66,6 @@ class CloudManifest:
     mix: dict[str, Any]
     arrays: dict[str, str]
     files: dict[str, str]
-
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + '\n'
-
-    def digest(self) -> str:
-        """Return the sha256 of the manifest's text: one number for the whole cloud."""
-        return hashlib.sha256(self.to_json().encode('utf-8')).hexdigest()
 
 
 def generate_cloud(config: CloudConfig, out_dir: str | Path, *, workers: int = 1, progress: Progress | None = None
@@ -147,13 +147,4 @@ def array_digest(array: NDArray[Any]) -> str:
 
 def finished_cloud(folder: Path, config: CloudConfig) -> CloudManifest | None:
     """Return the manifest of ``folder`` if it holds exactly this cloud, whole; else ``None``."""
-    try:
-        manifest = CloudManifest(**json.loads((folder / MANIFEST).read_text(encoding='utf-8')))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
-        return None
-    asked = (FORMAT, config.to_dict(), input_digests(config.scene), library_versions())
-    if (manifest.version, manifest.config, manifest.inputs, manifest.libs) != asked:
-        return None
-    whole = all((folder / name).is_file() and file_digest(folder / name) == digest
-                for name, digest in manifest.files.items())
-    return manifest if whole else None
+    return finished_folder(CloudManifest, FORMAT, folder, config.to_dict(), config.scene)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ from imbdense.data.scene import mix
 from imbdense.data.scene.camera import OrthoCamera
 from imbdense.data.scene.dial import solve_mix
 from imbdense.data.scene.export_geotiff import NODATA, write_raster
-from imbdense.data.scene.manifest import MANIFEST, TIMING, file_digest, input_digests, library_versions
+from imbdense.data.scene.manifest import (
+    MANIFEST,
+    TIMING,
+    Manifest,
+    file_digest,
+    finished_folder,
+    input_digests,
+    library_versions,
+)
 from imbdense.data.scene.pairs.config import PairConfig
 from imbdense.data.scene.pairs.edits import Edit, draw_edits
 from imbdense.data.scene.pairs.solve import EditedPair, changed, solve_edits, top_of
@@ -29,7 +37,7 @@ BANDS = ('red', 'green', 'blue', 'nir')
 
 
 @dataclass(frozen=True)
-class PairManifest:
+class PairManifest(Manifest):
     """Content of ``manifest.json`` of a pair.
 
     ``change_share``: changed pixels over pixels with a known change; ``asked_share`` and ``within_tolerance`` say what
@@ -52,10 +60,6 @@ class PairManifest:
     imbalance_ratio: list[float | None]
     shift_m: list[float]
     files: dict[str, str]
-
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + '\n'
 
 
 def generate_pair(config: PairConfig, out_dir: str | Path) -> PairManifest:
@@ -95,16 +99,7 @@ def generate_pair(config: PairConfig, out_dir: str | Path) -> PairManifest:
 
 def finished_pair(folder: Path, config: PairConfig) -> PairManifest | None:
     """Return the manifest of ``folder`` if it holds exactly this pair, whole; else ``None``."""
-    try:
-        manifest = PairManifest(**json.loads((folder / MANIFEST).read_text(encoding='utf-8')))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
-        return None
-    asked = (FORMAT, config.to_dict(), input_digests(config.scene), library_versions())
-    if (manifest.version, manifest.config, manifest.inputs, manifest.libs) != asked:
-        return None
-    whole = all((folder / name).is_file() and file_digest(folder / name) == digest
-                for name, digest in manifest.files.items())
-    return manifest if whole else None
+    return finished_folder(PairManifest, FORMAT, folder, config.to_dict(), config.scene)
 
 
 def _write_rasters(config: PairConfig, builder: WorldBuilder, views: list[DateView], work: Path) -> None:
