@@ -44,7 +44,7 @@ def examination_rates(source: Run, floor: float, images: int = 100) -> Rates:
     from mmengine.registry import DATASETS, MODELS, init_default_scope
     from mmengine.runner import load_checkpoint
 
-    from imbdense.mm.datasets.statistics import records_of
+    from imbdense.mm.datasets.label_source import records_of
     from imbdense.mm.pseudo_label.live import LiveModel
     from imbdense.mm.pseudo_label.redb_data import labelled_hosts, unlabelled_images
     from imbdense.mm.pseudo_label.redb_records import examined_record

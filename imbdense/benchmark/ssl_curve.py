@@ -85,7 +85,7 @@ def read_config(path: Path) -> tuple[CurveData, dict[str, Any]]:
     from mmengine.registry import DATASETS, init_default_scope
 
     from imbdense.cli.main import UserError
-    from imbdense.mm.datasets.statistics import dataset_classes
+    from imbdense.mm.datasets.label_source import dataset_classes
 
     config = Config.fromfile(str(path))
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}

@@ -41,7 +41,7 @@ def run_bank(args: argparse.Namespace) -> int:
     try:
         dataset = _dataset(config, args.split)
         from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
-        from imbdense.mm.datasets.statistics import dataset_classes
+        from imbdense.mm.datasets.label_source import dataset_classes
 
         names = dataset_classes(dataset)
         chosen = _indices(args.classes, names)

@@ -132,7 +132,7 @@ def _source(
     if args.source == 'pred':
         facts = {'score_thr': args.score_thr, 'min_area': args.min_area}
         return objects.predicted_objects(predictor.model, args.score_thr, args.min_area), predictor.classes, facts
-    from imbdense.mm.datasets.statistics import dataset_classes
+    from imbdense.mm.datasets.label_source import dataset_classes
     from imbdense.mm.inference.save_outputs import data_fingerprint
     from imbdense.mm.prior import locate
 

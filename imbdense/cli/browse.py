@@ -94,7 +94,8 @@ class _Browser:
 
     def __init__(self, config: Any, dataset: Any, per_class: int, seed: int) -> None:
         from imbdense.mm.dataset_wrappers import leaves
-        from imbdense.mm.datasets.statistics import class_table, dataset_classes, is_detection
+        from imbdense.mm.datasets.label_source import dataset_classes, is_detection
+        from imbdense.mm.datasets.statistics import class_table
         from imbdense.report.story import palette_colours
 
         self.dataset, self.per_class, self.seed = dataset, per_class, seed

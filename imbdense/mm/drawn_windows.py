@@ -8,7 +8,8 @@ import numpy as np
 
 from imbdense.core.stats import ImageClassTable
 from imbdense.mm.dataset_wrappers import ImageSubset, leaves
-from imbdense.mm.datasets.statistics import class_table, counts_by_place, dataset_classes, dataset_statistics
+from imbdense.mm.datasets.label_source import counts_by_place, dataset_classes
+from imbdense.mm.datasets.statistics import class_table, dataset_statistics
 from imbdense.mm.prior import load_label, prior_transforms
 
 WINDOWS = 256

@@ -16,7 +16,7 @@ from imbdense.mm.assigned_counts.class_layers import ClassLayer
 from imbdense.mm.assigned_counts.counters import CountedHeads, make_counters
 from imbdense.mm.assigned_counts.fingerprint import dataset_digest, key_of
 from imbdense.mm.assigned_counts.images import REAL_IMAGES, ImageSource
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.reproducible import seeded_generators
 from imbdense.utils.distributed import gather_objects, rank_and_world, sum_over_ranks
 

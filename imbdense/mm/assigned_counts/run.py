@@ -11,7 +11,8 @@ from imbdense.core.stats import AssignedCounts, PriorLedger
 from imbdense.mm.assigned_counts.class_layers import ClassLayer, unwrap
 from imbdense.mm.assigned_counts.measure import measure
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import class_counts, is_detection
+from imbdense.mm.datasets.label_source import is_detection
+from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.prior import HUB_ASSIGNED, HUB_LEDGER, META_KEY, sampler_of
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, dict[str, AssignedCounts]]] = weakref.WeakKeyDictionary()

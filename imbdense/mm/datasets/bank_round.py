@@ -23,7 +23,7 @@ from imbdense.data.instance_bank.objects import Modality
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.mm.dataset_wrappers import children, leaves, own_indices, sample_file
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.prior import locate
 from imbdense.mm.reproducible import seeded_generators
 from imbdense.mm.transforms.point_fields import part_table

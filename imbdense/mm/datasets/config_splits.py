@@ -18,10 +18,9 @@ from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.labels import LabelFormat
 from imbdense.data.readers.voc import read_voc
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import (
+from imbdense.mm.datasets.label_source import (
     dataset_classes,
     holds_points,
-    instance_records,
     is_detection,
     label_files,
     label_format,
@@ -29,6 +28,7 @@ from imbdense.mm.datasets.statistics import (
     records_of,
     split_name,
 )
+from imbdense.mm.datasets.statistics import instance_records
 
 
 def config_splits(config: str | Path | Config, names: Sequence[str] | None = None) -> list[Split]:

@@ -9,7 +9,8 @@ from mmengine.logging import print_log
 
 from imbdense.core.checks import check_choice
 from imbdense.core.sampling import Subset, balanced_subset, imbalanced_subset, target_subset
-from imbdense.mm.datasets.statistics import class_table, dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
+from imbdense.mm.datasets.statistics import class_table
 from imbdense.registry import DATASETS
 
 Kind = Literal['step', 'linear', 'exp', 'balanced', 'shares']

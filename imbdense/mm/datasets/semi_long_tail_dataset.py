@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 from imbdense.core.checks import check_choice, check_number
 from imbdense.data.pseudo import PseudoLabelFolder, read_label_folder
 from imbdense.mm.dataset_wrappers import image_files
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.datasets.semi_dataset import OnOverlap, SemiDataset
-from imbdense.mm.datasets.statistics import dataset_classes
 from imbdense.registry import DATASETS
 
 Counts = Literal['merged', 'labelled']

@@ -15,7 +15,6 @@ import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,17 @@ from imbdense.data.scan.records import LabelRecords
 from imbdense.data.scan.result import summarise
 from imbdense.data.scan.worker import ScanSettings
 from imbdense.mm.dataset_wrappers import children, is_uncounted_part, leaves, own_indices, sample_file
+from imbdense.mm.datasets.label_source import (
+    counts_by_place,
+    dataset_classes,
+    first_record,
+    holds_points,
+    label_files,
+    label_format,
+    label_root,
+    records_of,
+    split_name,
+)
 
 _memory: weakref.WeakKeyDictionary[Any, tuple[int, ScanResult | InstanceRecords]] = weakref.WeakKeyDictionary()
 
@@ -74,29 +84,6 @@ def pixel_index(dataset: Any) -> PixelIndex:
     return found.pixel_index
 
 
-def dataset_classes(dataset: Any) -> tuple[str, ...]:
-    """The class names of a data set or wrapper.
-
-    Raises:
-        TypeError: it names none.
-        ValueError: joined data sets name different ones.
-    """
-    inner = children(dataset)
-    if inner:
-        lists = {dataset_classes(child) for child in inner if not is_uncounted_part(dataset, child)}
-        if len(lists) > 1:
-            raise ValueError(
-                f'the joined data sets have different classes: {sorted(lists)}. Give all the same metainfo.'
-            )
-        return lists.pop()
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    if not classes:
-        raise TypeError(
-            f"{type(dataset).__name__} names no classes. Set metainfo=dict(classes=('a', 'b', ...)) in its config."
-        )
-    return (str(classes),) if isinstance(classes, str) else tuple(map(str, classes))
-
-
 def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     """What :func:`class_counts` and the others are made of: a :class:`ScanResult` for segmentation, an
     :class:`InstanceRecords` for detection. Its rows are the indices of the data set, but for windows of large rasters,
@@ -125,76 +112,6 @@ def dataset_statistics(dataset: Any) -> ScanResult | InstanceRecords:
     return _joined(scans, indices, unlabeled)
 
 
-def label_format(dataset: Any) -> LabelFormat:
-    """How the label files of an (unwrapped) segmentation data set become class indices.
-
-    From its class list, ``ignore_index``, the ``label_map`` and ``reduce_zero_label`` of its records, and the palette
-    of ``imbdense.LoadSegMask`` in its pipeline. Where ``imbdense.LoadGeoTiffWindow`` loads, label nodata is ignored
-    (that of the image is not known to the count). Data sets of pairs (``change_format``) and of clouds
-    (``point_format``) say it themselves.
-    """
-    for name in ('change_format', 'point_format'):
-        if isinstance(getattr(dataset, name, None), LabelFormat):
-            return getattr(dataset, name)  # type: ignore[no-any-return]
-    first = _info(dataset, 0) if len(dataset) else {}
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or ()
-    palettes = [t.palette for t in transforms if type(t).__name__ == 'LoadSegMask' and t.palette]
-    return LabelFormat.of(
-        dataset_classes(dataset),
-        ignore_index=int(getattr(dataset, 'ignore_index', 255)),
-        reduce_zero_label=bool(first.get('reduce_zero_label', False)),
-        label_map=first.get('label_map'),
-        palette=palettes[0] if palettes else (),
-        nodata_ignored=any(type(t).__name__ == 'LoadGeoTiffWindow' for t in transforms),
-    )
-
-
-def label_files(dataset: Any) -> list[str]:
-    """The label file of every index of an (unwrapped) segmentation data set; of clouds the file of the points.
-
-    Raises:
-        TypeError: a record has no ``seg_map_path``.
-    """
-    files = [info.get('seg_map_path') or info.get('points_path') for info in records_of(dataset)]
-    if any(file is None for file in files):
-        raise TypeError(f'{type(dataset).__name__}: no seg_map_path for index {files.index(None)}; it has no labels.')
-    return files
-
-
-def split_name(dataset: Any) -> str:
-    """Stem of the split file, else the name of a split of clouds, '' when the folder itself is the split; names
-    ``class_counts_<name>.json``."""
-    ann_file = getattr(dataset, 'ann_file', '') or ''
-    if os.path.isfile(ann_file):
-        return Path(ann_file).stem
-    return dataset.split if hasattr(dataset, 'point_format') else ''
-
-
-def label_root(dataset: Any) -> str | None:
-    """The folder that the cache and the counts of an (unwrapped) segmentation data set belong to; ``None`` = the
-    deepest common one of its label files."""
-    prefix = getattr(dataset, 'data_prefix', None) or {}
-    folder = prefix.get('seg_map_path') or (getattr(dataset, 'data_root', None) if holds_points(dataset) else None)
-    inside = folder and all(
-        os.path.abspath(file).startswith(os.path.abspath(folder) + os.sep) for file in label_files(dataset))
-    return folder if inside else None
-
-
-def is_detection(dataset: Any) -> bool:
-    """Whether the records of an unwrapped data set hold objects (``instances``)."""
-    return 'instances' in _info(dataset, 0)
-
-
-def counts_by_place(dataset: Any) -> bool:
-    """Whether an unwrapped data set holds windows of large rasters, whose labels are counted by place."""
-    return hasattr(dataset, 'label_scan')
-
-
-def holds_points(dataset: Any) -> bool:
-    """Whether a data set, or what it wraps, holds point clouds with labels of points."""
-    return all(hasattr(leaf, 'point_format') for leaf in leaves(dataset))
-
-
 def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
     """Statistics of an unwrapped data set, remembered as long as it lives and keeps its length."""
     if not hasattr(dataset, 'get_data_info') or not hasattr(dataset, 'metainfo'):
@@ -211,7 +128,7 @@ def _leaf(dataset: Any) -> ScanResult | InstanceRecords:
         found: ScanResult | InstanceRecords = dataset.label_scan()
         _memory[dataset] = (size, found)
         return found
-    first = _info(dataset, 0)
+    first = first_record(dataset)
     if 'instances' in first:
         found = instance_records(records_of(dataset), len(dataset_classes(dataset)))
     elif first.get('seg_map_path') or holds_points(dataset):
@@ -284,15 +201,3 @@ def _area(box: Sequence[float]) -> float:
     if len(box) == 7:
         return float(box[3]) * float(box[4])
     return max(float(box[2]) - float(box[0]), 0.0) * max(float(box[3]) - float(box[1]), 0.0)
-
-
-def records_of(dataset: Any) -> Sequence[dict[str, Any]]:
-    """All records; those that are not serialised are read in place, without the deep copy of get_data_info."""
-    if not getattr(dataset, 'serialize_data', True) and len(getattr(dataset, 'data_list', ())) == len(dataset):
-        return dataset.data_list
-    return [dataset.get_data_info(index) for index in range(len(dataset))]
-
-
-def _info(dataset: Any, index: int) -> dict[str, Any]:
-    """One record."""
-    return dataset.get_data_info(index)

@@ -9,7 +9,7 @@ import numpy as np
 from imbdense.core.inference import LogitCalibration
 from imbdense.core.stats import PriorLedger
 from imbdense.core.stats.ledger import TOLERANCE
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.hooks.test_time_hook import TestTimeHook
 from imbdense.mm.inference.calibration_file import CalibrationFileError, read_calibration, record_correction
 from imbdense.registry import HOOKS

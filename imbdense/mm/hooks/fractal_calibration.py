@@ -9,7 +9,7 @@ import numpy as np
 from imbdense.core.checks import check_number
 from imbdense.core.inference import LogitCalibration, box_counting_dimension, fracal
 from imbdense.core.stats import PriorLedger
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.hooks.test_time_hook import TestTimeHook
 from imbdense.mm.inference.calibration_file import record_correction
 from imbdense.mm.inference.head_facts import gives_probabilities

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbdense.mm.dataset_wrappers import children
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.hooks.branch_features import only_looking
 from imbdense.mm.inference.pixel_records import class_logits, segmentor_facts
 from imbdense.utils.distributed import rank_and_world

@@ -169,7 +169,8 @@ def make_probe(runner: Any, per_class: int) -> Probe:
     Raises:
         ValueError: the run has no validation set.
     """
-    from imbdense.mm.datasets.statistics import class_table, dataset_classes, is_detection
+    from imbdense.mm.datasets.label_source import dataset_classes, is_detection
+    from imbdense.mm.datasets.statistics import class_table
 
     if runner._val_dataloader is None:
         raise ValueError('ProgressHook: the run has no val_dataloader; the probe is taken from the validation set.')

@@ -16,8 +16,9 @@ from imbdense.core.checks import check_choice, check_number
 from imbdense.core.pseudo_label import MemoryEnsemble, ProgressiveQuota
 from imbdense.core.pseudo_label.quota import round_of_epoch
 from imbdense.data.instance_bank import InstanceBank
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.datasets.semi_dataset import SemiDataset
-from imbdense.mm.datasets.statistics import class_counts, dataset_classes
+from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.freezing import unwrapped
 from imbdense.mm.prior import META_KEY
 from imbdense.mm.pseudo_label.redb_round import REPORT, ReDBOptions, make_round

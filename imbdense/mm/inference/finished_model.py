@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 
 from imbdense.mm.checkpoints import load_checkpoint
 from imbdense.mm.dataset_wrappers import children
-from imbdense.mm.datasets.statistics import dataset_classes, is_detection
+from imbdense.mm.datasets.label_source import dataset_classes, is_detection
 from imbdense.mm.predictor import load_weights
 
 

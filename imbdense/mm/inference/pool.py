@@ -13,7 +13,7 @@ from torch import Tensor, inference_mode, nn
 from torch.utils.data import DataLoader, Dataset
 
 from imbdense.core.inference import ImageObjects
-from imbdense.mm.datasets.statistics import records_of
+from imbdense.mm.datasets.label_source import records_of
 from imbdense.mm.inference.detection_head import find_head
 from imbdense.mm.inference.finished_model import FinishedModel
 from imbdense.mm.inference.layer_tap import LayerTap, whole_pictures

@@ -14,7 +14,8 @@ from imbdense.core.inference.pixel_sample import EIGHT
 from imbdense.core.stats import ClassCounts, PriorLedger
 from imbdense.mm.class_counts import default_unit, load_class_counts
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import class_counts, is_detection
+from imbdense.mm.datasets.label_source import is_detection
+from imbdense.mm.datasets.statistics import class_counts
 from imbdense.mm.drawn_windows import prior_table
 from imbdense.mm.inference.finished_model import FinishedModel
 from imbdense.mm.prior import build_ledger, declared_ledger, load_label, load_objects

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.inference import BoxCandidates, ImageObjects
 from imbdense.data.outputs.store import OutputStore
-from imbdense.mm.datasets.statistics import records_of
+from imbdense.mm.datasets.label_source import records_of
 from imbdense.mm.inference.check_candidates import CHECKED_IMAGES, check_calibrated, check_masks, check_rescoring
 from imbdense.mm.inference.detection_head import listen, to_candidates
 from imbdense.mm.inference.finished_model import FinishedModel

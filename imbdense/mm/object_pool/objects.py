@@ -14,7 +14,7 @@ from imbdense.core.selection import UNKNOWN_CLASS
 from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
 from imbdense.data.readers.detection import DetectionAnnotations
 from imbdense.data.regions import connected_regions
-from imbdense.mm.datasets.statistics import dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
 from imbdense.mm.inference.pixel_records import segmentor_facts
 from imbdense.mm.object_pool.images import PoolImages
 from imbdense.mm.prior import load_label, locate

@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from imbdense.data.overlap import find_overlap
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import records_of
+from imbdense.mm.datasets.label_source import records_of
 
 
 @dataclass(frozen=True)

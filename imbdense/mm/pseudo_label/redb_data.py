@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from imbdense.mm.dataset_wrappers import image_files, leaves, sample_file
+from imbdense.mm.datasets.label_source import records_of
 from imbdense.mm.datasets.semi_dataset import SemiDataset
-from imbdense.mm.datasets.statistics import records_of
 from imbdense.mm.pseudo_label.outputs import ImageFile
 from imbdense.mm.pseudo_label.redb_records import Host
 

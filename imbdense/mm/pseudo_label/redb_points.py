@@ -20,7 +20,7 @@ from imbdense.data.instance_bank import BankObject, cut_points
 from imbdense.data.instance_bank.objects import Modality
 from imbdense.data.pseudo import PseudoBoxes, boxes_3d_record, read_boxes_3d
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import records_of
+from imbdense.mm.datasets.label_source import records_of
 from imbdense.mm.predictor import innermost_dataset, label_free_pipeline
 from imbdense.mm.pseudo_label.live import evaluation_mode
 from imbdense.mm.pseudo_label.outputs import ImageFile, Record

@@ -23,7 +23,8 @@ from imbdense.core.points import grid_sample
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.mm.data_preprocessors.point_data_pre_processor import PointDataPreProcessor
-from imbdense.mm.datasets.statistics import class_counts, class_table, holds_points
+from imbdense.mm.datasets.label_source import holds_points
+from imbdense.mm.datasets.statistics import class_counts, class_table
 from imbdense.mm.prior import build_ledger, load_sample
 from imbdense.mm.transforms.sphere_crop import SphereCrop
 from tests.helpers.point_scenes import CLASSES, CODES, dataset_config, street, write_scenes

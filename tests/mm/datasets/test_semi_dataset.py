@@ -14,7 +14,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
 from imbdense.mm.dataset_wrappers import leaves
-from imbdense.mm.datasets.statistics import class_counts, class_table, dataset_classes
+from imbdense.mm.datasets.label_source import dataset_classes
+from imbdense.mm.datasets.statistics import class_counts, class_table
 from imbdense.mm.prior import build_ledger
 from imbdense.mm.views import Views
 from imbdense.registry import DATA_SAMPLERS, DATASETS
