@@ -13,12 +13,22 @@ GLOBALS = {'mmengine.registry.default_scope': 'DefaultScope', 'mmengine.logging.
 """Where mmengine keeps what the whole process sees: the default scope, and the hub through which hooks publish."""
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _globals_of_the_host_as_modules_found_them() -> Iterator[None]:
+    """As below, for what fixtures of a module or a session set, which is there before a test begins."""
+    yield from _given_back()
+
+
 @pytest.fixture(autouse=True)
 def _globals_of_the_host_are_given_back() -> Iterator[None]:
     """They are the same before and after every test, so that none finds what another one set.
 
     Where nothing has imported mmengine (the core alone, without the hosts) there is nothing to give back.
     """
+    yield from _given_back()
+
+
+def _given_back() -> Iterator[None]:
     before = {name: OrderedDict(known._instance_dict) for name, known in _known().items()}
     yield
     for name, known in _known().items():
