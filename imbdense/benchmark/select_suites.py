@@ -96,7 +96,8 @@ def _detection(name: str, rare: tuple[str, ...], note: str) -> PoolSource:
 _DUBAI = {  # a tile is a part of an image: no resizing to one size of all
     'train_dataloader.dataset.pipeline.2': dict(
         type='RandomResize', scale=(256, 256), ratio_range=(0.75, 1.5), keep_ratio=True),
-    'val_dataloader.dataset.pipeline.1': dict(type='Resize', scale=(256, 256), keep_ratio=True),
+    **{f'{loader}.dataset.pipeline.1': dict(type='Resize', scale=(256, 256), keep_ratio=True)
+       for loader in ('val_dataloader', 'test_dataloader')},  # the latter's is that of the pool
 }
 _ALL = (
     _segmentation(
