@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,14 @@ def write_cells(path: Path, runs: Sequence[Run], configs: Path) -> None:
 
 
 def _recipe(run: Run, configs: Path) -> str:
-    """Short hash of the config of a cell and the lines that change it, but not of those made per run."""
+    """Short hash of the config of a cell and the lines that change it, but not of those made per run.
+
+    It does not depend on where the machine keeps pretrained weights.
+    """
     from mmengine.config import Config
 
     base: Any = Config.fromfile(str(configs / (run.method.config or run.suite.config))).pretty_text
+    if folder := os.environ.get('IMBDENSE_WEIGHTS'):
+        base = base.replace(folder.rstrip('/') + '/', 'data/weights/')
     text = json.dumps([base, dict(run.suite.lines), dict(run.method.lines)], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

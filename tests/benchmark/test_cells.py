@@ -67,3 +67,15 @@ def test_a_file_that_is_none_is_named(configs: Path, tmp_path: Path) -> None:
     (tmp_path / 'cells.json').write_text('{"a": 1}')
     with pytest.raises(ValueError, match='holds no cells'):
         restore_cells(tmp_path / 'cells.json', runs_in(tmp_path), configs)
+
+
+def test_cells_do_not_depend_on_where_the_weights_lie(
+    configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (configs / 'base.py').write_text(
+        "import os\nweights = os.path.join(os.environ.get('IMBDENSE_WEIGHTS', 'data/weights'), 'a.pth')\n")
+    first = runs_in(tmp_path / 'first')
+    finish(first[0], 0.5)
+    write_cells(tmp_path / 'cells.json', first, configs)
+    monkeypatch.setenv('IMBDENSE_WEIGHTS', str(tmp_path / 'elsewhere'))
+    assert restore_cells(tmp_path / 'cells.json', runs_in(tmp_path / 'second'), configs) == 1
