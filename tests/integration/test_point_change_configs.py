@@ -71,6 +71,16 @@ def test_config_trains_and_predicts(path: Path, town: Path, tmp_path: Path, caps
     assert 'do not overlap' in capsys.readouterr().err
 
 
+def test_published_schedule_and_widths() -> None:
+    """Authors: a tenth of the learning rate after 200 epochs of 600 iterations; encoder widths 64 (2, 4, 8, 16, 32)."""
+    config = Config.fromfile(str(configs_dir() / 'point_cloud' / 'siamese_kpconv_urb3dcd.py'))
+    (schedule,) = config.param_scheduler
+    assert schedule.type == 'ExponentialLR' and not schedule.by_epoch
+    assert schedule.gamma ** (200 * 600) == pytest.approx(0.1, rel=0.02)
+    backbone = config.model.backbone
+    assert [backbone.base_channels * 2**level for level in range(backbone.depth + 1)] == [128, 256, 512, 1024, 2048]
+
+
 def test_rules_need_no_checkpoint(town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model without weights is tested and predicts as it is; one with weights asks for its checkpoint."""
     folder = configs_dir() / 'point_cloud'

@@ -58,7 +58,8 @@ def random_object_scaling(
     """Scale every object of a scene by a factor of its own.
 
     One after the other, each with the first factor that hits no other box as they are by then. Its points are scaled
-    with it. A point in two boxes goes with the first. What lies on the ground just outside is not moved.
+    with it. A point in two boxes goes with the first. Points of the surroundings that a grown box now covers are
+    deleted, as released: they would lie inside the object.
 
     Args:
         points: (N, F), x, y, z first. boxes: (M, 7).
@@ -67,7 +68,7 @@ def random_object_scaling(
         rng: source of the factors.
 
     Returns:
-        (points (N, F), boxes (M, 7), factors (M,)); nothing given is changed.
+        (points (N', F) in their order, N' <= N; boxes (M, 7); factors (M,)); nothing given is changed.
 
     Raises:
         ValueError: other shapes, or a range that is empty or not positive.
@@ -82,10 +83,13 @@ def random_object_scaling(
     inside = points_in_boxes(points, boxes)
     inside &= inside.cumsum(dim=0) == 1  # a point belongs to one object
     factors = boxes.new_ones(len(boxes))
+    kept = torch.ones(len(points), dtype=torch.bool, device=points.device)
     for index, (low, high) in enumerate(limits.tolist()):
         others = torch.cat([scaled[:index], scaled[index + 1 :]])
         factor = draw_scale(boxes[index], others, low, high, rng, candidates)
         factors[index] = factor
         scaled[index] = scale_box(boxes[index], factor)
         moved[inside[index]] = scale_points(points[inside[index]], boxes[index], factor)
-    return moved, scaled, factors
+        if factor > 1:
+            kept &= inside[index] | ~points_in_boxes(moved, scaled[index : index + 1])[0]
+    return moved[kept], scaled, factors

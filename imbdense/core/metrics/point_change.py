@@ -41,8 +41,9 @@ def point_change_scores(table: Counts, *, absent: str = 'skip') -> PointChangeSc
     """Compute the scores of an int64 table (C, C), rows = truth, C >= 2.
 
     Args:
-        absent: what a class without a true point counts in the means: 'skip' nothing (NaN per class), 'zero' 0 (the
-            tracker of the Siamese KPConv code).
+        absent: what a class without a true point counts: 'skip' nothing (NaN per class); 'zero': its IoU is 0, as in
+            the tracker of the Siamese KPConv code. As there, 0 enters ``mean_change`` always, ``mean_all`` where the
+            class is predicted, and recalls are those of the present classes in either case.
 
     Raises:
         ValueError: fewer than two classes, or another ``absent``.
@@ -52,20 +53,20 @@ def point_change_scores(table: Counts, *, absent: str = 'skip') -> PointChangeSc
     if len(table) < 2:
         raise ValueError('point_change_scores: needs "unchanged" (class 0) and at least one kind of change.')
     scores = confusion_scores(table)
-    iou, recall = scores.iou, scores.recall
+    iou = scores.iou
     if absent == 'zero' and scores.present.any():
-        iou, recall = np.nan_to_num(iou, nan=0.0), np.nan_to_num(recall, nan=0.0)
+        iou = np.nan_to_num(iou, nan=0.0)
     hit, false, missed = int(table[1:, 1:].sum()), int(table[0, 1:].sum()), int(table[1:, 0].sum())
     return PointChangeScores(
         iou=iou,
-        class_recall=recall,
+        class_recall=scores.recall,
         mean_change=_mean(iou[1:]),
-        mean_all=_mean(iou),
+        mean_all=_mean(iou[scores.truth + scores.predicted > 0]),
         precision=_ratio(hit, hit + false),
         recall=_ratio(hit, hit + missed),
         f1=_ratio(2 * hit, 2 * hit + false + missed),
         accuracy=scores.pixel_accuracy,
-        mean_recall=_mean(recall),
+        mean_recall=_mean(scores.recall),
         truth=scores.truth,
     )
 

@@ -82,7 +82,9 @@ class MemoryEnsemble:
       stays has been seen again when it overlaps some b by at least ``iou_thr``.
     * An a that was not seen again counts one more. From ``ignore_after`` on it is ignored in training, from
       ``remove_after`` on it is gone: 0, 1, 2 (ignored), removed. It returns to use when it is seen again.
-    * A b that met no a is added with counter 0. Without A the result is B; without B every a counts one more.
+    * A b that belongs to no a is added with counter 0: 'consistency' leaves out a b that overlaps some a by
+      ``iou_thr``, even where that a has a better b (the release does so: a second box on one object is no new one);
+      'bipartite' adds every b without a partner. Without A the result is B; without B every a counts one more.
 
     The order is A, then the added b; 'nms' keeps it, too.
 
@@ -156,6 +158,8 @@ class MemoryEnsemble:
             rows, columns = self._pairs(overlaps)
             seen = np.isin(np.arange(len(old)), rows)
             added = ~np.isin(np.arange(len(new)), columns)
+            if self.matching == 'consistency':
+                added = overlaps.max(axis=0) < self.iou_thr
             merged = _join(self._matched(_counted(old, seen), new, rows, columns), new.take(added))
         return merged.take(merged.counters < self.remove_after)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imbdense.core.checks import check_choice
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.layout import PointLayout
 from imbdense.data.points.layouts import point_layout
@@ -49,9 +50,19 @@ class S3DISDataset(_PublicPointDataset):
 
 @DATASETS.register_module()
 class ScanNetPointDataset(_PublicPointDataset):
-    """ScanNet (Dai et al., CVPR 2017): indoor scans; 20 classes, or the long tail of ScanNet200."""
+    """ScanNet (Dai et al., CVPR 2017): indoor scans; 20 classes, or the long tail of ScanNet200.
+
+    ``mapping``: 'benchmark20', or 'benchmark200', whose codes are read from the aggregation of the objects.
+    """
 
     layout = 'scannet'
+
+    @classmethod
+    def layout_and_classes(cls, mapping: str | None = None) -> tuple[PointLayout, ClassMap]:
+        """The layout whose codes the class map names."""
+        layout = point_layout('scannet200' if mapping == 'benchmark200' else cls.layout)
+        check_choice('mapping', mapping or 'benchmark20', ('benchmark20', 'benchmark200'), owner=cls.__name__)
+        return layout, layout.class_map(mapping)
 
 
 @DATASETS.register_module()

@@ -43,8 +43,8 @@ class ChangeMIoU(TableMetric):
       the sample has coordinates. Without either there is no rate.
 
     Args:
-        absent: a class without a true point is left out of the means ('skip'), or counts 0 ('zero', the tracker of the
-            authors' code).
+        absent: a class without a true point is left out of the means ('skip'), or its IoU counts 0 ('zero', as in the
+            tracker of the authors' code: in ``mIoU_all`` only where it is predicted; recalls leave it out).
         overlap: see above. eps: metres. min_points: of a component.
         groups, class_counts, count: as in :class:`ConfusionMetric`; ``count='pixels'`` = points.
         ignore_index: label that is not counted.

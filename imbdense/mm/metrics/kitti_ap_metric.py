@@ -71,12 +71,13 @@ class KittiAPMetric(TableMetric):
         """No table; the record holds the overlaps of a scene."""
         found, gt, ignored = (sample[key] for key in ('pred_instances_3d', 'gt_instances_3d', 'ignored_instances_3d'))
         boxes = found['boxes'].detach().cpu()
-        objects = torch.cat([gt['boxes'], ignored['boxes']]).cpu()
+        order = _file_order(sample, len(gt['boxes']) + len(ignored['boxes']))
+        objects = torch.cat([gt['boxes'], ignored['boxes']]).cpu()[order]
         record = {
             'scores': _array(found['scores']), 'labels': _array(found['labels']), 'heights': _heights(boxes, sample),
-            'gt_labels': np.concatenate([_array(gt['labels']), _array(ignored['labels'])]),
-            'difficulty': np.concatenate([_array(gt['difficulty']), _array(ignored['difficulty'])]),
-            'ignored': np.arange(len(objects)) >= len(gt['boxes']),
+            'gt_labels': np.concatenate([_array(gt['labels']), _array(ignored['labels'])])[order],
+            'difficulty': np.concatenate([_array(gt['difficulty']), _array(ignored['difficulty'])])[order],
+            'ignored': order >= len(gt['boxes']),
             **{space: iou(boxes, objects).numpy() for space, iou in SPACES.items()},
         }  # fmt: skip
         return {}, record
@@ -153,6 +154,13 @@ def _plain(
     harmless = near[:, ignored].any(axis=1) & ~near[:, counted].any(axis=1)
     detections = (record['labels'] == label) & ~harmless
     return record[space][detections][:, counted], record['scores'][detections]
+
+
+def _file_order(sample: Mapping[str, Any], count: int) -> NDArray[np.int64]:
+    """(count,) positions of the objects, counted ones before ignored ones, in the order of the file: KITTI's matching
+    depends on it. As they are where the sample does not tell."""
+    ignored = sample.get('gt_ignored')
+    return np.arange(count) if ignored is None else np.argsort(np.argsort(ignored, kind='stable'))
 
 
 def _heights(boxes: Tensor, sample: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -17,7 +17,8 @@ class PointDetDataSample(BaseDataElement):
 
     Metainfo: ``scene``, ``points_path``, ``calib_path`` (``None`` = no image), ``lift`` (metres that were added to z
     when the scene was loaded), ``labelled`` (``False`` = nothing is known of this scene, not even that it is
-    empty), ``pseudo`` (the boxes are predicted ones).
+    empty), ``pseudo`` (the boxes are predicted ones), ``gt_ignored`` (M,) bool: which of all annotated boxes, in the
+    order of the file, are the ignored ones.
     """
 
     gt_instances_3d: InstanceData

@@ -46,6 +46,7 @@ class PackPointDetInputs(BaseTransform):
         known = {key: results[key] for key in META if key in results}
         sample = PointDetDataSample(metainfo={'labelled': True, **known})
         if 'gt_boxes_3d' in results:
+            sample.set_metainfo({'gt_ignored': np.array(results['gt_ignored_3d'])})
             for name, chosen in (('gt_instances_3d', ~results['gt_ignored_3d']),
                                  ('ignored_instances_3d', results['gt_ignored_3d'])):
                 parts = (results[key][chosen] for key in ('gt_boxes_3d', 'gt_labels_3d', 'gt_difficulty'))

@@ -57,6 +57,16 @@ def test_scaled_objects_stand_and_keep_their_points() -> None:
     assert torch.equal(moved[~before.any(dim=0)], points[~before.any(dim=0)]) and torch.equal(moved[:, 3], points[:, 3])
 
 
+def test_a_grown_object_covers_no_background() -> None:
+    """As released: what lay just outside is deleted where the box grows over it, and stays where it shrinks."""
+    beside = torch.tensor([[2.1, 0, 0.8, 7.0], [3.0, 0, 0.8, 8.0]], dtype=torch.float64)
+    box = torch.tensor([[0.0, 0, 0.8, 4, 2, 1.6, 0]], dtype=torch.float64)
+    points = torch.cat([filled(box), beside])
+    for factor, outside in ((1.2, [8.0]), (0.9, [7.0, 8.0])):
+        moved, _, _ = random_object_scaling(points, box, [(factor, factor)], np.random.default_rng(0))
+        assert moved[250:, 3].tolist() == outside and torch.equal(moved[:250, 3], points[:250, 3])
+
+
 def test_first_factor_without_collision() -> None:
     """A neighbour 1 cm beside: growing hits it, shrinking does not."""
     neighbour = CARS[:1].clone()

@@ -23,6 +23,11 @@ def test_by_hand() -> None:
 def test_absent_class_counts_nothing_or_zero() -> None:
     zero = point_change_scores(TABLE, absent='zero')
     assert zero.mean_change == pytest.approx((6 / 14 + 7 / 11) / 3) and zero.iou[2] == 0
+    assert zero.mean_all == pytest.approx((0.9 + 6 / 14 + 7 / 11) / 4)  # it is predicted twice
+    assert zero.mean_recall == pytest.approx((90 / 95 + 0.6 + 0.7) / 3) and np.isnan(zero.class_recall[2])
+    unseen = point_change_scores(TABLE * (np.arange(4) != 2), absent='zero')
+    assert unseen.mean_change == pytest.approx((6 / 12 + 7 / 11) / 3)
+    assert unseen.mean_all == pytest.approx((0.9 + 6 / 12 + 7 / 11) / 3)  # the tracker leaves it out of this mean
     nothing = point_change_scores(np.zeros((3, 3), dtype=np.int64), absent='zero')
     assert np.isnan(nothing.mean_all) and np.isnan(nothing.f1)
     with pytest.raises(ValueError, match='absent'):

@@ -121,7 +121,7 @@ def test_angles_are_averaged_on_the_circle() -> None:
 
 
 def slow_consistency(old: RememberedBoxes, new: RememberedBoxes) -> list[tuple]:
-    taken, rows = set(), []
+    rows = []
     for box, score, label, counter in zip(old.boxes, old.scores, old.labels, old.counters, strict=True):
         best, overlap = None, 0.0
         for j in range(len(new)):
@@ -132,12 +132,21 @@ def slow_consistency(old: RememberedBoxes, new: RememberedBoxes) -> list[tuple]:
             if counter + 1 < 3:
                 rows.append((tuple(box), score, label, counter + 1))
             continue
-        taken.add(best)
         better = new.scores[best] > score
         rows.append((tuple(new.boxes[best] if better else box), max(score, new.scores[best]),
                      new.labels[best] if better else label, 0))  # fmt: skip
-    rows += [(tuple(new.boxes[j]), new.scores[j], new.labels[j], 0) for j in range(len(new)) if j not in taken]
+    for box, score, label in zip(new.boxes, new.scores, new.labels, strict=True):
+        own = np.abs(old.labels) == abs(label)
+        if box_iou(box[None], old.boxes[own]).max(initial=0.0) < 0.1:
+            rows.append((tuple(box), score, label, 0))
     return rows
+
+
+def test_a_second_box_on_an_old_object_is_new_only_to_bipartite() -> None:
+    """As released: the old car overlaps both boxes by .1 and more, so neither is an object of its own."""
+    old, new = box_set([CAR], [0.5], [1]), box_set([NEAR, [5, 0, 15, 10]], [0.9, 0.6], [1, 1])
+    assert MemoryEnsemble('consistency').merge(old, new).scores.tolist() == [0.9]
+    assert MemoryEnsemble('bipartite').merge(old, new).scores.tolist() == [0.9, 0.6]
 
 
 def test_consistency_against_loops() -> None:

@@ -21,12 +21,15 @@ from mmengine.registry import DATA_SAMPLERS, DATASETS
 from imbdense.cli.main import run_verb
 from imbdense.core.points import grid_sample
 from imbdense.data.points.errors import PointReadError
+from imbdense.data.points.layout import load_scene
+from imbdense.data.points.layouts import point_layout
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.mm.data_preprocessors.point_data_pre_processor import PointDataPreProcessor
 from imbdense.mm.datasets.label_source import holds_points
 from imbdense.mm.datasets.statistics import class_counts, class_table
 from imbdense.mm.prior import build_ledger, load_sample
 from imbdense.mm.transforms.sphere_crop import SphereCrop
+from tests.data.points.point_folders import make_scannet
 from tests.helpers.point_scenes import CLASSES, CODES, dataset_config, street, write_scenes
 from tests.helpers.shared_data import shared_data_dir
 
@@ -60,6 +63,20 @@ def test_counts_are_those_of_the_points(dataset: Any) -> None:
     assert (class_table(RepeatDataset(dataset=dataset, times=2)).totals == 2 * expected).all()
     assert (class_counts(ConcatDataset([dataset, dataset])).pixels == 2 * expected).all()
     assert holds_points(ConcatDataset([dataset, dataset]))
+
+
+def test_scannet_has_two_benchmarks(tmp_path: Path) -> None:
+    make_scannet(tmp_path)
+    config = {'type': 'imbdense.ScanNetPointDataset', 'data_root': str(tmp_path), 'split': 'val'}
+    for mapping, number in ((None, 20), ('benchmark20', 20), ('benchmark200', 200)):
+        dataset = DATASETS.build({**config, 'mapping': mapping})
+        record = dataset.get_data_info(0)
+        labels = record['point_source'].read(record['points_path']).semantic
+        known = point_layout('scannet200' if number == 200 else 'scannet')
+        expected = load_scene(known, known.scenes(tmp_path, 'val')[0]).semantic
+        assert len(dataset.metainfo['classes']) == number and labels.tolist() == expected.tolist()
+    with pytest.raises(ValueError, match='benchmark200'):
+        DATASETS.build({**config, 'mapping': 'benchmark40'})
 
 
 def test_counts_are_kept_and_a_changed_file_is_counted_again(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 
 from imbdense.core.metrics.kitti_ap import KittiFrame, kitti_ap
 from imbdense.data.lidar_scene.generate import CALIB
 from imbdense.mm.metrics.kitti_ap_metric import KittiAPMetric
+from imbdense.mm.transforms.pack_point_det_inputs import PackPointDetInputs
 
 CLASSES = ('Car', 'Pedestrian', 'Cyclist')
 
@@ -70,6 +72,26 @@ def test_equals_the_core_function() -> None:
         none = np.zeros(int(rows.sum()), bool)
         frames.append(KittiFrame(table, found['scores'][rows].numpy(), none, harder[columns].numpy()))
     assert values['boxes_3d/3d_r40_moderate/Pedestrian'] == pytest.approx(kitti_ap(frames, 0.5).r40)
+
+
+def test_objects_keep_the_order_of_the_file() -> None:
+    """A van and a car that share their place, one detection: whoever comes first in the file takes it."""
+    box, one = torch.tensor([[10.0, 0, 0, 4, 2, 1.6, 0]]), torch.zeros(1, dtype=torch.int64)
+    part = {'boxes': box, 'labels': one, 'difficulty': one}
+    found = {'boxes': box, 'labels': one, 'scores': torch.ones(1)}
+    for car_first in (True, False):
+        results = {
+            'points': np.zeros((1, 3), np.float32), 'gt_boxes_3d': np.repeat(box.numpy(), 2, 0),
+            'gt_labels_3d': np.zeros(2, np.int64), 'gt_ignored_3d': np.array([not car_first, car_first]),
+            'gt_difficulty': np.zeros(2, np.int64),
+        }  # fmt: skip
+        packed = PackPointDetInputs([])(results)['data_samples']
+        packed.pred_instances_3d = InstanceData(**found)
+        samples = [packed.to_dict()] + [
+            {'gt_instances_3d': part, 'ignored_instances_3d': {name: value[:0] for name, value in part.items()},
+             'pred_instances_3d': found} for _ in range(3)]  # fmt: skip
+        value = evaluate(samples)['boxes_3d/3d_r40_easy/Car']
+        assert value == pytest.approx((3 if car_first else 2) / 40)  # four cars: all found, or one taken away
 
 
 def test_far_detections_are_small_in_the_image(tmp_path: Path) -> None:

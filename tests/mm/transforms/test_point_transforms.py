@@ -189,7 +189,7 @@ def test_scaling_and_moving_keep_points_in_their_boxes(data: Any) -> None:
         RandomObjectScaling([(0.8, 0.9), (1.0, 1.1), (1.0, 1.0)])(results)
         BevAugment()(results)
     after = points_in_boxes(torch.from_numpy(results['points']), torch.from_numpy(results['gt_boxes_3d'])).sum(dim=1)
-    assert (after - counts).abs().max() <= 3  # the ground under a grown box, rounding at a surface
+    assert (after - counts).abs().max() <= 3  # rounding at a surface
     with pytest.raises(ValueError, match='no range'):
         RandomObjectScaling([(1, 1)])({**loaded(data), 'gt_labels_3d': np.full(len(loaded(data)['gt_labels_3d']), 2)})
     for ranges in ([(1.1, 0.9)], [(0, 1)], [1.0, 2.0]):
