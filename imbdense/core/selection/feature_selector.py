@@ -44,8 +44,8 @@ class FeatureTable:
         image: (n,) int64, the image of each row.
         seeds: int64 rows that are labelled already, ascending; a method never picks them.
         budget: new images wanted.
-        labelled: number of labelled images that own a row. Others say nothing about these rows (with 'class_object'
-            an image without the class), and methods that make a cluster per image make none for them.
+        labelled: number of images labelled already; with 'class_object' those that own a row: an image without the
+            class says nothing about it, and methods with a cluster per image make none for it.
         num_classes: C of the pool.
         task: generator, seed and notes.
     """
@@ -145,8 +145,8 @@ class FeatureSelector(Selector):
         everything = len(rows) == len(source)  # type: ignore[arg-type]
         features = FeatureRows(source, None if everything else rows, self.normalize)  # type: ignore[arg-type]
         seeds = np.flatnonzero(labelled[image])
-        return FeatureTable(
-            features, image, seeds, budget, len(np.unique(image[seeds])), len(pool.classes), task)
+        known = len(np.unique(image[seeds])) if self.level == 'class_object' else int(labelled.sum())
+        return FeatureTable(features, image, seeds, budget, known, len(pool.classes), task)
 
     def choice(self, pool: ObjectPool, rows: NDArray[np.int64], table: FeatureTable, pick: Pick) -> Choice:
         """The image of a picked row, with the reason."""
