@@ -5,8 +5,9 @@
   imbdense select run selector.py --pool pool --budget 100 --selected labelled.txt --out next.json
 
 The selector config is a Python file with ``selector = dict(type='imbdense.X', ...)``. --selected names the images that
-are labelled already: an earlier sel.json, a COCO json, a JSON list, or a text file with one name per line. sel.json
-holds the images in order, each with its gain and the reason, the selector, the seed and the pool's fingerprint.
+are labelled already: the last sel.json (what it chose and what was labelled before it), a COCO json, a JSON list, or a
+text file with one name per line. sel.json holds the images in order, each with its gain and the reason, the selector,
+the seed and the pool's fingerprint.
 
 One process is enough. Started on several ranks (torchrun, SLURM) the first one chooses and writes; the others end at
 once.
@@ -15,6 +16,7 @@ once.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,18 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--options', nargs='+', default=[], metavar='KEY=VALUE', help="the selector's arguments, or "
                         'changes of those in the config')
     parser.add_argument('--pool', type=Path, required=True, metavar='DIR', help='made by `imbdense select pool`')
-    parser.add_argument('--budget', type=int, required=True, metavar='B', help='number of new images')
+    parser.add_argument('--budget', type=budget, required=True, metavar='B', help='number of new images, or minutes '
+                        'for a selector that counts them (CostAware, OFDS with a cost)')
     parser.add_argument('--selected', type=Path, metavar='FILE', help='images that are labelled already')
     parser.add_argument('--seed', type=int, default=0, help='of everything drawn (0)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='for example sel.json')
     parser.add_argument('--traceback', action='store_true', help='show the whole traceback of an error')
 
 
+def budget(text: str) -> int | float:
+    """A whole number where it is written as one: only minutes may be broken."""
+    return int(text) if text.strip().lstrip('+-').isdecimal() else float(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Select, write, print."""
     from imbdense.utils.distributed import launched_rank
 
-    if args.budget < 0:
+    if not 0 <= args.budget < math.inf:
         raise UserError(f'--budget must be at least 0, but is {args.budget}.')
     if launched_rank(os.environ)[0]:
         return 0

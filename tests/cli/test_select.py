@@ -46,7 +46,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TYPE = ('--type', 'imbdense.MostObjects')
 
 
-def select(pool: Path, out: Path, budget: int, *more: str, how: Sequence[str] = TYPE) -> int:
+def select(pool: Path, out: Path, budget: float, *more: str, how: Sequence[str] = TYPE) -> int:
     return main(['select', 'run', *how, '--pool', str(pool), '--budget', str(budget), '--out', str(out), *more])
 
 
@@ -74,6 +74,16 @@ def test_what_is_labelled_is_not_chosen_again(pool: Path, tmp_path: Path) -> Non
     first, second = chosen(tmp_path / 'first.json'), chosen(tmp_path / 'second.json')
     assert not set(first) & set(second) and len(second) == 3
     assert json.loads((tmp_path / 'second.json').read_text())['selected'] == first
+    assert select(pool, tmp_path / 'third.json', 1, '--selected', str(tmp_path / 'second.json')) == 0
+    assert set(chosen(tmp_path / 'third.json')) == set(names(7)) - {*first, *second}
+
+
+def test_a_budget_of_minutes_may_be_broken(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, how = tmp_path / 'sel.json', ['--type', 'imbdense.OFDS', '--options', 'cost=objects', 'verify=None']
+    assert select(pool, out, 3.5, how=how) == 0
+    record = json.loads(out.read_text())
+    assert record['budget'] == 3.5 and 0 < record['total_cost'] <= 3.5
+    assert select(pool, out, 3.5) == 2 and 'budget must be an integer' in capsys.readouterr().err
 
 
 def test_one_of_several_ranks_chooses(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +112,7 @@ def test_wrong_use_is_explained(pool: Path, tmp_path: Path, capsys: pytest.Captu
         assert code == 2 and all(message in text for message in messages), text
 
     says(select(pool, out, -1), '--budget must be at least 0')
+    says(select(pool, out, float('nan')), '--budget must be at least 0')
     says(select(pool, out, 1, how=[]), 'give a SELECTOR-CONFIG or --type')
     says(select(tmp_path / 'nowhere', out, 1), 'meta.json is missing', 'imbdense select pool')
     says(select(pool, out, 1, how=['--type', 'imbdense.MostObject']), 'Did you mean imbdense.MostObjects')

@@ -84,23 +84,24 @@ def cluster_and_bin(
     measured = features if distance_space == 'raw' else reduced
     distances = _distances(measured, _means(features, clusters) if distance_space == 'raw' else centroids, clusters)
     bins = equal_frequency_bins(distances, clusters, num_bins)
-    return ClusterBins(clusters, bins, distances, centroids.cpu().numpy(), reduced.cpu().numpy())
+    return ClusterBins(clusters, bins, distances, centroids.float().cpu().numpy(), reduced.cpu().numpy())
 
 
 def _means(values: Tensor, clusters: NDArray[np.int64]) -> Tensor:
-    """(K, d) mean of the members of each cluster."""
+    """(K, d) float64 mean of the members of each cluster."""
     index = torch.as_tensor(clusters, device=values.device)
     sums = torch.zeros(int(clusters.max()) + 1, values.shape[1], dtype=torch.float64, device=values.device)
     for chunk, own in zip(values.split(8192), index.split(8192)):
         sums.index_add_(0, own, chunk.double())
-    return (sums / torch.bincount(index)[:, None]).float()
+    return sums / torch.bincount(index)[:, None]
 
 
 def _distances(values: Tensor, centres: Tensor, clusters: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Euclidean distance to the own centre, from differences: equal rows get exactly equal distances."""
+    """Euclidean distance to the own centre, from differences in float64: rows that are equal, and the two rows of a
+    cluster of two, get exactly equal distances."""
     index = torch.as_tensor(clusters, device=values.device)
     parts = [
-        (chunk - centres[own]).double().square().sum(1).sqrt()
+        (chunk.double() - centres[own]).square().sum(1).sqrt()
         for chunk, own in zip(values.split(8192), index.split(8192))
     ]
     return torch.cat(parts).cpu().numpy()

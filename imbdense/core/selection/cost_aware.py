@@ -9,6 +9,7 @@ import numpy as np
 
 from imbdense.core.selection.feature_selector import FeatureSelector, FeatureTable, Pick
 from imbdense.core.selection.lazy_greedy import Objective, lazy_greedy
+from imbdense.core.selection.minutes import slack
 from imbdense.core.selection.selection import Choice
 from imbdense.core.selection.selector import Selector, Task
 
@@ -76,13 +77,13 @@ class CostAware(Selector):
         table = inner.table(task, rows, task.selected, task.budget)
         objective: Objective = inner.objective(table)
         cost = np.ones(pool.num_images) if pool.img_cost is None else pool.img_cost.astype(np.float64)
-        free = table.free[cost[table.image[table.free]] <= task.minutes]
+        left, total = task.minutes + slack(task.minutes), 0.0
+        free = table.free[cost[table.image[table.free]] <= left]
         if not len(free):
             return []
         gains = objective.gains()[free]
         best = int(free[gains.argmax()])
         chosen: dict[int, Choice] = {}
-        left, total = task.minutes, 0.0
 
         def payable(row: int) -> bool:
             return table.image[row] in chosen or cost[table.image[row]] <= left

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.selection.lazy_greedy import lazy_greedy
+from imbdense.core.selection.minutes import slack
 
 Floats = NDArray[np.float64]
 
@@ -85,10 +86,10 @@ def greedy_coverage(shows: Shows, unseen: Floats, costs: Floats, budget: float) 
     """
     objective = ExpectedCoverage(shows, unseen)
     first = objective.gains()
-    eligible = np.flatnonzero((first > 0) & (costs <= budget))
+    left = budget + slack(budget)
+    eligible = np.flatnonzero((first > 0) & (costs <= left))
     chosen: list[int] = []
     gains: list[float] = []
-    left = budget
 
     def payable(image: int) -> bool:
         return bool(costs[image] <= left)

@@ -44,7 +44,8 @@ class FeatureTable:
         image: (n,) int64, the image of each row.
         seeds: int64 rows that are labelled already, ascending; a method never picks them.
         budget: new images wanted.
-        labelled: number of images labelled already.
+        labelled: number of images labelled already; with 'class_object' those that own a row: an image without the
+            class says nothing about it, and methods with a cluster per image make none for it.
         num_classes: C of the pool.
         task: generator, seed and notes.
     """
@@ -143,8 +144,9 @@ class FeatureSelector(Selector):
         image = rows if self.level == 'image' else pool.obj_image[rows]
         everything = len(rows) == len(source)  # type: ignore[arg-type]
         features = FeatureRows(source, None if everything else rows, self.normalize)  # type: ignore[arg-type]
-        return FeatureTable(
-            features, image, np.flatnonzero(labelled[image]), budget, int(labelled.sum()), len(pool.classes), task)
+        seeds = np.flatnonzero(labelled[image])
+        known = len(np.unique(image[seeds])) if self.level == 'class_object' else int(labelled.sum())
+        return FeatureTable(features, image, seeds, budget, known, len(pool.classes), task)
 
     def choice(self, pool: ObjectPool, rows: NDArray[np.int64], table: FeatureTable, pick: Pick) -> Choice:
         """The image of a picked row, with the reason."""

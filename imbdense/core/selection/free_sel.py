@@ -66,7 +66,7 @@ class FreeSel(FeatureSelector):
             return np.arange(*np.searchsorted(owner, [owner[place], owner[place] + 1]))
 
         if not len(centres):
-            first = self._first(nearest, table)
+            first = self._first(nearest, owner, table)
             yield Pick(int(rows[first]), 0.0, 'nearest to the mean' if self.rule == 'farthest' else 'random')
             centres = of_image(first)
         nearest.add(centres)
@@ -77,11 +77,12 @@ class FreeSel(FeatureSelector):
         for place, squared in picks:
             yield Pick(int(rows[place]), squared / 2, self.rule)
 
-    def _first(self, nearest: NearestCentre, table: FeatureTable) -> int:
+    def _first(self, nearest: NearestCentre, owner: NDArray[np.int64], table: FeatureTable) -> int:
         """The pattern that starts."""
         if self.rule == 'farthest':
             return int(nearest.from_point(mean_row(nearest.rows)).argmin())
-        return int(table.task.rng.integers(len(nearest.rows)))
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))  # each image as likely, however many patterns it has
+        return int(starts[table.task.rng.integers(len(starts))])
 
     def _pattern_rows(self, table: FeatureTable) -> NDArray[np.int64]:
         """Rows that stand for their images, ascending; rows are sorted by image."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.checks import check_choice, check_integer, check_number
 from imbdense.core.selection.knn_verifier import KNNVerifier
+from imbdense.core.selection.minutes import whole_images
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.ofds_report import report
 from imbdense.core.selection.ofds_rounds import ClassRounds, Spending
@@ -115,7 +115,7 @@ class OFDS(Selector):
             raise ValueError(
                 f'OFDS: score_thr holds {len(self.score_thr)} numbers, but the pool has {len(pool.classes)} classes.')
         spending = Spending.of(task, self.image_costs(pool) if self.counts_minutes else None)
-        wanted = math.ceil(spending.images / max(len(pool.classes), 1))
+        wanted = whole_images(spending.images / max(len(pool.classes), 1))
         trusted = trusted_objects(
             pool, wanted, score_thr=self.score_thr,
             adaptive_tau=self.adaptive_tau, verify=self.verify,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from imbdense.core.selection.feature_rows import FeatureRows
 from imbdense.core.selection.k_center_greedy import KCenterGreedy
 from imbdense.core.selection.kmeans import KMeansResult, kmeans
+from imbdense.core.selection.minutes import slack, whole_images
 from imbdense.core.selection.quotas import class_order, quota
 from imbdense.core.selection.selection import Choice
 from imbdense.core.selection.selector import Task
@@ -65,6 +66,7 @@ class ClassRounds:
         self.task, self.options = task, options
         self.cost_weight, self.max_repeat, self.normalize = cost_weight, max_repeat, normalize
         self.whole, self.costs, self.typical = spending.whole, spending.costs, spending.typical
+        self.slack = 0.0 if spending.whole else slack(spending.budget)
         self.taken = task.selected.copy()
         self.left = spending.budget
         self.choices: list[Choice] = []
@@ -83,14 +85,15 @@ class ClassRounds:
 
     def fill(self) -> None:
         """Images by k-centre on image features, where there are some, for what no object speaks for; a note says so."""
-        pool, free = self.task.pool, ~self.taken & (self.costs <= self.left)
+        pool, free = self.task.pool, ~self.taken & (self.costs <= self.left + self.slack)
         if pool.img_feat is None or not free.any():
             return
-        wanted = min(int(free.sum()), math.floor(self.left / self.costs[free].min()))
+        wanted = min(int(free.sum()), math.floor((self.left + self.slack) / self.costs[free].min()))
         found = KCenterGreedy(level='image')(pool, wanted, np.flatnonzero(self.taken), self.task.seed)
         before = len(self.choices)
         for choice in found.choices:
-            if choice.rule != 'fill' and self.costs[choice.image] <= self.left:  # 'fill': its feature is not finite
+            payable = self.costs[choice.image] <= self.left + self.slack
+            if choice.rule != 'fill' and payable:  # 'fill': its feature is not finite
                 self._take(Choice(choice.image, choice.gain, 'k-centre fill'))
         if len(self.choices) > before:
             why = self.task.shortfall or 'no other image has a trusted object'
@@ -101,13 +104,13 @@ class ClassRounds:
         """Spend ``share`` on one class, in at most 1 + ``max_repeat`` passes."""
         goal = self.left - share
         for _ in range(1 + self.max_repeat):
-            if self.left <= goal or not self._affordable(rows).any():
+            if self.left <= goal + self.slack or not self._affordable(rows).any():
                 return
             before = len(self.choices)
             record: dict[str, Any] = {'class': name, 'quota': self.left - goal}
             for choice in self._proposals(name, rows, self.left - goal, record):
                 self._take(choice)
-                if self.left <= goal:
+                if self.left <= goal + self.slack:
                     break
             record['added'] = len(self.choices) - before
             self.passes.append(record)
@@ -121,7 +124,7 @@ class ClassRounds:
         pool = self.task.pool
         images = pool.obj_image[rows]
         covered = self.taken[images]
-        wanted = math.ceil(share / self.typical)
+        wanted = whole_images(share / self.typical)
         record['covered_objects'] = int(covered.sum())
         if len(np.unique(images[~covered])) <= wanted:
             record |= {'clusters': None, 'covered_clusters': None, 'kmeans_runs': 0}
@@ -151,7 +154,7 @@ class ClassRounds:
     def _affordable(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the image of each object is free and within what is left."""
         images = self.task.pool.obj_image[rows]
-        return ~self.taken[images] & (self.costs[images] <= self.left)
+        return ~self.taken[images] & (self.costs[images] <= self.left + self.slack)
 
     def _take(self, choice: Choice) -> None:
         """Add an image."""

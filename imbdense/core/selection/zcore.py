@@ -23,9 +23,9 @@ class ZCore(FeatureSelector):
 
     For each of min(10 n, 1e6) draws a point is drawn, in each of two random dimensions from the triangular distribution
     (smallest, median, largest value). The row nearest to it (L1) gains 1; the 1000 rows nearest to that row lose
-    weights ~ 1 / distance^4 that add up to 1 (rows at distance 0 lose all of it, in equal parts). Scores are scaled to
-    [0, 1]; rows are taken by falling score. 64 draws share a pair of dimensions, so that a table of any size is read
-    few times. Labelled rows take part in the scores and are not taken.
+    weights ~ 1 / distance^4 that add up to 1 (rows at distance 0 lose all of it, in equal parts; of equal rows the
+    lowest gains). Scores are scaled to [0, 1]; rows are taken by falling score. 64 draws share a pair of dimensions, so
+    that a table of any size is read few times. Labelled rows take part in the scores and are not taken.
 
     Args:
         level, normalize: see :class:`FeatureSelector`.
@@ -106,11 +106,14 @@ def _score(
     points = triangular(low, middle, high, rng.random((draws, view.shape[1])))
     tree = cKDTree(view, balanced_tree=False, compact_nodes=False)
     winners, times = np.unique(tree.query(points, p=1)[1], return_counts=True)
-    np.add.at(scores, winners, times)
     width = min(neighbours + 1, len(view))
     if width < 2:
+        scores[winners] += times
         return
     distance, index = tree.query(view[winners], k=width, p=1)
+    # The tree may name any of several equal rows; the lowest wins, so that one copy keeps its score in every view.
+    winners = np.where(distance == 0, index, len(view)).min(1)
+    np.add.at(scores, winners, times)
     for own, count, apart, near in zip(winners, times, distance, index):
         others = near != own
         scores[near[others]] -= count * redundancy(apart[others])

@@ -17,6 +17,9 @@ Way = Callable[[str], int | None]
 def read_names(path: str | os.PathLike[str]) -> list[str]:
     """The images that a file names: ``selection.json``, COCO json, a JSON list of names, or one name per line.
 
+    A selection names the images that were labelled before it (``selected``), then those it chose: all that are labelled
+    once it is done, so that each batch follows from the last file.
+
     Raises:
         SelectionError: missing, not readable, or none of these. LabelReadError: a broken COCO or text file.
     """
@@ -30,7 +33,8 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
     except (OSError, ValueError) as error:
         raise SelectionError(f'{path} cannot be read ({error}).') from error
     if is_selection(record):
-        return [str(entry['image_id']) for entry in read_selection(file)['records']]
+        selection = read_selection(file)
+        return [*selection.get('selected', ()), *(str(entry['image_id']) for entry in selection['records'])]
     if isinstance(record, list) and all(isinstance(name, str) for name in record):
         return record
     return [image.file_name for image in read_coco(file).images]

@@ -22,7 +22,7 @@ class SelectionError(ValueError):
 
 
 def selection_record(
-    selection: Selection, pool: ObjectPool, *, budget: int, selected: Sequence[str] = (), pool_path: str = ''
+    selection: Selection, pool: ObjectPool, *, budget: float, selected: Sequence[str] = (), pool_path: str = ''
 ) -> dict[str, Any]:
     """The content of the file.
 

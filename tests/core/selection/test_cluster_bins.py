@@ -16,6 +16,13 @@ def blobs(sizes: tuple[int, ...] = (40, 60, 25), dim: int = 6) -> tuple[torch.Te
     return torch.from_numpy((centres[parts] + rng.normal(size=(len(parts), dim))).astype(np.float32)), parts
 
 
+def test_the_two_rows_of_a_cluster_are_as_far_and_go_by_their_number() -> None:
+    pairs = np.random.default_rng(0).normal(size=(40, 1, 12)) * 50 + np.random.default_rng(1).normal(size=(40, 2, 12))
+    found = cluster_and_bin(torch.from_numpy(pairs.reshape(80, 12).astype(np.float32)), 40, distance_space='raw')
+    assert (np.bincount(found.clusters) == 2).all()
+    assert found.bins.tolist() == [0, 1] * 40
+
+
 def test_number_of_clusters() -> None:
     assert [number_of_clusters(n) for n in (1, 31, 32, 100, 101, 600, 160_000)] == [1, 1, 6, 10, 11, 25, 400]
     assert [number_of_clusters(n, 'tiles_per_cluster') for n in (31, 400, 401, 160_000)] == [1, 1, 2, 400]

@@ -46,6 +46,13 @@ def test_images_that_cost_too_much_are_skipped_and_paid_for_once() -> None:
     assert result.cost <= 3
 
 
+@pytest.mark.parametrize(('cost', 'minutes', 'images'), [(0.1, 1, 10), (0.2, 1.0, 5), (0.3, 3, 10), (0.7, 7, 10)])
+def test_decimals_add_up(cost: float, minutes: float, images: int) -> None:
+    """img_cost is float32: ten times the number next to 0.1 is 1.000000015."""
+    pool = pool_of(np.random.default_rng(0).normal(size=(30, 3)), img_cost=np.full(30, cost, np.float32))
+    assert len(CostAware(FacilityLocation())(pool, minutes)) == images
+
+
 def test_budget_zero_and_nothing_affordable() -> None:
     pool = pool_of([0.0, 1.0], img_cost=np.array([5, 5], np.float32))
     for minutes in (0, 0.0, 4.9):

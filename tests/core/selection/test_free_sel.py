@@ -58,6 +58,13 @@ def test_stale_draws_follow_the_same_law() -> None:
     assert np.abs(found / 900 - exact).max() < 0.05
 
 
+def test_the_first_image_is_as_likely_whatever_it_holds() -> None:
+    """Five objects on image 0, one on each of the others; the published code draws an image, not a pattern."""
+    pool = pool_of(np.random.default_rng(0).normal(size=(8, 3)), [0] * 5 + [1, 2, 3])
+    first = [FreeSel(rule='prob')(pool, 1, seed=s).images[0] for s in range(400)]
+    assert np.allclose(np.bincount(first, minlength=4) / 400, 0.25, atol=0.07)
+
+
 def test_at_most_so_many_patterns_each_a_row_of_its_image() -> None:
     pool = random_pool(0, images=8, objects=160)
     result = FreeSel(rule='farthest', patterns=3)(pool, 8)

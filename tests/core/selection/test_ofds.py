@@ -152,6 +152,26 @@ def test_cost_by_objects() -> None:
     assert everything.cost == pytest.approx(4.4) and len(everything) == 3
 
 
+@pytest.mark.parametrize(('proposals', 'images'), [(1, 8), (2, 8), (3, 3), (4, 7)])
+def test_minutes_pay_for_as_many_images_as_they_are_worth(proposals: int, images: int) -> None:
+    """1 + 0.2 per proposal: 9.6 minutes are eight images of 1.2, half of them for each class."""
+    rng = np.random.default_rng(0)
+    objects = [(i, i % 2, rng.normal(size=3)) for i in range(30) for _ in range(proposals)]
+    minutes = round((1 + 0.2 * proposals) * images, 6)
+    chosen = OFDS(verify=None, cost='objects')(small_pool(objects, 30, 2), minutes)
+    assert len(chosen) == images and chosen.cost == pytest.approx(minutes)
+    added = [row['added'] for row in chosen.report['classes']]
+    assert abs(added[0] - added[1]) <= 1
+
+
+def test_img_cost_in_decimals() -> None:
+    objects = [(i, i % 2, [float(i), 1.0]) for i in range(40)]
+    for cost, minutes, images in ((0.1, 1, 10), (0.3, 3, 10), (0.7, 7, 10)):
+        pool = small_pool(objects, 40, 2, img_cost=np.full(40, cost, np.float32))
+        chosen = OFDS(verify=None, cost='img_cost')(pool, minutes)
+        assert [row['added'] for row in chosen.report['classes']] == [images // 2, images // 2]
+
+
 def test_the_report_is_plain_data_and_adds_up() -> None:
     drawn = synthetic_pool(0, missed=0.25, wrong=0.1, images=300)
     chosen = OFDS()(drawn.pool, 40)

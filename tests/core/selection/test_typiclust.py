@@ -60,6 +60,16 @@ def test_small_clusters_are_left_to_the_end() -> None:
     assert not result.notes
 
 
+def test_labelled_images_without_the_class_make_no_clusters_of_it() -> None:
+    """60 objects of a rare class in six modes, six images for it, 400 labelled images that do not show it."""
+    rng = np.random.default_rng(0)
+    modes = 4 * rng.normal(size=(6, 8))
+    rare = modes[np.arange(60) // 10] + 0.2 * rng.normal(size=(60, 8))
+    pool = pool_of(np.concatenate([rare, rng.normal(size=(1000, 8))]), klass=np.arange(1060) < 60)
+    result = TypiClust(level='class_object')(pool, 12, selected=range(100, 500))
+    assert sorted(choice.row // 10 for choice in result.choices if choice.klass == 1) == list(range(6))
+
+
 def test_all_clusters_small() -> None:
     result = TypiClust(normalize=False)(pool_of([0.0, 0.1, 5.0, 5.1]), 2)
     assert {choice.image // 2 for choice in result.choices} == {0, 1}

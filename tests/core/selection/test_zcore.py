@@ -56,6 +56,13 @@ def test_best_scores_first_and_edges() -> None:
     assert ZCore(draws=5, normalize=False)(pool_of([2.0]), 1).images.tolist() == [0]
 
 
+def test_of_equal_rows_the_first_keeps_its_score() -> None:
+    """argmin names the first copy in every view, so the second one only loses."""
+    x = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    scores = zcore_scores(FeatureRows(np.concatenate([x, x])), 4000, 1000, np.random.default_rng(0))
+    assert (scores[:100] > scores[100:]).mean() > 0.95
+
+
 def test_row_order_does_not_matter() -> None:
     x = np.random.default_rng(1).normal(size=(60, 5)).astype(np.float32)
     order = np.random.default_rng(2).permutation(60)

@@ -53,7 +53,8 @@ def test_record_of_a_selection(tmp_path: Path) -> None:
     assert found['report'] == {'counts': [1, 2], 'share': 0.5, 'by': {'1': [3, None]}}
     assert found['selector'] == {'type': 'X', 'k': 3} and found['seed'] == 7 and found['budget'] == 5
     assert found['pool'] == {'path': 'p', 'images': 3, 'fingerprint': 'abc'} and found['total_cost'] == 2.0
-    assert found['selected'] == ['a/1.png'] and found['notes'] == ['n'] and read_names(path) == ['b/0.png', 'a/0.png']
+    assert found['selected'] == ['a/1.png'] and found['notes'] == ['n']
+    assert read_names(path) == ['a/1.png', 'b/0.png', 'a/0.png'], 'a third batch follows from the file of the second'
 
 
 @pytest.mark.parametrize(('content', 'message'), [
