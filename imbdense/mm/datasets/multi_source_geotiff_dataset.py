@@ -17,7 +17,7 @@ from imbdense.data.raster.grid import metric_transform
 from imbdense.data.raster.label_counts import count_labels
 from imbdense.data.raster.labels import LabelRaster
 from imbdense.data.raster.scene import RasterScene, SceneWindow
-from imbdense.data.raster.sources import Source, reference_grid
+from imbdense.data.raster.sources import Source, grid_of_sources
 from imbdense.data.raster.statistics import BandStatistics, read_statistics
 from imbdense.data.raster.window_draws import build_sampler, draw_stream, grid_windows, window_shape
 from imbdense.data.scan.cache import user_cache_dir
@@ -209,13 +209,7 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
 
     def _scene(self) -> RasterScene:
         """The place, with its rasters on one grid."""
-        sources = self.dates[0][0]
-        files = {source.key: source for source in sources if source.path is not None}
-        like = self.grid_config.get('like', next(iter(files), None))
-        if like not in files or set(self.grid_config) - {'like', 'res'}:
-            raise ValueError(f"{type(self).__name__}: grid must be dict(like=<key of a file>, res=...), like one of "
-                             f'{list(files)}, but is {self.grid_config}.')
-        grid = reference_grid(str(files[like].path), self.grid_config.get('res'))
+        grid = grid_of_sources(self.dates[0][0], self.grid_config, type(self).__name__)
         stacks = tuple(BandStack(each, grid) for each, _ in self.dates)
         count = self._num_classes()
         covers = tuple(raster_label(label, grid, count) for _, label in self.dates if label is not None)

@@ -74,8 +74,8 @@ class LoadChangeLabels(BaseTransform):
 class LoadChangePair(BaseTransform):
     """Load the images of all dates of a pair, one behind the other on the channels, and its label maps.
 
-    Sets ``img`` (H, W, D * B), ``num_dates`` D, ``img_shape``, ``ori_shape``, ``transform`` (geotransform in metres of a
-    projected TIFF, for areas, else ``None``), and what :class:`LoadChangeLabels` sets.
+    Sets ``img`` (H, W, D * B), ``num_dates`` D, ``img_shape``, ``ori_shape``, ``transform`` (geotransform in metres of
+    a projected TIFF, for areas, else ``None``), and what :class:`LoadChangeLabels` sets.
     PNG and JPEG are loaded as the hosts load them (blue, green, red); TIFFs of any number of bands through
     :mod:`imbdense.data.geotiff`. Bytes stay bytes, all else becomes float32.
 
