@@ -1,5 +1,6 @@
 # Shows the released recipe on SECOND, to compare with: VMamba-B, batch 2 of whole 512 x 512 pairs, AdamW 1e-4 halved
-# every 10 000 iterations, weight decay on all parameters, the released SeK loss, "unchanged" as a land-cover channel.
+# every 10 000 iterations, weight decay on all parameters, the released SeK loss, "unchanged" as a land-cover channel;
+# turns and flips, exchanged dates, mild light per date (the release draws its light from a normal distribution).
 # Protocol of the release and of published tables: all training pairs, and the checkpoint that is best *on the test
 # split* is kept. Its score flatters; mamba_fcs_{tiny,small}_second.py choose on val, as you should.
 _base_ = [
@@ -20,9 +21,23 @@ model = dict(
         # The release starts it at once, which is NaN where the first batches score below chance.
         dict(type='imbdense.OfficialSeKLoss', loss_weight=0.5, start_iter=1000),
         dict(type='imbdense.UnchangedConsistencyLoss', loss_weight=0.05)])
+train_pipeline = [
+    dict(type='imbdense.LoadChangePair'),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='RandomRotFlip', rotate_prob=0.0, flip_prob=1.0),  # with the flip: all eight positions of the square
+    dict(type='imbdense.SwapDates', prob=0.5),
+    dict(
+        type='imbdense.PerDate',
+        transforms=[
+            dict(
+                type='PhotoMetricDistortion', brightness_delta=20, contrast_range=(0.9, 1.1),
+                saturation_range=(0.9, 1.1), hue_delta=1)]),
+    dict(type='imbdense.PackChangeInputs'),
+]
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
+        pipeline=train_pipeline,
         ann_file='',  # train and val
         data_prefix=dict(
             img_path_from='t1/train', img_path_to='t2/train', seg_map_path='label_change/train',

@@ -1,5 +1,6 @@
 # Shows Mamba-FCS (VMamba-T) on SECOND as we would train it: SoftSeK, cosine decay, a val split for the choice of the
-# checkpoint, no weight decay on the scan. Set weights to VMamba's ImageNet checkpoint (vssm1_tiny_0230).
+# checkpoint, no weight decay on the scan. Set weights to VMamba's ImageNet checkpoint (vssm_tiny_0230): its third stage
+# has a fifth block, which the log lists as unexpected. ChangeMamba drops it as well; depths=(2, 2, 5, 2) keeps it.
 _base_ = [
     '../_base_/models/mamba_fcs.py', '../_base_/datasets/second.py', '../_base_/schedules/adamw_40k.py',
     '../_base_/runtime/segmentation.py'

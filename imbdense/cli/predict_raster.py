@@ -3,6 +3,7 @@
   imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
   imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --layers change p_change from_to
   imbdense predict raster CONFIG CHECKPOINT t1.tif t2.tif --out change --min-area 500 --polygon-majority parcels.gpkg
+  imbdense predict raster CONFIG CHECKPOINT --out change     (the sources of the config: heights, derivatives, formulas)
   torchrun --nproc-per-node 4 -m imbdense predict raster CONFIG CHECKPOINT scene.tif --out map
 
 Writes one cloud-optimised GeoTIFF per layer (label.tif; of two dates change.tif, label_t1.tif, label_t2.tif,
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the sub-command."""
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='the .pth file')
-    parser.add_argument('rasters', nargs='+', metavar='RASTER', help='one file per date, the earliest first')
+    parser.add_argument('rasters', nargs='*', metavar='RASTER', help='one file per date, the earliest first; none: the '
+                        'sources of the test data set, where it is a raster data set')
     parser.add_argument('--out', type=Path, default=Path('map'), help='folder for the results (map)')
     parser.add_argument('--bands', nargs='+', type=int, metavar='N', help='1-based bands in the order of the model '
                         '(default: as the config loads them, else all)')
@@ -104,19 +106,12 @@ def run(args: argparse.Namespace) -> int:
 def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
     """Load the model, open the rasters, lay the tiles, open the units."""
     from imbdense.data.raster.map_filters import MapFilters
-    from imbdense.data.raster.reader import RasterStack
     from imbdense.mm.checkpoints import install_safe_loading
-    from imbdense.mm.raster import RasterNetwork, make_plan, set_scene_transitions, start_job
+    from imbdense.mm.raster import make_plan, open_rasters, set_scene_transitions, start_job
 
     install_safe_loading()
-    network = RasterNetwork(config, args.checkpoint, dates=len(args.rasters), device=device, amp=args.amp)
-    stack = RasterStack(args.rasters, args.bands or network.bands, args.align)
-    try:
-        network.probe(stack.channels, args.tile or network.tile)
-    except ValueError as error:
-        bands = ' '.join(map(str, range(1, len(stack.bands) + 2)))
-        hint = f' The last band of {args.rasters[0]} is marked as alpha; if it holds values, name it: --bands {bands}.'
-        raise ValueError(f'{error}{hint if stack.alpha_is_mask else ""}') from error
+    network, stack = open_rasters(config, args.checkpoint, args.rasters, bands=args.bands, align=args.align,
+                                  tile=args.tile, device=device, amp=args.amp)
     filters = None
     if args.min_area is not None or args.polygon_majority is not None:
         filters = MapFilters.of(stack.grid, args.min_area or 0.0, args.polygon_majority, args.min_share or 0.9)
@@ -176,7 +171,7 @@ def _report(args: argparse.Namespace, job: RasterJob, files: Mapping[str, Path])
         count = write_polygons(files[main], target, layer_classes(job.network, job.written[0])[0], leave_out)
         print(f'{count} polygons in {target}')
     if main is not None and not any(row['pixels'] for row in areas[main]['classes']):
-        print(f'no pixel of {", ".join(args.rasters)} holds data in every band; the map is empty.')
+        print(f'no pixel of {", ".join(job.stack.paths)} holds data in every band; the map is empty.')
         return 1
     return 0
 
@@ -204,7 +199,7 @@ def _announce(job: RasterJob) -> None:
     """One line about how it is done, and what slows it down."""
     plan, grid = job.plan, job.stack.grid
     how = f'context of {plan.overlap} pixels cut off' if plan.mode == 'halo' else f'{plan.overlap} pixels blended'
-    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {len(job.stack.paths)} date(s); tiles '
+    print(f'{grid.height} x {grid.width} pixels, {len(job.stack.bands)} band(s), {job.network.dates} date(s); tiles '
           f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.written)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')

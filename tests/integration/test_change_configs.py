@@ -91,3 +91,14 @@ def test_learns_and_predicts(path: Path, tmp_path: Path) -> None:
     assert sample.pred_cd.data.shape == (1, SIDE, SIDE)
     classes = len(dataset.metainfo['classes'])
     assert sample.seg_logits.data.shape[0] == classes
+
+
+def test_the_released_recipe_turns_a_pair_into_all_eight_positions(tmp_path: Path) -> None:
+    """The release flips along both axes and turns by quarters; images and labels alike."""
+    path = configs_dir() / 'change_detection' / 'mamba_fcs_base_second_official.py'
+    config = on_tiny_pairs(Config.fromfile(str(path)), tmp_path / 'data')
+    init_default_scope(config.default_scope)
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    np.random.seed(0)
+    found = {dataset[0]['data_samples'].gt_sem_seg.data.numpy().tobytes() for _ in range(80)}
+    assert len(found) == 8

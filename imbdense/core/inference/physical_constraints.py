@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -133,10 +133,14 @@ class PhysicalConstraints:
             )
 
 
-def habitalp_rules(*, backward_stage: bool = False, action: Action = 'next_best') -> list[TransitionRule]:
-    """The rules of Kristen et al. (2025) for the 23 HabitAlp classes (label ids 1 ... 23, 0 = no data).
+def habitalp_rules(
+    *, first: int = 1, backward_stage: bool = False, action: Action = 'next_best'
+) -> list[TransitionRule]:
+    """The rules of Kristen et al. (2025) for the 23 HabitAlp classes.
 
     Args:
+        first: number of the first class: 1 = ids of the label rasters (1 ... 23, 0 = no data); 0 = class indices, as a
+            model of 23 classes and the data set of ``imbdense prepare habitalp`` have them.
         backward_stage: also forbid any step back to an earlier forest stage. Left out by default: windthrow, fire and
             felling are such steps, and the rule would erase every one.
     """
@@ -157,7 +161,12 @@ def habitalp_rules(*, backward_stage: bool = False, action: Action = 'next_best'
             TransitionRule(mature, young + pole, None, action, 'mature forest to an earlier stage'),
             TransitionRule(old, young + pole + mature, None, action, 'old forest to an earlier stage'),
         ]
-    return found
+    return [replace(rule, from_=_moved(rule.from_, first - 1), to=_moved(rule.to, first - 1)) for rule in found]
+
+
+def _moved(classes: Sequence[int], by: int) -> list[int]:
+    """Class numbers counted from elsewhere."""
+    return [klass + by for klass in classes]
 
 
 def _among(labels: Tensor, classes: Sequence[int]) -> Tensor:

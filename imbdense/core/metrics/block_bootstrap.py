@@ -24,7 +24,7 @@ class SpatialBlockBootstrap:
 
     Args:
         n_boot: resamples. seed: of numpy's ``default_rng``; equal seeds give equal intervals.
-        alpha: the interval covers 1 - alpha. block: side in pixels of the blocks that a sample is cut into; ``None`` =
+        alpha: the interval covers 1 - alpha. block: side in pixels of the blocks that a scene is cut into; ``None`` =
             every sample is a block, or belongs to the one that its ``block_id`` names.
 
     One block alone has no spread: its interval is a point. Resamples in which a score is undefined (no change drawn)

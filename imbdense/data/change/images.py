@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.geotiff import check_same_grid, open_raster, read_window
+from imbdense.data.raster.grid import grid_of, metric_transform
 from imbdense.data.readers.errors import LabelReadError
 
 TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
@@ -75,6 +76,14 @@ def check_same_place(first: str | os.PathLike[str], second: str | os.PathLike[st
     if is_raster(first) and is_raster(second):
         with open_raster(first) as one, open_raster(second) as two:
             check_same_grid(one, two)
+
+
+def place_in_metres(path: str | os.PathLike[str]) -> tuple[float, ...] | None:
+    """Geotransform in metres of a raster, for areas; ``None`` for other files and where there is no projected grid."""
+    if not is_raster(path):
+        return None
+    with open_raster(path) as source:
+        return metric_transform(grid_of(source))
 
 
 def _decode(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

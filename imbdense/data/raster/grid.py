@@ -29,6 +29,16 @@ def grid_of(source: Any) -> Grid:
     return Grid(source.crs, source.transform, source.height, source.width)
 
 
+def metric_transform(grid: Grid, row: int = 0, column: int = 0) -> tuple[float, ...] | None:
+    """Geotransform (a, b, c, d, e, f) in metres of the part of a grid that starts at (row, column); ``None`` without a
+    coordinate system or on a grid in degrees."""
+    if grid.crs is None or not grid.crs.is_projected:
+        return None
+    unit = float(grid.crs.linear_units_factor[1])
+    a, b, c, d, e, f = (unit * float(term) for term in tuple(grid.transform)[:6])
+    return a, b, c + column * a + row * b, d, e, f + column * d + row * e
+
+
 def check_one_grid(sources: Sequence[Any]) -> None:
     """Raise :class:`GridMismatch` unless all open rasters lie on the grid of the first.
 

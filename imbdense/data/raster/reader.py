@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.geotiff import read_planes
 from imbdense.data.raster.grid import Grid, check_one_grid, grid_of, open_aligned
+
+if TYPE_CHECKING:
+    from imbdense.data.raster.source_stack import Stack
 
 PIECE_ROWS, PIECE_COLUMNS = 512, 2048
 """Size of a piece in pixels, rounded to whole blocks."""
@@ -149,7 +152,7 @@ class RowFeed:
         threads: readers that work ahead; 0 = read when asked.
     """
 
-    def __init__(self, stack: RasterStack, top: int, bottom: int, left: int, right: int, threads: int) -> None:
+    def __init__(self, stack: Stack, top: int, bottom: int, left: int, right: int, threads: int) -> None:
         self.stack, self.left, self.right = stack, left, right
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix='raster') if threads else None
         rows, columns = _piece_size(stack)
@@ -208,7 +211,7 @@ def _beside(parts: list[Planes]) -> Planes:
     return np.concatenate([part[0] for part in parts], axis=2), np.concatenate([part[1] for part in parts], axis=1)
 
 
-def _piece_size(stack: RasterStack) -> tuple[int, int]:
+def _piece_size(stack: Stack) -> tuple[int, int]:
     """Rows and columns of a piece: whole blocks, unless a block is so large that GDAL's cache must serve it."""
     height, width = stack.block
     rows = height * max(1, PIECE_ROWS // height) if height <= 2 * PIECE_ROWS else PIECE_ROWS

@@ -197,6 +197,20 @@ def reference_grid(path: str, resolution: float | None = None) -> Grid:
     return Grid(grid.crs, transform, height, width)
 
 
+def grid_of_sources(sources: Sequence[Source], config: Mapping[str, Any], owner: str) -> Grid:
+    """Return the grid of ``config['like']``, the key of a file (default: the first), in pixels of ``config['res']``.
+
+    Raises:
+        ValueError: other entries, or no such file.
+    """
+    files = {source.key: source for source in sources if source.path is not None}
+    like = config.get('like', next(iter(files), None))
+    if like not in files or set(config) - {'like', 'res'}:
+        raise ValueError(f'{owner}: grid must be dict(like=<key of a file>, res=...), like one of {list(files)}, but '
+                         f'is {dict(config)}.')
+    return reference_grid(str(files[like].path), config.get('res'))
+
+
 def source_bands(source: Source, raster: LazyRaster | None) -> tuple[Band, ...]:
     """Return the bands of a source itself, without its derivatives.
 

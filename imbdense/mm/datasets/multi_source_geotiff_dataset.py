@@ -13,10 +13,11 @@ from imbdense.data.change.spatial_blocks import SpatialBlockSplit
 from imbdense.data.geotiff import Window
 from imbdense.data.raster.aoi import AreaOfInterest
 from imbdense.data.raster.band_stack import BandStack
+from imbdense.data.raster.grid import metric_transform
 from imbdense.data.raster.label_counts import count_labels
 from imbdense.data.raster.labels import LabelRaster
 from imbdense.data.raster.scene import RasterScene, SceneWindow
-from imbdense.data.raster.sources import Source, reference_grid
+from imbdense.data.raster.sources import Source, grid_of_sources
 from imbdense.data.raster.statistics import BandStatistics, read_statistics
 from imbdense.data.raster.window_draws import build_sampler, draw_stream, grid_windows, window_shape
 from imbdense.data.scan.cache import user_cache_dir
@@ -41,7 +42,8 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
     whatever the labels. Windows of different subsets of ``split`` lie more than ``buffer`` pixels apart.
 
     Samples hold ``img`` (h, w, B) float32 in units of the files, ``valid`` (h, w, 1), ``bands``, ``band_statistics``,
-    ``window`` (row, column, height, width), ``geotransform``, ``gt_seg_map`` (h, w) uint8.
+    ``window`` (row, column, height, width), ``geotransform``, ``transform`` (the same in metres, for areas; ``None`` on
+    a grid in degrees), ``gt_seg_map`` (h, w) uint8.
 
     Statistics are those of the valid pixels of subset 'train' alone, counted once and cached (by size, time, bands and
     split of the files). A data set without that subset takes ``statistics``, or waits for those of a checkpoint; it
@@ -155,6 +157,7 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
             'ori_shape': shape, 'pad_shape': shape, 'sample_idx': int(idx), 'seg_fields': [],
             'geotransform': (transform.a, transform.b, transform.c + window[1] * transform.a, transform.d, transform.e,
                              transform.f + window[0] * transform.e),
+            'transform': metric_transform(self.scene.grid, *window[:2]),
         }
         for key, label in self._label_maps(content).items():
             record[key] = label
@@ -206,13 +209,7 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
 
     def _scene(self) -> RasterScene:
         """The place, with its rasters on one grid."""
-        sources = self.dates[0][0]
-        files = {source.key: source for source in sources if source.path is not None}
-        like = self.grid_config.get('like', next(iter(files), None))
-        if like not in files or set(self.grid_config) - {'like', 'res'}:
-            raise ValueError(f"{type(self).__name__}: grid must be dict(like=<key of a file>, res=...), like one of "
-                             f'{list(files)}, but is {self.grid_config}.')
-        grid = reference_grid(str(files[like].path), self.grid_config.get('res'))
+        grid = grid_of_sources(self.dates[0][0], self.grid_config, type(self).__name__)
         stacks = tuple(BandStack(each, grid) for each, _ in self.dates)
         count = self._num_classes()
         covers = tuple(raster_label(label, grid, count) for _, label in self.dates if label is not None)

@@ -29,7 +29,9 @@ class ChangeMetric(TableMetric):
     (tables -> named histogram sums). This base adds, where asked for:
 
     * blocks: with ``ci``, the sums named by ``resampled`` are kept of every block of space beside the total. A block is
-      what ``block_id`` of the sample names; without one the sample itself, cut into squares if ``ci`` has a ``block``.
+      what ``block_id`` of the sample names; without one the sample itself, or, if ``ci`` has a ``block``, squares of
+      that side. Squares are those of the scene where the sample says which ``window`` of it it is, so that many small
+      windows make up one block; else each sample is cut by itself.
     * areas: where samples carry a projected ``transform`` (a, b, c, d, e, f) in metres, the sums named in ``located``
       are also kept in square millimetres.
 
@@ -125,10 +127,14 @@ class ChangeMetric(TableMetric):
         if named is not None or side is None:
             yield f'{place_of(sample)}#{index}' if named is None else str(named), (slice(None), slice(None))
             return
-        for row in range(0, shape[0], side):
-            for column in range(0, shape[1], side):
-                part = slice(row, row + side), slice(column, column + side)
-                yield f'{place_of(sample)}#{index}@{row},{column}', part
+        window = tuple(int(number) for number in sample.get('window') or ())
+        in_scene = len(window) == 4 and window[2:] == shape
+        top, left = window[:2] if in_scene else (0, 0)
+        scene = place_of(sample) if in_scene else f'{place_of(sample)}#{index}'
+        for row in range(top // side * side, top + shape[0], side):
+            for column in range(left // side * side, left + shape[1], side):
+                rows = slice(max(row - top, 0), row - top + side)
+                yield f'{scene}@{row},{column}', (rows, slice(max(column - left, 0), column - left + side))
 
     def _areas(self, sample: Mapping[str, Any], tables: Table) -> dict[str, NDArray[np.int64]]:
         """The located sums in square millimetres, and whether this sample has an area."""

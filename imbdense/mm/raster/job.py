@@ -18,7 +18,7 @@ from imbdense.core.inference.map_layers import PROBABILITIES, MapLayer, MapMaker
 from imbdense.data.raster.cog import Band, write_cog, write_mosaic
 from imbdense.data.raster.layout import BLOCK, Layout, panel_width
 from imbdense.data.raster.map_filters import PAIR_LAYERS, MapFilters, filter_layers
-from imbdense.data.raster.reader import RasterStack
+from imbdense.data.raster.source_stack import Stack
 from imbdense.data.raster.unit_store import UnitStore
 from imbdense.mm.raster.network import RasterNetwork, one_thread_per_tile
 from imbdense.mm.raster.plan import RasterPlan
@@ -42,7 +42,7 @@ class RasterJob:
     """
 
     network: RasterNetwork
-    stack: RasterStack
+    stack: Stack
     plan: RasterPlan
     maker: MapMaker
     store: UnitStore
@@ -52,7 +52,7 @@ class RasterJob:
 
 def start_job(
     network: RasterNetwork,
-    stack: RasterStack,
+    stack: Stack,
     plan: RasterPlan,
     folder: Path,
     layers: Sequence[str] = (),
@@ -192,23 +192,13 @@ def _band(job: RasterJob, layer: MapLayer) -> Band:
     tags = {
         'IMBDENSE_VERSION': __version__, 'MODEL_SHA256': job.network.facts['checkpoint'],
         'CONFIG_SHA256': job.network.facts['config'], 'TILES': json.dumps(job.plan.facts(), sort_keys=True),
-        'INPUT_BANDS': json.dumps(job.stack.bands), 'NORMALIZATION': json.dumps(_normalisation(job.network)),
+        'INPUT_BANDS': json.dumps(job.stack.bands), 'NORMALIZATION': json.dumps(job.network.normalisation),
     }  # fmt: skip
     if not classes and layer.name != 'from_to':
         tags['SCALE'] = 'probability = value / 254'
     elif job.filters is not None:
         tags['FILTERS'] = json.dumps(job.filters.facts, sort_keys=True)
     return Band(layer.name, layer.dtype, layer.nodata, classes, colours, tags)
-
-
-def _normalisation(network: RasterNetwork) -> dict[str, Any]:
-    """Mean and standard deviation of the config."""
-    found = {}
-    for key in ('mean', 'std'):
-        value = getattr(network.preprocess, key, None)
-        if value is not None:
-            found[key] = np.asarray(value.cpu() if hasattr(value, 'cpu') else value, float).ravel().tolist()
-    return found
 
 
 def _file_facts(path: str) -> dict[str, Any]:

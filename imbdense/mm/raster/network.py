@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbdense.core.inference.map_layers import Comparison, ScoreGroup
+from imbdense.data.raster.source_stack import SourceStack
 from imbdense.mm.predictor import Predictor, innermost_dataset
 from imbdense.mm.raster.loading import TileLoading
+from imbdense.mm.raster.sources import SourceLoading
 from imbdense.mm.segmentors.networks import class_logits
 
 DEFAULT_TILE = 512
@@ -45,19 +47,21 @@ class RasterNetwork:
 
     Args:
         config, checkpoint, device: as :class:`~imbdense.mm.predictor.Predictor`.
-        dates: number of rasters. amp: run the network in bfloat16 (CPU) or float16 (GPU).
+        dates: number of dates. amp: run the network in bfloat16 (CPU) or float16 (GPU).
+        sources: what is mapped, where the model was trained on a raster data set; ``None`` = plain files.
 
     Attributes:
         groups: what the channels of the scores mean, known after :meth:`probe`. bands: which the config loads, or
         ``None``. classes, palette, land_cover, land_cover_palette: names and colours.
 
     Raises:
-        ValueError: a detector, or another number of dates than the model was made for.
+        ValueError: a detector, or another number of dates than the model was made for; sources without statistics.
     """
 
     def __init__(
-        self, config: Config, checkpoint: str | Path, *, dates: int, device: str | None = None, amp: bool = False
-    ) -> None:
+        self, config: Config, checkpoint: str | Path, *, dates: int, device: str | None = None, amp: bool = False,
+        sources: SourceStack | None = None,
+    ) -> None:  # fmt: skip
         finished = Predictor(config, checkpoint, device)
         self.device = torch.device(finished.device)
         self.model: Any = finished.model
@@ -71,17 +75,30 @@ class RasterNetwork:
             raise ValueError(f'the model takes {wanted} date(s), but {dates} raster(s) were given.')
         self.dates, self.amp = dates, amp
         dataset = innermost_dataset(config)
-        self.loading = TileLoading.of_pipeline(dataset['pipeline'], dates)
+        self.loading: TileLoading | SourceLoading = (
+            TileLoading.of_pipeline(dataset['pipeline'], dates) if sources is None
+            else SourceLoading.of(dataset, sources, finished.content)
+        )  # fmt: skip
         self.bands = self.loading.bands
         self.groups: tuple[ScoreGroup, ...] = ()
         self.classes, self.palette = finished.classes, finished.palette
         meta = {**(dataset.get('metainfo') or {}), **(finished.content.get('meta', {}).get('dataset_meta') or {})}
         self.land_cover, self.land_cover_palette = _land_cover(meta)
-        self.tile = _tile_size(config)
+        self.tile = _tile_size(config, dataset, self.model)
         self.facts = {
             'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
-            'amp': amp,
+            'amp': amp, 'normalisation': self.normalisation,
         }  # fmt: skip
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """``mean`` and ``std`` per band: the training area's, else those of the preprocessor; empty without."""
+        statistics = getattr(self.loading, 'statistics', None)
+        if statistics is not None:
+            return {'mean': list(statistics.mean), 'std': list(statistics.std)}
+        found = {key: getattr(self.preprocess, key, None) for key in ('mean', 'std')}
+        return {key: torch.as_tensor(value).double().flatten().tolist() for key, value in found.items()
+                if value is not None}
 
     @property
     def comparison(self) -> Comparison | None:
@@ -158,10 +175,14 @@ def _land_cover(meta: Mapping[str, Any]) -> tuple[list[str], Sequence[Any] | Non
     return [str(name) for name in found.get('land_cover') or ()], found.get('land_cover_palette')
 
 
-def _tile_size(config: Config) -> int:
-    """The size the model was trained or tested on: the window of ``test_cfg``, the crop of training, else 512."""
+def _tile_size(config: Config, dataset: Mapping[str, Any], model: Any) -> int:
+    """The size the model was tested or trained on: the window of ``test_cfg``, the tile that the model remembers of its
+    training, the crop of the preprocessor, the window of a raster data set, else 512."""
     window = (config.model.get('test_cfg') or {}).get('crop_size')
-    window = window or (config.model.get('data_preprocessor') or {}).get('size')
+    trained = getattr(model, 'train_tile', None)
+    if window is None and trained is not None and bool(trained.any()):
+        window = trained.tolist()
+    window = window or (config.model.get('data_preprocessor') or {}).get('size') or dataset.get('window')
     return max(window) if isinstance(window, (list, tuple)) else int(window or DEFAULT_TILE)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from imbdense.core.inference.transition_prior import PixelPairReservoir, estimate_transitions
-from imbdense.data.raster.reader import RasterStack
+from imbdense.data.raster.source_stack import Stack
 from imbdense.mm.raster.network import RasterNetwork
 
 TILES, PIXELS = 64, 50_000
 
 
-def set_scene_transitions(network: RasterNetwork, stack: RasterStack, tile: int, seed: int = 0) -> float | None:
+def set_scene_transitions(network: RasterNetwork, stack: Stack, tile: int, seed: int = 0) -> float | None:
     """Give a model that still lacks its transition prior the most likely one of this scene (no labels needed).
 
     Places of up to 64 tiles are drawn over the raster, and 50,000 of their valid pixels; the estimate is that of

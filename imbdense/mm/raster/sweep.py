@@ -14,7 +14,8 @@ from imbdense.core.inference.equal_batches import EqualBatches
 from imbdense.core.inference.map_layers import MapLayer, MapMaker
 from imbdense.core.inference.score_strip import ScoreStrip
 from imbdense.data.raster.layout import BLOCK, Run
-from imbdense.data.raster.reader import Planes, RasterStack, RowFeed
+from imbdense.data.raster.reader import Planes, RowFeed
+from imbdense.data.raster.source_stack import Stack
 from imbdense.mm.raster.network import RasterNetwork
 from imbdense.mm.raster.plan import RasterPlan
 
@@ -33,7 +34,7 @@ class Sweep:
     """
 
     def __init__(
-        self, network: RasterNetwork, maker: MapMaker, plan: RasterPlan, stack: RasterStack, threads: int, batch: int
+        self, network: RasterNetwork, maker: MapMaker, plan: RasterPlan, stack: Stack, threads: int, batch: int
     ) -> None:
         self.network, self.maker, self.plan, self.stack, self.threads = network, maker, plan, stack, threads
         self.batches = EqualBatches(network, batch, network.device)

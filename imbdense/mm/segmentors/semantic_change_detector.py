@@ -119,6 +119,7 @@ class SemanticChangeDetector(BaseSegmentor):
 
     def score_maps(self, inputs: Tensor) -> dict[str, Tensor]:
         """The logits by name, ``change``, ``t1``, ``t2``: what ``imbdense predict raster`` maps."""
+        self._compare_tile(inputs.shape[-2:])
         return dict(zip(('change', 't1', 't2'), self.encode_decode(inputs)))
 
     @property
@@ -183,7 +184,7 @@ class SemanticChangeDetector(BaseSegmentor):
         if getattr(self.neck, 'depends_on_size', False) and any(trained) and trained != tuple(size):
             warnings.warn(
                 f'SemanticChangeDetector: trained on tiles of {trained} but predicts on {tuple(size)}; the frequency '
-                f"branch depends on the size. Set test_cfg=dict(mode='slide', crop_size={trained}, ...).",
+                f"branch depends on the size. Set test_cfg=dict(mode='slide', crop_size={trained}, ...), or --tile.",
                 stacklevel=2,
             )
             self._warned = True

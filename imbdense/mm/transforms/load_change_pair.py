@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from imbdense.core.checks import check_integer
-from imbdense.data.change.images import check_same_place, read_date
+from imbdense.data.change.images import check_same_place, place_in_metres, read_date
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.labels import read_label
 from imbdense.mm.transforms.change_maps import CHANGE, date_key
@@ -74,7 +74,8 @@ class LoadChangeLabels(BaseTransform):
 class LoadChangePair(BaseTransform):
     """Load the images of all dates of a pair, one behind the other on the channels, and its label maps.
 
-    Sets ``img`` (H, W, D * B), ``num_dates`` D, ``img_shape``, ``ori_shape``, and what :class:`LoadChangeLabels` sets.
+    Sets ``img`` (H, W, D * B), ``num_dates`` D, ``img_shape``, ``ori_shape``, ``transform`` (geotransform in metres of
+    a projected TIFF, for areas, else ``None``), and what :class:`LoadChangeLabels` sets.
     PNG and JPEG are loaded as the hosts load them (blue, green, red); TIFFs of any number of bands through
     :mod:`imbdense.data.geotiff`. Bytes stay bytes, all else becomes float32.
 
@@ -124,6 +125,7 @@ class LoadChangePair(BaseTransform):
         results['img'] = np.concatenate([self._filled(image, mask) for image, mask in zip(images, valid)], axis=2)
         results['num_dates'] = len(files)
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        results['transform'] = place_in_metres(files[0])
         if self.labels is not None:
             self.labels.transform(results)
             _ignore_nodata(results, valid)

@@ -56,6 +56,14 @@ def test_published_rules() -> None:
     assert len(habitalp_rules()) == 5
 
 
+def test_published_rules_for_class_indices() -> None:
+    """A model of 23 classes counts from 0, the label rasters from 1."""
+    ids, indices = habitalp_rules(backward_stage=True), habitalp_rules(first=0, backward_stage=True)
+    for one, two in zip(ids, indices, strict=True):
+        assert [k - 1 for k in one.from_] == list(two.from_) and [k - 1 for k in one.to] == list(two.to)
+        assert (one.where, one.action, one.name) == (two.where, two.action, two.name) and min(two.from_) >= 0
+
+
 @pytest.mark.parametrize(
     ('rule', 'message'),
     [

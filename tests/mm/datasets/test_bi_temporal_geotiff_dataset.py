@@ -39,6 +39,13 @@ def test_a_pair_has_both_dates_and_the_change_between_them(tmp_path: Path) -> No
     assert data.metainfo['classes'] == ('unchanged', 'changed')
 
 
+def test_packed_samples_tell_their_place_and_pixel_size_to_the_metrics(tmp_path: Path) -> None:
+    pipeline = [{'type': 'imbdense.NormalizeBands'}, {'type': 'imbdense.PackChangeInputs'}]
+    sample = dataset(tmp_path, test_mode=True, normalize='per_scene', pipeline=pipeline)[7]['data_samples']
+    row, column = sample.window[:2]
+    assert (row, column) == (24, 0) and sample.transform == (2.0, 0.0, 400000.0, 0.0, -2.0, 5200000.0 - 48)
+
+
 def test_a_change_map_of_its_own_counts(tmp_path: Path) -> None:
     files = place(tmp_path)
     change = np.zeros((120, 160), np.uint8)

@@ -178,6 +178,24 @@ def test_large_samples_are_cut_into_blocks() -> None:
     assert metric.artifact['blocks']['ids'] == ['north']
 
 
+def test_small_windows_of_a_scene_make_up_its_blocks() -> None:
+    """Intervals over windows would be too narrow: a block is a square of the scene, however it was cut for testing."""
+    scene = change_samples(1, side=16, full=True)[0]
+    config = {**SCD, 'ci': {'block': 8, 'n_boot': 30}}
+    whole, one = evaluate(config, [{**scene, 'window': (0, 0, 16, 19)}])
+    windows = []
+    for row, bottom in ((0, 5), (5, 9), (9, 16)):
+        for column, right in ((0, 3), (3, 12), (12, 19)):
+            part = {key: {'data': value['data'][:, row:bottom, column:right]}
+                    for key, value in scene.items() if key != 'img_path'}  # fmt: skip
+            windows.append({**scene, **part, 'window': (row, column, bottom - row, right - column)})
+    found, metric = evaluate(config, windows)
+    assert found == whole and metric.artifact['blocks'] == one.artifact['blocks']
+    assert metric.artifact['blocks']['ids'] == [f'/data/0.png@{r},{c}' for r in (0, 8) for c in (0, 16, 8)]
+    resized = {**scene, 'window': (3, 3, 32, 38)}  # no longer the window it was: cut by itself
+    assert len(evaluate(config, [resized])[1].artifact['blocks']['ids']) == 6
+
+
 def test_a_grid_in_degrees_gives_no_areas(caplog: Any) -> None:
     samples = change_samples(2, full=True)
     for sample in samples:

@@ -119,6 +119,21 @@ def test_change_and_land_cover(tmp_path: Path, unchanged_channel: bool) -> None:
         assert json.loads(source.tags(1)['CLASS_NAMES'])[2] == 'rock → grass'
 
 
+def test_the_tile_of_the_training_is_taken_and_another_one_is_warned_of(tmp_path: Path) -> None:
+    """Frequencies depend on the tile."""
+    from mmengine.config import Config
+
+    from imbdense.mm.raster import RasterNetwork
+
+    files, model = write(tmp_path, semantic(False))
+    model.train_tile.copy_(torch.tensor([48, 32]))
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, files[1])
+    network = RasterNetwork(Config.fromfile(files[0]), files[1], dates=2, device='cpu')
+    assert network.tile == 48
+    with pytest.warns(UserWarning, match=r'trained on tiles of \(48, 32\) but predicts on \(64, 64\)'):
+        network.probe(6, 64)
+
+
 def test_two_classifications_with_transitions_of_the_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files, model = write(tmp_path, post_classification(prior=[0.5, 0.3, 0.2]))
     found = predicted(tmp_path, files, '--layers', 'change', 'label_t1', 'label_t2', 'p_change')

@@ -56,6 +56,17 @@ def test_bytes_of_png_as_the_host_loads_them(record):
     assert found['seg_fields'] == ['gt_seg_map', 'gt_seg_map_t1', 'gt_seg_map_t2']
 
 
+def test_areas_need_a_projected_grid(tmp_path, record):
+    from rasterio import Affine
+
+    sample, _ = rasters(tmp_path, record, crs='EPSG:2263', transform=Affine(3, 0, 900, 0, -2, 800))  # in US feet
+    foot = 1200 / 3937
+    expected = [foot * term for term in (3, 0, 900, 0, -2, 800)]
+    assert load(sample)['transform'] == pytest.approx(expected, rel=1e-9)
+    sample, _ = rasters(tmp_path, record, crs='EPSG:4326', transform=Affine(1e-4, 0, 9, 0, -1e-4, 47))
+    assert load(sample)['transform'] is None and load(record)['transform'] is None
+
+
 def test_rasters_of_many_bands(tmp_path, record):
     sample, values = rasters(tmp_path, record)
     assert np.array_equal(load(sample)['img'], np.concatenate(values, axis=2)) and load(sample)['img'].dtype == np.uint8
