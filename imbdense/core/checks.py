@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,12 +43,13 @@ def check_number(
 
 
 def check_integer(name: str, value: Any, *, low: int | None = None, high: int | None = None, owner: str = '') -> int:
-    """Return ``value`` as int if it is an integer inside [low, high]; ``TypeError`` / ``ValueError`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    """Return ``value`` as int if it is an integer (also one of NumPy) inside [low, high]; else ``TypeError`` /
+    ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f'{_prefix(owner)}{name} must be an integer, but got {type(value).__name__} {value!r}.')
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f'{_prefix(owner)}{name} must be an integer in [{low}, {high}], but got {value}.')
-    return value
+    return int(value)
 
 
 def check_counts(counts: Sequence[float] | Tensor, *, name: str = 'class_counts', owner: str = '') -> Tensor:

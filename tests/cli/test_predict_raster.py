@@ -175,6 +175,9 @@ def test_unfinished_map_of_another_run_is_not_mixed_in(
     assert predict(model, [raster], tmp_path, '--shard', '0/2') == 0
     assert predict(model, [raster], tmp_path, '--overlap', '9', '--mode', 'halo') == 2
     assert 'overlap was 7, now 9' in capsys.readouterr().err
+    loader = 'test_dataloader.dataset.pipeline.0'
+    assert predict(model, [raster], tmp_path, '--shard', '0/2', '--cfg-options', f'{loader}.value_range=(0,99)') == 2
+    assert 'loading was' in capsys.readouterr().err
 
 
 def test_two_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +37,7 @@ def test_numbers_accept_integers_and_refuse_the_rest() -> None:
 
 def test_integers() -> None:
     assert check_integer('n', 3, low=1, high=3) == 3
+    assert type(check_integer('n', np.int64(3))) is int
     for wrong in (0, 4):
         with pytest.raises(ValueError, match=r'n must be an integer in \[1, 3\]'):
             check_integer('n', wrong, low=1, high=3)

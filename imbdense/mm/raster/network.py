@@ -23,6 +23,8 @@ from imbdense.mm.raster.sources import SourceLoading
 from imbdense.mm.segmentors.networks import class_logits
 
 DEFAULT_TILE = 512
+LOADING_KEYS = ('pipeline', 'sources', 'second_sources', 'grid', 'normalize')
+"""What of the test data set decides about the values of a tile."""
 
 
 @contextlib.contextmanager
@@ -88,6 +90,7 @@ class RasterNetwork:
         self.facts = {
             'checkpoint': _digest(Path(checkpoint).read_bytes()), 'config': _digest(str(config.model).encode()),
             'amp': amp, 'normalisation': self.normalisation,
+            'loading': _digest(str([dataset.get(key) for key in LOADING_KEYS]).encode()),
         }  # fmt: skip
 
     @property
