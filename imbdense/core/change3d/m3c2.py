@@ -77,17 +77,15 @@ def m3c2(
     error = check_number('registration_error', registration_error, low=0.0, owner='m3c2')
     check_choice('engine', engine, ENGINES, owner='m3c2')
     check_overlap(first, second, ('epoch1', 'epoch2'), margin=radius)
-    if compat_py4dgeo:
-        length = max(length, radius)
+    length = max(length, radius) if compat_py4dgeo else length
 
     # Map coordinates are large: near the origin, sums of squares keep their digits.
     origin = first.mean(axis=0)
     first, second, core = first - origin, second - origin, core - origin
     if normals is None:
         cloud = first if normals_cloud is None else check_xyz('normals_cloud', normals_cloud) - origin
-        directions, used = multiscale_normals(
-            cloud, core, _radii(normal_radii), orientation=orientation, compat_py4dgeo=compat_py4dgeo, progress=progress
-        )
+        directions, used = multiscale_normals(cloud, core, _radii(normal_radii), orientation=orientation,
+                                              compat_py4dgeo=compat_py4dgeo, progress=progress)
     elif normal_radii is not None or normals_cloud is not None:
         raise ValueError('m3c2: normals are given: leave normal_radii and normals_cloud out.')
     else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from imbdense.core.selection.feature_selector import FeatureSelector, FeatureTable, Pick
 from imbdense.core.selection.lazy_greedy import Objective, lazy_greedy
-from imbdense.core.selection.minutes import slack
+from imbdense.core.selection.minutes import spendable
 from imbdense.core.selection.selection import Choice
 from imbdense.core.selection.selector import Selector, Task
 
@@ -77,7 +77,7 @@ class CostAware(Selector):
         table = inner.table(task, rows, task.selected, task.budget)
         objective: Objective = inner.objective(table)
         cost = np.ones(pool.num_images) if pool.img_cost is None else pool.img_cost.astype(np.float64)
-        left, total = task.minutes + slack(task.minutes), 0.0
+        left, total = spendable(task.minutes), 0.0
         free = table.free[cost[table.image[table.free]] <= left]
         if not len(free):
             return []

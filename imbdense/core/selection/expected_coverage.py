@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.core.selection.lazy_greedy import lazy_greedy
-from imbdense.core.selection.minutes import slack
+from imbdense.core.selection.minutes import spendable
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def greedy_coverage(shows: Shows, unseen: Floats, costs: Floats, budget: float) 
     """
     objective = ExpectedCoverage(shows, unseen)
     first = objective.gains()
-    left = budget + slack(budget)
+    left = spendable(budget)
     eligible = np.flatnonzero((first > 0) & (costs <= left))
     chosen: list[int] = []
     gains: list[float] = []

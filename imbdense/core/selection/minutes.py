@@ -15,6 +15,11 @@ def slack(minutes: float) -> float:
     return SHARE * minutes if math.isfinite(minutes) else 0.0
 
 
+def spendable(minutes: float) -> float:
+    """What the costs of a budget of ``minutes`` may add up to."""
+    return minutes + slack(minutes)
+
+
 def whole_images(images: float) -> int:
     """``images`` rounded up, but not for what rounding has added to a whole number."""
     nearest = round(images)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbdense.core.checks import check_integer, check_number
-from imbdense.core.selection.minutes import slack
+from imbdense.core.selection.minutes import spendable
 from imbdense.core.selection.object_pool import ObjectPool
 from imbdense.core.selection.selection import Choice, Selection
 
@@ -144,7 +144,7 @@ def _check(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64], ow
     images = [choice.image for choice in choices]
     if len(images) > task.budget or len(set(images)) != len(images) or task.selected[images].any():
         raise RuntimeError(f'{owner} chose too many images, an image twice, or a labelled one; please report this.')
-    if costs[images].sum() > task.minutes + slack(task.minutes):
+    if costs[images].sum() > spendable(task.minutes):
         raise RuntimeError(f'{owner} chose images beyond the budget of {task.minutes} minutes; please report this.')
 
 
@@ -155,7 +155,7 @@ def _fill(choices: Sequence[Choice], task: Task, costs: NDArray[np.float64], bas
     free[images] = False
     order = task.rng.permutation(np.flatnonzero(free))[: task.budget - len(choices)]
     if math.isfinite(task.minutes):
-        order = _affordable(order, costs, task.minutes + slack(task.minutes) - float(costs[images].sum()))
+        order = _affordable(order, costs, spendable(task.minutes) - float(costs[images].sum()))
     if len(order):
         payable = ' that the minutes left pay for' if math.isfinite(task.minutes) else ''
         why = task.shortfall or f'no other image{payable} has {basis}'
