@@ -26,6 +26,8 @@ from imbdense.cli._runner import parse_options
 from imbdense.cli.main import UserError
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from imbdense.core.selection import ObjectPool, Selection, Selector
 
 
@@ -91,9 +93,16 @@ def selector_settings(args: argparse.Namespace) -> dict[str, Any]:
     if (args.config is None) == (args.type is None):
         raise UserError("give a SELECTOR-CONFIG or --type, for example --type imbdense.RandomSelector "
                         '(`imbdense list selector` shows all).')
+    from mmengine.config import Config
+
+    config = Config(dict(selector=dict(type=args.type))) if args.config is None else _read_config(args)
     options = parse_options(args.options)
-    if args.config is None:
-        return {'type': args.type, **options}
+    config.merge_from_dict({f'selector.{key}': value for key, value in options.items()})
+    return config.selector.to_dict()
+
+
+def _read_config(args: argparse.Namespace) -> Config:
+    """The file that holds a selector."""
     from mmengine.config import Config
 
     from imbdense.cli._runner import find_config
@@ -107,8 +116,7 @@ def selector_settings(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError(f'{path} is not a valid config: {type(error).__name__}: {error}') from error
     if not isinstance(config.get('selector'), dict) or 'type' not in config.selector:
         raise UserError(f"{path} holds no selector = dict(type='imbdense.X', ...).")
-    config.merge_from_dict({f'selector.{key}': value for key, value in options.items()})
-    return dict(config.selector)
+    return config
 
 
 def show(pool: ObjectPool, selection: Selection, selected: list[int]) -> None:

@@ -68,6 +68,13 @@ def test_run_with_a_config_and_changed_options(pool: Path, tmp_path: Path, capsy
     assert [entry['reason']['rule'] for entry in record['records']] == ['most', 'fill'] and record['notes']
 
 
+def test_an_option_inside_an_option_needs_no_config(pool: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'sel.json'
+    assert select(pool, out, 2, '--options', 'verify.k=3', 'score_thr=0.1', how=['--type', 'imbdense.OFDS']) == 0
+    written = json.loads(out.read_text())['selector']
+    assert written['verify']['k'] == 3 and written['verify']['type'] == 'KNNVerifier' and written['score_thr'] == 0.1
+
+
 def test_what_is_labelled_is_not_chosen_again(pool: Path, tmp_path: Path) -> None:
     assert select(pool, tmp_path / 'first.json', 3) == 0
     assert select(pool, tmp_path / 'second.json', 3, '--selected', str(tmp_path / 'first.json')) == 0

@@ -44,7 +44,9 @@ def read_coco(path: str | Path, classes: Sequence[str] | None = None) -> Detecti
     missing = [name for name in wanted if name not in names.values()]
     if missing:
         raise LabelReadError(
-            path, 'schema', f'has no category {missing}; it has {list(names.values())}.', 'Correct metainfo.classes.'
+            path, 'schema', f'has no category {missing}; it has {list(names.values())}.',
+            'Correct the classes asked for (metainfo.classes in a config), or list the category in the file: it needs '
+            'no annotation.'
         )
     label_of = {identifier: wanted.index(name) for identifier, name in names.items() if name in wanted}
     index_of = {image.id: index for index, image in enumerate(images)}

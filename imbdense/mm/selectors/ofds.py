@@ -19,7 +19,7 @@ class OFDS(CoreOFDS):
     """Object-focused data selection: images for objects that nothing labelled shows yet, rare classes first.
 
     Args:
-        verify: config of a selection filter, ``None`` = none.
+        verify: config of a selection filter, without a type ``imbdense.KNNVerifier``; ``None`` = none.
         others: see :class:`imbdense.core.selection.OFDS`.
     """
 
@@ -35,6 +35,6 @@ class OFDS(CoreOFDS):
         max_repeat: int = 4,
         normalize: bool = True,
     ) -> None:
+        filters = None if verify is None else SELECTION_FILTERS.build({'type': DEFAULT_FILTER['type'], **verify})
         super().__init__(
-            score_thr, adaptive_tau, None if verify is None else SELECTION_FILTERS.build(dict(verify)),
-            dict(kmeans or {}), order, cost, cost_weight, max_repeat, normalize)
+            score_thr, adaptive_tau, filters, dict(kmeans or {}), order, cost, cost_weight, max_repeat, normalize)
