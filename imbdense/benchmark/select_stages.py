@@ -120,5 +120,4 @@ class Stages:
         source = self.source
         return Suite(
             f'{source.name}_{name}', source.config, methods, source.mean_key, source.rare_keys,
-            tuple(f'{source.mean_key}_{group}' for group in ('head', 'medium', 'tail')), data_root=source.data_root,
-            prepare=source.prepare, note=source.note, lines=source.lines, run_lines=lines)
+            data_root=source.data_root, prepare=source.prepare, note=source.note, lines=source.lines, run_lines=lines)
