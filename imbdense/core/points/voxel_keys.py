@@ -36,12 +36,13 @@ class VoxelKeys(NamedTuple):
 
     def coordinates(self, keys: Tensor) -> Tensor:
         """The cells of some of the keys, (K, D) int64."""
-        columns = []
-        for low, step in zip(self.low, self.steps):
-            place = torch.div(keys, step, rounding_mode='trunc')  # 'floor' is slower and the same: no key is negative
-            keys = keys - place * step
-            columns.append(place.long() + low)
-        return torch.stack(columns, 1)
+        cells = torch.empty(len(keys), len(self.steps), dtype=torch.int64, device=keys.device)
+        for axis, (low, step) in enumerate(zip(self.low, self.steps)):
+            # 'floor' is slower and the same: no key is negative
+            place = torch.div(keys, step, rounding_mode='trunc') if step > 1 else keys
+            torch.add(place, low, out=cells[:, axis])
+            keys = keys.sub(place, alpha=step)
+        return cells
 
 
 def voxel_keys(coords: Tensor | Sequence[Tensor], margin: int = 0, owner: str = 'voxel_keys') -> VoxelKeys:
