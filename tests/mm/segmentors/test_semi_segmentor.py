@@ -181,6 +181,23 @@ def test_u2pl_contrast_learns_and_fills_the_memory() -> None:
     assert model.consistency.bank.filled.sum() > 0
 
 
+def test_u2pl_takes_anchors_and_negatives_from_equal_shares_of_all_valid_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the rule has dropped pixels: a fifth of the valid ones each, lowest and highest entropy."""
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        'imbdense.mm.segmentors.consistency.u2pl.memory_contrast_loss',
+        lambda pixels, bank, **options: seen.append(pixels) or pixels.features.sum() * 0,
+    )
+    rule = dict(type='imbdense.U2PLConsistency', cutmix=0.0, dim=8)
+    model = build(fcn(), consistency=rule, pseudo=dict(type='imbdense.EntropyPercentile', start=50.0, end=50.0))
+    step(model, batch(strong=0))
+    pixels, valid = seen[0], 3 * 32 * 24
+    assert (pixels.reliable & ~pixels.labeled).sum().item() == pytest.approx(0.2 * valid, abs=12)
+    assert (pixels.unreliable & ~pixels.labeled).sum().item() == pytest.approx(0.2 * valid, abs=12)
+
+
 def test_statistics_count_the_labels() -> None:
     model = build(pseudo=LOW)
     _, terms = step(model, batch())

@@ -65,7 +65,7 @@ class U2PLConsistency(Consistency):
         temperature: float = 0.5,
         confidence: float = 0.3,
         unreliable: float = 20.0,
-        cutmix: float = 1.0,
+        cutmix: float = 0.5,
     ) -> None:
         super().__init__('kept', cutmix)
         owner = type(self).__name__
@@ -133,7 +133,7 @@ class U2PLConsistency(Consistency):
         values = entropy(probs)
         percent = self.unreliable * (1.0 - model.progress)
         known = valid & (target.label != IGNORE)
-        sure = known & (values <= masked_percentile(values, known, percent))
+        sure = known & (values <= masked_percentile(values, valid, percent))
         unsure = valid & (values >= masked_percentile(values, valid, 100.0 - percent))
         parts = [
             self._pixels(supervised, real_keys, truth, real_probs, truth != IGNORE, truth != IGNORE, True),
