@@ -47,7 +47,7 @@ def memory_contrast_loss(
 
     For class c: anchors are reliable pixels with label c and p_c > ``confidence``; the positive is the mean teacher
     key of the reliable pixels with label c; negatives are drawn from the bank of c, to which this batch first adds the
-    teacher keys of pixels that are surely not c but could be taken for it:
+    teacher keys of pixels that are surely not c but could be taken for it (at most ``anchors`` of them, each once):
 
     * unlabelled, unreliable, class c at rank [ranks[0], ranks[1]) of the teacher's probabilities (0 = most probable);
     * labelled, label not c, class c among the first ranks[0].
@@ -90,13 +90,20 @@ def memory_contrast_loss(
 def _remember(
     bank: ClassQueue, pixels: ContrastPixels, own: Tensor, keys: Tensor, most: int, ranks: tuple[int, int]
 ) -> None:
-    """Add up to ``most`` negatives of every class to the bank."""
+    """Add the negatives of every class to the bank, none of them twice; of more than ``most`` a drawn part."""
     rank = pixels.probs.argsort(1, descending=True).argsort(1).T
     hard = pixels.unreliable & ~pixels.labeled & (rank >= ranks[0]) & (rank < ranks[1])
     confused = pixels.unreliable & pixels.labeled & ~own & (rank < ranks[0])
-    chosen, number = _draw(hard | confused, most)
+    order = (hard | confused).long().cumsum(1)
+    number = order[:, -1:]
+    every = torch.arange(most, device=keys.device)
+    # one random start and equal steps of at least 1: no place comes twice, and all have the same chance
+    steps = (number / most).clamp_min(1.0)
+    start = torch.rand(number.shape, device=keys.device) * (number > most)
+    wanted = torch.minimum(((every + start) * steps).long() + 1, number.clamp_min(1))
+    chosen = torch.searchsorted(order, wanted).clamp_max(order.shape[1] - 1)
     classes = torch.arange(bank.num_classes, device=keys.device)[:, None]
-    drawn = torch.arange(most, device=keys.device) < number[:, None]
+    drawn = every < number
     bank.push(keys[chosen].flatten(0, 1), torch.where(drawn, classes, -1).flatten())
 
 

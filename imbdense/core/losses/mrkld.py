@@ -41,6 +41,9 @@ def mrkld_loss(
 
     Example: p = (.75, .25), y = 0, alpha = .1: .2877 + .1 * (.2877 + 1.3863) / 2 = .3714.
 
+    The released training multiplies by the weight twice (once per image, once in the sum), so its .1 acts as alpha =
+    .01 here, and divides the cross-entropy by the labelled elements of source and target together.
+
     Source: Zou et al., Confidence Regularized Self-Training (CRST), ICCV 2019.
     """
     owner = 'mrkld_loss'

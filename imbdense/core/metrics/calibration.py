@@ -38,7 +38,8 @@ def calibration_bins(probs: Tensor, target: Tensor, valid: Tensor, *, bins: int 
         probs: probabilities (C, n), columns sum to 1 (C >= 2). Columns with NaN must be excluded by ``valid``.
         target: int64 (n,), values in [0, C) where ``valid``.
         valid: bool (n,).
-        bins: equally wide bins of the probability; bin b covers [b / bins, (b + 1) / bins), the last one includes 1.
+        bins: equally wide bins of the probability; bin b covers (b / bins, (b + 1) / bins], the first one includes 0
+            (Guo et al.).
 
     Returns:
         int64 arrays. One-vs-rest per class c, (C, bins): ``bin_count`` positions, ``bin_prob`` sum of p_c, ``bin_true``
@@ -52,7 +53,7 @@ def calibration_bins(probs: Tensor, target: Tensor, valid: Tensor, *, bins: int 
     if size == 0:
         return empty_bins(classes, bins)
     fixed = _fixed(p)
-    place = (p * bins).to(torch.int64).clamp_(0, bins - 1)
+    place = (p * bins).ceil_().to(torch.int64).sub_(1).clamp_(0, bins - 1)
     place += torch.arange(classes, device=p.device)[:, None] * bins
     top_p, top = p.max(dim=0)
     top_place = place.gather(0, top[None])[0]

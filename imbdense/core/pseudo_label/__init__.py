@@ -41,7 +41,7 @@ from imbdense.core.pseudo_label.crest import CReSTQuota, crest_rates
 from imbdense.core.pseudo_label.darp import apply_duals, darp_denoise, darp_duals, darp_refine
 from imbdense.core.pseudo_label.darp_refiner import DARPRefiner
 from imbdense.core.pseudo_label.daso import DASOBlender, daso_blend, prototype_probs
-from imbdense.core.pseudo_label.distribution_align import DistributionAlign, align_distribution
+from imbdense.core.pseudo_label.distribution_align import DistributionAlign, align_distribution, tempered_prior
 from imbdense.core.pseudo_label.entropy_percentile import EntropyPercentile, confidence_of_entropy, masked_percentile
 from imbdense.core.pseudo_label.examination import ExaminedScene, accept, paste_regions_for_examination
 from imbdense.core.pseudo_label.expected_share import ExpectedShareThreshold, expected_share_thresholds
@@ -119,5 +119,6 @@ __all__ = [
     'rarely_predicted',
     'refine_by_regions',
     'round_of_epoch',
+    'tempered_prior',
     'with_fallback',
 ]

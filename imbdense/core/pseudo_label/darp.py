@@ -13,8 +13,8 @@ MAX_DUAL = 1e4
 def darp_denoise(probs: Tensor, target_counts: Tensor, alpha: float = 2.0) -> Tensor:
     """Clear what is surely not of a class before the totals are enforced.
 
-    Per class the ceil(alpha * M_k) largest entries are kept, scaled to sum to M_k; 1e-6 is added everywhere and rows
-    are normalised.
+    Per class the floor(alpha * M_k) largest entries are kept and scaled by (M_k + 1e-6) / (their sum + 1e-6); 1e-6 is
+    added everywhere and rows are normalised.
 
     Args:
         probs: (R, K).
@@ -30,8 +30,9 @@ def darp_denoise(probs: Tensor, target_counts: Tensor, alpha: float = 2.0) -> Te
     place = torch.empty_like(values, dtype=torch.int64)
     order = values.argsort(0, descending=True)
     place.scatter_(0, order, torch.arange(len(values), device=values.device).unsqueeze(1).expand_as(order))
-    kept = torch.where(place < (alpha * wanted).ceil(), values, 0.0)
-    kept = kept * (wanted / kept.sum(0).clamp_min(1e-12)) + 1e-6
+    most = (alpha * wanted + 1e-9).floor()  # whole numbers stay what they are after scaling
+    kept = torch.where(place < most, values, 0.0)
+    kept = kept * ((wanted + 1e-6) / (kept.sum(0) + 1e-6)) + 1e-6
     return kept / kept.sum(1, keepdim=True)
 
 

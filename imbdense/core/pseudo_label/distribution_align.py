@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from imbdense.core.checks import check_number
+from imbdense.core.checks import check_choice, check_number
 from imbdense.core.pseudo_label.class_values import valid_class_sums
 from imbdense.core.pseudo_label.refiner import Refiner
 from imbdense.core.pseudo_label.target_prior import TargetPrior
@@ -36,11 +37,22 @@ def align_distribution(
 
     Example: p = (.6, .4), current (.8, .2), target (.5, .5): (.375, 1.0) -> (.273, .727), the label flips.
 
-    Source: Berthelot et al., ReMixMatch, ICLR 2020; with an exponent: Wei et al., CReST, CVPR 2021.
+    Source: Berthelot et al., ReMixMatch, ICLR 2020.
     """
     ratio = (target / current.clamp_min(1e-12)).clamp(*clamp) ** exponent
     weighed = probs * ratio.to(probs).view((1, -1) + (1,) * (probs.ndim - 2))
     return weighed / weighed.sum(1, keepdim=True).clamp_min(1e-12)
+
+
+def tempered_prior(prior: Tensor, exponent: float) -> Tensor:
+    """The target of CReST+: prior_c^t / sum_k prior_k^t, (K,); t = 1 is the prior, t = 0 uniform.
+
+    Example: prior (.9, .1), t = .5: (.75, .25).
+
+    Source: Wei et al., CReST, CVPR 2021.
+    """
+    powered = prior**exponent
+    return powered / powered.sum().clamp_min(1e-12)
 
 
 class DistributionAlign(Refiner):
@@ -49,9 +61,17 @@ class DistributionAlign(Refiner):
     :func:`align_distribution` with the moving average of the mean prediction over the valid elements of all ranks; the
     batch counts before it is aligned. The average has no start value: after the first step it is that step's mean.
 
-    The exponent goes linearly from ``exponent`` to ``final_exponent`` over the training (:meth:`set_progress`); CReST+
-    takes 1 -> .5. With ``target='estimated'`` (or ``'bbse'``, the same) nothing changes until
-    ``refiner.target.set_prior`` was called.
+    The exponent goes linearly from ``exponent`` to ``final_exponent`` over the training (:meth:`set_progress`). It is
+    that of the ratio, or with ``exponent_on='target'`` that of :func:`tempered_prior`, the progressive alignment of
+    CReST+ (1 -> .5, there a step per generation)::
+
+        'ratio'    p <- Norm(p * (target / average)^t)               t = 0: nothing changes
+        'target'   p <- Norm(p * Norm(target^t) / average)           t = 0: uniform on average
+
+    With ``target='estimated'`` (or ``'bbse'``, the same) nothing changes until ``refiner.target.set_prior`` was called.
+
+    Released code has no clamp, adds 1e-6 to both shares (which is much for a class with 1e-5 of the pixels) and
+    averages the last 128 batches, or from the first batch's mean on with momentum.
 
     State (persistent): ``total`` (K,) and ``mass`` () float32; the target.
 
@@ -61,6 +81,7 @@ class DistributionAlign(Refiner):
         momentum: of the average, in [0, 1).
         exponent: >= 0.
         final_exponent: >= 0; ``None`` = ``exponent`` throughout.
+        exponent_on: 'ratio' or 'target'.
         class_counts: (K,) counts of the labelled set for 'labelled'; ``None`` = ``ClassCountHook`` hands them over.
     """
 
@@ -74,6 +95,7 @@ class DistributionAlign(Refiner):
         momentum: float = 0.999,
         exponent: float = 1.0,
         final_exponent: float | None = None,
+        exponent_on: Literal['ratio', 'target'] = 'ratio',
         class_counts: Sequence[float] | None = None,
     ) -> None:
         super().__init__(num_classes)
@@ -82,6 +104,7 @@ class DistributionAlign(Refiner):
         self.exponent = check_number('exponent', exponent, low=0.0, owner=owner)
         last = exponent if final_exponent is None else final_exponent
         self.final_exponent = check_number('final_exponent', last, low=0.0, owner=owner)
+        self.exponent_on = check_choice('exponent_on', exponent_on, ('ratio', 'target'), owner=owner)
         self.target = TargetPrior(num_classes, target, class_counts, owner=owner)
         self.register_buffer('total', torch.zeros(num_classes))
         self.register_buffer('mass', torch.zeros(()))
@@ -97,7 +120,11 @@ class DistributionAlign(Refiner):
             self._count(probs, valid)
         current = self.current()
         exponent = self.exponent + (self.final_exponent - self.exponent) * self.progress
-        return align_distribution(probs, self.target.prior_or(current), current, exponent)
+        target = self.target.prior_or(current)
+        if self.exponent_on == 'target':
+            target = torch.where(self.target.known, tempered_prior(target, exponent), current)
+            exponent = 1.0
+        return align_distribution(probs, target, current, exponent)
 
     def _count(self, probs: Tensor, valid: Tensor) -> None:
         """Move the average by the mean prediction of all ranks."""

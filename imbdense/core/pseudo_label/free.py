@@ -43,8 +43,8 @@ class FreeThreshold(PseudoLabeler):
     Args:
         num_classes: K >= 1.
         momentum: lambda in [0, 1).
-        quantile: use this quantile of q in the place of its mean, in (0, 1] (the released code offers .8); taken from a
-            histogram, so below the exact one by less than .0012.
+        quantile: use this quantile of q in the place of its mean, in (0, 1] (the released code offers .8), with linear
+            interpolation; taken from a histogram, so below the exact one by less than .0012.
         clip: upper limit of tau (released code: .95); ``None`` = none.
         fairness: weight of the fairness term, >= 0 (papers: .01 to .05).
         negative, ignore_index: see :class:`PseudoLabeler`.
@@ -114,5 +114,6 @@ class FreeThreshold(PseudoLabeler):
         self.histogram.clear()
         self.histogram.add(seen.confidence, torch.zeros_like(seen.predicted), seen.valid)
         number = self.histogram.totals()
-        rank = number - (self.quantile * (number - 1).double()).floor().long()
-        return torch.nan_to_num(self.histogram.at_ranks(rank.clamp_min(0)).squeeze(0))
+        place = self.quantile * (number - 1).clamp_min(0).double()
+        low, high = (self.histogram.at_ranks(number - end.long()) for end in (place.floor(), place.ceil()))
+        return torch.nan_to_num(torch.lerp(low, high, place.frac().to(low)).squeeze(0))

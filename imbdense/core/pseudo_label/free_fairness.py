@@ -15,6 +15,7 @@ def free_fairness(logits: Tensor, accepted: Tensor, prob_model: Tensor, label_hi
 
     p, h: running mean probability and label histogram of the teacher; pbar, hbar: those of the student over the
     accepted elements. It is added with a positive weight and minimised: the normalised mean prediction is spread out.
+    A class with h = 0 is left out (1 / 0 counts as 0, as in the released code).
 
     hbar is floored at 1 / (10 n) for n accepted elements. Without the floor a class that the student never predicts
     adds a constant and no gradient, so exactly the starved classes would not be pushed.
@@ -39,7 +40,8 @@ def free_fairness(logits: Tensor, accepted: Tensor, prob_model: Tensor, label_hi
         predicted = torch.where(accepted, values.argmax(1), classes).flatten()
         hist = values.new_zeros(classes + 1).scatter_add_(0, predicted, torch.ones_like(predicted, dtype=values.dtype))
         hist = (hist[:classes] / at_least).clamp_min(1.0 / (10.0 * at_least))
-        wanted = _normalised(prob_model.to(values) / label_hist.to(values).clamp_min(1e-12))
+        teacher = torch.where(label_hist > 0, prob_model / label_hist, 0.0)
+        wanted = _normalised(teacher.to(values))
     found = _normalised(probs.sum(0) / at_least / hist)
     term = (wanted * torch.log(found + 1e-12)).sum()
     return torch.where(number > 0, term, probs.sum() * 0.0)

@@ -26,7 +26,8 @@ def cutmix_masks(
     """Draw one rectangle per image, or none.
 
     With chance ``probability`` an image gets a rectangle of ``a * H * W`` pixels, a uniform in ``area``, height / width
-    uniform in ``ratio``, its corner uniform; a rectangle that does not fit is drawn again (after 100 times: none).
+    uniform in ``ratio``, its corner uniform. Where it does not fit, shape and corner are drawn again but not the area,
+    or large rectangles would come seldom (after 100 times: none).
 
     Args:
         count: N images; ``height``, ``width``: H, W.
@@ -63,12 +64,12 @@ def _rectangle(
     height: int, width: int, area: tuple[float, float], ratio: tuple[float, float], generator: torch.Generator | None
 ) -> tuple[int, int, int, int]:
     """(top, left, height, width) of one rectangle that fits; of size 0 when none was found."""
+    size = (area[0] + (area[1] - area[0]) * torch.rand((), generator=generator).item()) * height * width
     for _ in range(MAX_TRIES):
-        draws = torch.rand(4, generator=generator).tolist()
-        size = (area[0] + (area[1] - area[0]) * draws[0]) * height * width
-        shape = ratio[0] + (ratio[1] - ratio[0]) * draws[1]
+        draws = torch.rand(3, generator=generator).tolist()
+        shape = ratio[0] + (ratio[1] - ratio[0]) * draws[0]
         tall, wide = int(math.sqrt(size * shape)), int(math.sqrt(size / shape))
-        top, left = int(draws[2] * height), int(draws[3] * width)
+        top, left = int(draws[1] * height), int(draws[2] * width)
         if top + tall <= height and left + wide <= width:
             return top, left, tall, wide
     return 0, 0, 0, 0

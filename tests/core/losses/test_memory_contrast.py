@@ -94,6 +94,26 @@ def test_negatives_of_labelled_pixels_are_those_confused_with_the_class() -> Non
     assert bank.filled.tolist() == [0, 0, 1, 0]
 
 
+@pytest.mark.parametrize('most', [1, 5, 7, 20])
+def test_every_negative_enters_the_memory_once(most: int) -> None:
+    """Seven negatives of class 2: all of them, or as many different ones as may be added."""
+    keys = torch.nn.functional.normalize(torch.arange(24.0).reshape(8, 3).sin(), dim=1)
+    batch = ContrastPixels(
+        features=keys.clone().requires_grad_(), keys=keys, label=torch.tensor([0] * 7 + [255]),
+        probs=torch.tensor([[0.5, 0.1, 0.35, 0.05]] * 8), labeled=torch.ones(8, dtype=torch.bool),
+        reliable=torch.zeros(8, dtype=torch.bool), unreliable=torch.arange(8) < 7,
+    )  # fmt: skip
+    seen = torch.zeros(7)
+    for _ in range(100):
+        bank = ClassQueue(4, 3, 20)
+        memory_contrast_loss(batch, bank, anchors=most, negatives=2, ranks=(2, 4))
+        assert bank.filled.tolist() == [0, 0, min(most, 7), 0]
+        equal = (bank.rows[2, : min(most, 7), None] == keys[None, :7]).all(2)
+        assert equal.sum(0).max() == 1 and equal.any(1).all()
+        seen += equal.any(0)
+    assert seen.min() > 0.5 * seen.mean()
+
+
 def test_classes_can_be_renumbered() -> None:
     """The same batch with the classes in another order gives the same loss: nothing depends on the position."""
     order = torch.tensor([3, 1, 0, 2])

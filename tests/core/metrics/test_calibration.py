@@ -49,6 +49,19 @@ def test_equals_a_slow_reference() -> None:
     assert scores.ece < 0.05  # drawn from its own probabilities, so it is calibrated
 
 
+@pytest.mark.parametrize('bins', [2, 4, 8, 10])
+def test_a_probability_on_an_edge_belongs_to_the_bin_below(bins: int) -> None:
+    """As in Guo et al., whose bins are open at the lower end."""
+    steps = torch.arange(0, bins + 1)
+    p = steps.repeat(7) / bins
+    truth = (torch.arange(p.numel()) % 3 == 0).long()
+    tables = calibration_bins(torch.stack([1 - p, p]), truth, torch.ones(p.numel()).bool(), bins=bins)
+    assert tables['bin_count'][1].tolist() == [14, *[7] * (bins - 1)]
+    place = np.maximum(steps.repeat(7).numpy() - 1, 0)
+    wanted = sum(abs(truth.numpy()[place == b].sum() - p.double().numpy()[place == b].sum()) for b in range(bins))
+    assert calibration_scores(tables).class_ece[1] == pytest.approx(wanted / p.numel(), abs=1e-6)
+
+
 def test_any_split_gives_bit_equal_tables() -> None:
     probs, truth, valid = batch()
     whole = calibration_bins(probs, truth, valid)

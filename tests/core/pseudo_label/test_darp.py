@@ -97,6 +97,19 @@ def test_denoising_by_hand() -> None:
     assert torch.allclose(found, wanted / wanted.sum(1, keepdim=True), atol=1e-6)
 
 
+@pytest.mark.parametrize('total', [355, 356.0, 171.3])
+def test_denoising_keeps_the_whole_number_below(total: float) -> None:
+    """Whole targets that are scaled to the number of rows must not gain an entry by rounding."""
+    probs, target = draw_probs((355, 4)).double(), torch.tensor([113.0, 115, 56, 71]).double() * total / 355
+    wanted = target / target.sum() * 355
+    kept = torch.zeros_like(probs)
+    for k, count in enumerate([226, 230, 112, 142]):
+        best = probs[:, k].argsort(descending=True)[:count]
+        kept[best, k] = probs[best, k] * (wanted[k] + 1e-6) / (probs[best, k].sum() + 1e-6)
+    kept = kept + 1e-6
+    assert torch.allclose(darp_denoise(probs, target), kept / kept.sum(1, keepdim=True), rtol=1e-9)
+
+
 def test_regions_pool_the_valid_pixels() -> None:
     probs, valid = draw_probs((2, 3, 10, 7)), draw_valid((2, 10, 7))
     valid[1, 4:8, 4:] = False

@@ -57,6 +57,18 @@ def test_the_exponent_follows_the_progress() -> None:
     assert odds[0.0] == pytest.approx(4.0) and odds[0.5] == pytest.approx(4**0.75) and odds[1.0] == pytest.approx(2.0)
 
 
+def test_the_exponent_on_the_target_is_that_of_crest_plus() -> None:
+    prior, probs = torch.tensor([0.6, 0.3, 0.1]), draw_probs((40, 3), sharpness=0.5)
+    refiner = DistributionAlign(3, prior.tolist(), exponent=1.0, final_exponent=0.5, exponent_on='target')
+    for progress, exponent in ((0.0, 1.0), (0.4, 0.8), (1.0, 0.5)):
+        refiner.set_progress(progress)
+        found = refiner(probs)
+        wanted = probs * (prior**exponent / (prior**exponent).sum()) / refiner.current()
+        assert torch.allclose(found, wanted / wanted.sum(1, keepdim=True), atol=1e-6)
+    refiner = DistributionAlign(3, exponent=0.5, exponent_on='target')
+    assert torch.allclose(refiner(probs), probs, atol=1e-6), 'nothing before an estimate'
+
+
 def test_estimated_changes_nothing_before_an_estimate() -> None:
     refiner, probs = DistributionAlign(3), draw_probs((50, 3))
     assert torch.allclose(refiner(probs), probs, atol=1e-6)

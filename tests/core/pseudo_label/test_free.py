@@ -41,6 +41,10 @@ def test_quantile_and_clip() -> None:
     rule = FreeThreshold(3, momentum=0.0, quantile=0.8)
     rule(probs)
     assert rule.threshold.item() == pytest.approx(probs.max(1).values.quantile(0.8).item(), abs=0.0015)
+    for count in (1, 2, 3, 8):
+        few = FreeThreshold(3, momentum=0.0, quantile=0.8)
+        few(probs[:count])
+        assert few.threshold.item() == pytest.approx(probs[:count].max(1).values.quantile(0.8).item(), abs=0.0015)
     rule = FreeThreshold(3, momentum=0.0, clip=0.4)
     rule(probs)
     assert rule.threshold.item() == pytest.approx(0.4)
@@ -62,6 +66,14 @@ def test_fairness_equals_the_formula() -> None:
     p, h = torch.tensor([0.4, 0.3, 0.2, 0.1]).double(), torch.tensor([0.5, 0.3, 0.15, 0.05]).double()
     wanted = reference_fairness(logits.movedim(1, -1)[accepted], p, h)
     assert free_fairness(logits, accepted, p, h).item() == pytest.approx(wanted.item(), rel=1e-9)
+
+
+def test_a_class_the_teacher_never_predicts_is_left_out_of_the_fairness() -> None:
+    logits = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    p, h = torch.tensor([0.5, 0.3, 0.2]).double(), torch.tensor([0.7, 0.3, 0.0]).double()
+    wanted = reference_fairness(logits, p * (h > 0), h.where(h > 0, torch.ones(3).double()))
+    found = free_fairness(logits, torch.ones(40, dtype=torch.bool), p, h)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-9)
 
 
 def test_fairness_gradcheck() -> None:

@@ -19,6 +19,14 @@ def test_a_mask_is_one_rectangle_of_the_asked_size() -> None:
     assert masks[:, 0].any() and masks[:, -1].any() and masks[:, :, 0].any() and masks[:, :, -1].any()
 
 
+def test_the_area_is_uniform_whatever_fits() -> None:
+    """An area that is drawn again with the corner makes large rectangles rare: their mean is .14 then."""
+    masks = cutmix_masks(4000, 64, 64, probability=1.0, generator=torch.Generator().manual_seed(2))
+    areas = masks.flatten(1).float().mean(1)
+    assert float(areas.mean()) == pytest.approx(0.21, abs=0.01)
+    assert float((areas > 0.3).float().mean()) == pytest.approx(0.1 / 0.38, abs=0.04)
+
+
 def test_the_chance_is_met_and_zero_means_never() -> None:
     generator = torch.Generator().manual_seed(1)
     share = cutmix_masks(2000, 8, 8, probability=0.25, area=(0.2, 0.4), generator=generator).flatten(1).any(1)

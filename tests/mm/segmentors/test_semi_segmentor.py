@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -179,6 +180,41 @@ def test_u2pl_contrast_learns_and_fills_the_memory() -> None:
     assert float(model.consistency.projection.student[0].weight.grad.abs().sum()) > 0
     assert model.consistency.projection.teacher[0].weight.grad is None
     assert model.consistency.bank.filled.sum() > 0
+
+
+def test_u2pl_takes_anchors_and_negatives_from_equal_shares_of_all_valid_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the rule has dropped pixels: a fifth of the valid ones each, lowest and highest entropy."""
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        'imbdense.mm.segmentors.consistency.u2pl.memory_contrast_loss',
+        lambda pixels, bank, **options: seen.append(pixels) or pixels.features.sum() * 0,
+    )
+    rule = dict(type='imbdense.U2PLConsistency', cutmix=0.0, dim=8)
+    model = build(fcn(), consistency=rule, pseudo=dict(type='imbdense.EntropyPercentile', start=50.0, end=50.0))
+    model.teacher.decode_head.conv_seg.weight.data.mul_(300.0)  # an untrained head is so unsure that entropies tie
+    step(model, batch(strong=0))
+    pixels, valid = seen[0], 3 * 32 * 24
+    assert (pixels.reliable & ~pixels.labeled).sum().item() == pytest.approx(0.2 * valid, abs=2)
+    assert (pixels.unreliable & ~pixels.labeled).sum().item() == pytest.approx(0.2 * valid, abs=2)
+
+
+def test_u2pl_with_few_classes_says_which_ranks_give_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        'imbdense.mm.segmentors.consistency.u2pl.memory_contrast_loss',
+        lambda pixels, bank, **options: seen.append(options['ranks']) or pixels.features.sum() * 0,
+    )
+    with pytest.warns(UserWarning, match=r'ranks=\(1, 20\)'):
+        build(fcn(2), consistency='u2pl')
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='U2PLConsistency')
+        model = build(fcn(2), consistency=dict(type='imbdense.U2PLConsistency', ranks=(1, 20), dim=8))
+    step(model, batch(strong=0, classes=2))
+    assert seen == [(1, 20)]
+    with pytest.raises(ValueError, match='low < high'):
+        build(consistency=dict(type='imbdense.U2PLConsistency', ranks=(3, 3)))
 
 
 def test_statistics_count_the_labels() -> None:

@@ -27,9 +27,11 @@ class CrossPseudoConsistency(Consistency):
     the second network, which learns too. ``student`` is the one that predicts.
 
     Args:
-        on_labeled: the cross term also on the labelled images (the paper); costs their forward pass once more.
+        on_labeled: the cross term also on the labelled images (the paper, but for its CutMix variant); costs their
+            forward pass once more.
         cutmix: chance that an unlabelled image gets a rectangle of another one; the networks then label the images as
-            they were and predict the mixed ones. The paper: 0, and 1 in its CutMix variant.
+            they were and predict the mixed ones. The paper: 0, and 1 in its CutMix variant, with ``on_labeled=False``
+            and ``unsup_weight`` 1 (VOC) or 5 (Cityscapes).
 
     Source: Chen et al., Semi-supervised semantic segmentation with cross pseudo supervision, CVPR 2021.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -38,10 +39,13 @@ class U2PLConsistency(Consistency):
     The student sees the strong view, or the weak one if the pipeline makes none (the paper), after CutMix.
 
     Args:
-        contrast: weight of the contrast relative to the unsupervised term; 0 = without it.
+        contrast: weight of the contrast relative to the unsupervised term; 0 = without it. The paper: .1; the released
+            configs leave it at 1.
         dim: channels of the projection.
         bank_size: vectors per class in the memory. The paper keeps 30000; with D = 256 that is 31 MB per class.
         anchors, negatives, temperature, confidence: see ``memory_contrast_loss``.
+        ranks: see ``memory_contrast_loss``. With two or three classes no class has rank 3, so no unlabelled pixel is a
+            negative (a warning); the authors advise (1, 20) there.
         unreliable: percent of the unlabelled pixels at the beginning that are anchors, and that are negatives.
         cutmix: chance of CutMix per image.
 
@@ -64,8 +68,9 @@ class U2PLConsistency(Consistency):
         negatives: int = 50,
         temperature: float = 0.5,
         confidence: float = 0.3,
+        ranks: tuple[int, int] = (3, 20),
         unreliable: float = 20.0,
-        cutmix: float = 1.0,
+        cutmix: float = 0.5,
     ) -> None:
         super().__init__('kept', cutmix)
         owner = type(self).__name__
@@ -79,6 +84,10 @@ class U2PLConsistency(Consistency):
             'temperature': check_number('temperature', temperature, low=0.0, low_open=True, owner=owner),
             'confidence': check_number('confidence', confidence, low=0.0, high=1.0, owner=owner),
         }
+        low, high = (check_integer('ranks', rank, low=0, owner=owner) for rank in ranks)
+        if low >= high:
+            raise ValueError(f'{owner}: ranks must be (low, high) with low < high, but are {tuple(ranks)}.')
+        self.ranks = low, high
         self._seen: dict[nn.Module, Tensor] = {}
 
     def prepare(self, model: Any) -> None:
@@ -93,6 +102,12 @@ class U2PLConsistency(Consistency):
                     f'would use. Take another head, or set contrast=0.'
                 )
             classifier.register_forward_pre_hook(lambda _, inputs, owner=network: self._seen.update({owner: inputs[0]}))
+        if self.ranks[0] >= model.num_classes:
+            warnings.warn(
+                f'U2PLConsistency: with {model.num_classes} classes none has rank {self.ranks[0]}, so unlabelled '
+                f'pixels are never negatives of the contrast. Set ranks=(1, 20), as its authors advise.',
+                stacklevel=2,
+            )
         self.projection = ProjectionPair(model.student.decode_head.conv_seg.in_channels, self.dim)
         self.bank = ClassQueue(model.num_classes, self.dim, self.bank_size)
 
@@ -133,14 +148,14 @@ class U2PLConsistency(Consistency):
         values = entropy(probs)
         percent = self.unreliable * (1.0 - model.progress)
         known = valid & (target.label != IGNORE)
-        sure = known & (values <= masked_percentile(values, known, percent))
+        sure = known & (values <= masked_percentile(values, valid, percent))
         unsure = valid & (values >= masked_percentile(values, valid, 100.0 - percent))
         parts = [
             self._pixels(supervised, real_keys, truth, real_probs, truth != IGNORE, truth != IGNORE, True),
             self._pixels(unlabeled, keys, target.label, probs, sure, unsure, False),
         ]
         joined = ContrastPixels(*(torch.cat(items) for items in zip(*parts)))
-        return memory_contrast_loss(joined, self.bank, **self.options)
+        return memory_contrast_loss(joined, self.bank, ranks=self.ranks, **self.options)
 
     def _pixels(
         self, features: Tensor, keys: Tensor, label: Tensor, probs: Tensor, sure: Tensor, unsure: Tensor, labeled: bool
