@@ -175,7 +175,7 @@ class CenterCollapseHead(BaseModule):
 
 
 def random_linear(rows: int, columns: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Weight (rows, columns) and bias (rows,) as ``nn.Linear`` begins with, uniform in +-columns^-1/2; from the seed."""
+    """Weight (rows, columns) and bias (rows,) as ``nn.Linear`` begins with: uniform in +-columns^-1/2."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.rand(rows, columns + 1, generator=generator).mul_(2).sub_(1) / columns**0.5
     return drawn[:, :columns], drawn[:, columns].clone()

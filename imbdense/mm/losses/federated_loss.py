@@ -11,13 +11,13 @@ from imbdense.core.losses import classes_present, draw_federated_classes, federa
 from imbdense.core.stats import fill_empty_classes
 from imbdense.mm.losses.base import LossCall, loss_arguments
 from imbdense.mm.losses.counted import CountedLoss
-from imbdense.mm.losses.scores import DetectionScores
+from imbdense.mm.losses.scores import SigmoidScores
 from imbdense.registry import MODELS
 
 
 @MODELS.register_module()
 @loss_arguments
-class FederatedLoss(CountedLoss, DetectionScores):
+class FederatedLoss(CountedLoss, SigmoidScores):
     """Binary cross-entropies of a few classes per step: those present, and others drawn by their frequency.
 
     See :func:`imbdense.core.losses.federated_loss`. For data sets where only some classes are annotated in an image
@@ -66,8 +66,8 @@ class FederatedLoss(CountedLoss, DetectionScores):
         classes = counts.numel()
         present = classes_present(logits, target, classes, ignore_index=call.ignore_index)
         # As released, background takes one of the places; with rate 0 it is never drawn.
-        places = torch.cat([present, (target == classes).any().view(1)])
-        trained = draw_federated_classes(places, F.pad(self._rates(counts), (0, 1)), self.num_classes_per_step)[:classes]
+        places, rates = torch.cat([present, (target == classes).any().view(1)]), F.pad(self._rates(counts), (0, 1))
+        trained = draw_federated_classes(places, rates, self.num_classes_per_step)[:classes]
         if self.empty_class == 'mask':
             trained = trained & (counts > 0)
         return federated_loss(logits, target, trained, class_weight=self.fixed_weight, **call.options)
