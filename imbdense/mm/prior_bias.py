@@ -17,6 +17,7 @@ from imbdense.core.losses import (
 )
 from imbdense.core.stats import AssignedCounts
 from imbdense.mm.assigned_counts.class_layers import ClassLayer
+from imbdense.mm.losses.scores import SigmoidScores
 
 Start = AssignedCounts | float
 """What a bias is made of: counted samples, or the probability of each class."""
@@ -75,6 +76,8 @@ def loss_terms(loss: Any, counts: Tensor, channels: int) -> tuple[Tensor, Tensor
 def _class_bias(layer: ClassLayer, start: Start, per_class: bool) -> Tensor:
     """(C,) sigmoid or (C + 1,) softmax biases of a detection head."""
     loss, classes = layer.head.loss_cls, int(layer.head.num_classes)
+    if isinstance(loss, SigmoidScores):
+        return _own_sigmoid_bias(layer, start, per_class)
     sigmoid = bool(getattr(loss, 'use_sigmoid', False))
     if isinstance(start, float):
         return _given(layer, start, classes, sigmoid)
@@ -90,6 +93,30 @@ def _class_bias(layer: ClassLayer, start: Start, per_class: bool) -> Tensor:
     else:
         bias = shared_softmax_bias(float(foreground.sum()), background * float(weight[-1]), classes)
     return bias - shift
+
+
+def _own_sigmoid_bias(layer: ClassLayer, start: Start, per_class: bool) -> Tensor:
+    """Biases of a loss that trains sigmoids of its own: the classes, and a channel for the background where it has one.
+
+    A prior that is given holds for every channel, as in the released heads of EQLv2 and BACL (0.001).
+    """
+    loss, classes = layer.head.loss_cls, int(layer.head.num_classes)
+    if isinstance(start, float):
+        found, background = torch.ones(classes, dtype=torch.float64), float(classes)  # unknown, so half of each
+        log_odds = torch.full((classes + 1,), prior_to_bias(start), dtype=torch.float64)
+    else:
+        found, background = _matched(layer.head, start)
+        weighted = found * loss_terms(loss, found, classes)[1]
+        if per_class:
+            own = per_class_sigmoid_bias(weighted, background)
+        else:
+            own = torch.full((classes,), shared_sigmoid_bias(float(weighted.sum()), background, classes)).double()
+        log_odds = torch.cat([own, torch.log((background + 1.0) / (found.sum() + 1.0)).view(1)])
+    if loss.use_sigmoid:
+        channels = classes
+    else:
+        channels = classes + 1 if loss.roi_classes is None else loss.roi_channels(classes)
+    return loss.start_logits(log_odds[:channels], found, background)
 
 
 def _matched(head: Any, counts: AssignedCounts) -> tuple[Tensor, float]:

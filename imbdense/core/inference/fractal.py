@@ -13,12 +13,14 @@ from imbdense.core.inference.calibration import LogitCalibration
 
 Floats = NDArray[np.float64]
 LEAST_OBJECTS = 4
+LARGEST_GRID = 64
+"""Finest grid that is counted, as in the released code: 64 x 64 cells."""
 
 
 def box_counting_dimension(points: ArrayLike) -> float:
     """Fractal (box-counting) dimension of object centres in the image plane, in [1, 2].
 
-    For the grids g = 1 .. G with g * g <= n, N_g cells of the g x g grid hold a centre; the dimension is the least
+    For the grids g = 1 .. 64 with g * g <= n, N_g cells of the g x g grid hold a centre; the dimension is the least
     squares slope of log N_g over log g. 2 = spread evenly over the plane, 1 = on a line or in one place.
 
     Args:
@@ -37,7 +39,7 @@ def box_counting_dimension(points: ArrayLike) -> float:
         raise ValueError('box_counting_dimension: centres must lie in [0, 1]; divide them by width and height.')
     if len(centres) < LEAST_OBJECTS:
         return 1.0
-    sides = np.arange(1, math.isqrt(len(centres)) + 1)
+    sides = np.arange(1, min(math.isqrt(len(centres)), LARGEST_GRID) + 1)
     occupied = [_occupied_cells(centres, int(side)) for side in sides]
     slope = float(np.polyfit(np.log(sides), np.log(occupied), 1)[0])
     return max(slope, 1.0)

@@ -40,7 +40,7 @@ class CenterCollapseHead(BaseModule):
         in_channels: channels of the feature map.
         num_classes: K.
         in_index: which feature map of the backbone or neck.
-        frame: 'etf', or 'linear' = a frozen random classifier without the unit length.
+        frame: 'etf', or 'linear' = a frozen random linear layer with bias, without the unit length.
         class_counts: image counts: list, path or content of a ``class_counts.json``; ``None`` = those of
             ``ClassCountHook``, or what was seen so far.
         count: unit to take from a file or the hook.
@@ -51,9 +51,9 @@ class CenterCollapseHead(BaseModule):
             (slow, for comparison).
         channels, hidden: widths of the projection and of the random network; ``hidden`` >= K - 1.
         frozen_proj: ``False`` lets projection and network learn.
-        dropout_ratio: in front of the classifier.
-        norm_cfg: of the projection.
-        align_corners: of the enlarging.
+        dropout_ratio: in front of the classifier, behind the unit length.
+        norm_cfg: of the projection (1 x 1 convolution and norm, no activation).
+        align_corners: of the enlarging; ``True`` as published.
         ignore_index: label value that counts nothing.
         loss_name: key in the loss dict; must contain 'loss'.
         seed: of the frame.
@@ -79,7 +79,7 @@ class CenterCollapseHead(BaseModule):
         frozen_proj: bool = True,
         dropout_ratio: float = 0.1,
         norm_cfg: dict[str, Any] | None = None,
-        align_corners: bool = False,
+        align_corners: bool = True,
         ignore_index: int = 255,
         loss_name: str = 'loss_center_collapse',
         seed: int = 0,
@@ -104,16 +104,16 @@ class CenterCollapseHead(BaseModule):
             raise ValueError(f"{owner}: loss_name must contain 'loss', or it is not trained, but is {loss_name!r}.")
         self.loss_name = loss_name
         self.count = count
-        self.projection = ConvModule(in_channels, channels, 1, norm_cfg=norm_cfg or dict(type='BN'))
+        self.projection = ConvModule(in_channels, channels, 1, norm_cfg=norm_cfg or dict(type='BN'), act_cfg=None)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(dropout_ratio)
         self.unit_length = frame == 'etf'
-        generator = torch.Generator().manual_seed(seed)
-        vectors = (
-            simplex_etf(num_classes, hidden, seed).float().T if frame == 'etf'
-            else torch.randn(num_classes, hidden, generator=generator) / hidden**0.5
+        vectors, bias = (
+            (simplex_etf(num_classes, hidden, seed).float().T, None) if frame == 'etf'
+            else random_linear(num_classes, hidden, seed)
         )
         self.register_buffer('vectors', vectors.contiguous())
+        self.register_buffer('bias', bias)
         if frozen_proj:
             self.projection.requires_grad_(False)
             self.mlp.requires_grad_(False)
@@ -152,10 +152,10 @@ class CenterCollapseHead(BaseModule):
     def _classify(self, centres: Tensor) -> Tensor:
         """(R, K) logits of the centres (R, channels)."""
         with torch.autocast(centres.device.type, enabled=False):
-            hidden = self.dropout(self.mlp(centres))
+            hidden = self.mlp(centres)
             if self.unit_length:
                 hidden = F.normalize(hidden, dim=1)
-            return self.scale * F.linear(hidden, self.vectors)
+            return self.scale * F.linear(self.dropout(hidden), self.vectors, self.bias)
 
     def _prior(self, target: Tensor) -> Tensor:
         """(K,) image frequencies, normalised. A class not seen so far counts one image: with none, no centre would
@@ -172,3 +172,10 @@ class CenterCollapseHead(BaseModule):
         present = pixels.flatten(1) > 0
         classes = torch.arange(self.num_classes, device=target.device)
         self.running.update(torch.where(present, classes, -1), ignore_index=-1)
+
+
+def random_linear(rows: int, columns: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Weight (rows, columns) and bias (rows,) as ``nn.Linear`` begins with: uniform in +-columns^-1/2."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(rows, columns + 1, generator=generator).mul_(2).sub_(1) / columns**0.5
+    return drawn[:, :columns], drawn[:, columns].clone()

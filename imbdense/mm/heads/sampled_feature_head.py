@@ -54,11 +54,13 @@ class SampledFeatureHead(BaseModule):
         self.per_class = check_integer('per_class', per_class, low=2, owner=owner)
         self.most = check_integer('most', most, low=2, owner=owner)
         self.ignore_index = ignore_index
-        self.projection = nn.Sequential(
-            nn.Linear(in_channels, in_channels), nn.ReLU(inplace=True), nn.Linear(in_channels, channels)
-        )
+        self.projection = projection(in_channels, channels)
         self.classifier = nn.Linear(in_channels, num_classes)
         self.loss_contrast = HOST_MODELS.build(dict(self.default_loss if loss_contrast is None else loss_contrast))
+        self.add_layers(in_channels, channels)
+
+    def add_layers(self, in_channels: int, channels: int) -> None:
+        """Make what a subclass needs beside projection and classifier."""
 
     @abstractmethod
     def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -80,6 +82,11 @@ class SampledFeatureHead(BaseModule):
     def embed(self, features: Tensor) -> Tensor:
         """Unit vectors (M, channels)."""
         return F.normalize(self.projection(features), dim=1)
+
+
+def projection(in_channels: int, channels: int) -> nn.Sequential:
+    """Linear, ReLU, linear."""
+    return nn.Sequential(nn.Linear(in_channels, in_channels), nn.ReLU(inplace=True), nn.Linear(in_channels, channels))
 
 
 def features_at(features: Tensor, index: Tensor, shape: torch.Size) -> Tensor:

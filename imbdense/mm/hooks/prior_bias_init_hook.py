@@ -33,7 +33,8 @@ class PriorBiasInitHook(Hook):
     The samples are counted on the annotations with the head's own anchors, assigner and sampler, after the geometry of
     the training pipeline; see :mod:`imbdense.mm.assigned_counts`. Ignored samples are in neither count. What the loss
     adds to its logits or weighs its classes with is taken into account. YOLOv3: objectness at N_f / N, classes at
-    their share of the objects.
+    their share of the objects. Losses that train sigmoids of their own in a box head (EQLv2, FCBL, ECM, federated) are
+    started as sigmoids, their objectness channel at N_b / N; a given ``prior`` holds for all their channels.
 
     The bias is an ordinary parameter and learns from there. Nothing happens on resume. A layer whose bias came with
     loaded weights (``load_from``, ``init_cfg=Pretrained`` of the head or the model) is left alone.

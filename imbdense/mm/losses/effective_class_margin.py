@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from imbdense.core.checks import check_channels, check_number
-from imbdense.core.losses import effective_class_margin_loss, shifted_sigmoid_loss
+from imbdense.core.losses import effective_class_margin_loss, effective_class_margins, shifted_sigmoid_loss
 from imbdense.core.stats import fill_empty_classes
 from imbdense.mm.losses.base import LossCall, loss_arguments
 from imbdense.mm.losses.counted import CountedLoss
@@ -61,6 +61,16 @@ class EffectiveClassMarginLoss(CountedLoss, ObjectnessScores):
         """Neither margins nor weights; the statistics go on."""
         self._samples(pred, target, call)
         return shifted_sigmoid_loss(pred, target, class_weight=self.fixed_weight, **call.options)
+
+    def start_logits(self, log_odds: Tensor, counts: Tensor, background: float) -> Tensor:
+        """What is trained is sigma(2 z + shift), so z = (log odds - shift) / 2; while deferred it is sigma(z)."""
+        if not self.rebalancing:
+            return log_odds
+        known = self.known_counts()
+        own = counts if known is None else known.cpu().double()
+        ratio = background / counts.sum() if self.fg_bg_ratio == 'auto' else self.fg_bg_ratio
+        shift, _ = effective_class_margins(own, log_odds.numel(), ratio * own.sum())
+        return (log_odds - shift) / 2
 
     def log_change(self, counts: Tensor) -> Tensor:
         """sigma(2 z + 1/4 log n) fits the labels, so z encodes n^(3/4) at half the scale: the prior loses n^(1/4)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from imbdense.core.checks import check_channels, check_integer, check_number
@@ -9,13 +11,13 @@ from imbdense.core.losses import classes_present, draw_federated_classes, federa
 from imbdense.core.stats import fill_empty_classes
 from imbdense.mm.losses.base import LossCall, loss_arguments
 from imbdense.mm.losses.counted import CountedLoss
-from imbdense.mm.losses.scores import DetectionScores
+from imbdense.mm.losses.scores import SigmoidScores
 from imbdense.registry import MODELS
 
 
 @MODELS.register_module()
 @loss_arguments
-class FederatedLoss(CountedLoss, DetectionScores):
+class FederatedLoss(CountedLoss, SigmoidScores):
     """Binary cross-entropies of a few classes per step: those present, and others drawn by their frequency.
 
     See :func:`imbdense.core.losses.federated_loss`. For data sets where only some classes are annotated in an image
@@ -29,7 +31,7 @@ class FederatedLoss(CountedLoss, DetectionScores):
     generator, on each rank for itself and its own labels.
 
     Args:
-        num_classes_per_step: how many classes are trained in a step, >= 1.
+        num_classes_per_step: how many classes are trained in a step, >= 1; background among the labels counts as one.
         power: the others are drawn in proportion to count ** power, >= 0.
         use_sigmoid: ``True`` in the config of a dense or query head.
         others: see :class:`CountedLoss`.
@@ -61,8 +63,11 @@ class FederatedLoss(CountedLoss, DetectionScores):
         """Draw the classes, then their loss."""
         logits, counts = self._classes(pred, target, call)
         target = self.drop_removed(target, counts, call.ignore_index)
-        present = classes_present(logits, target, counts.numel(), ignore_index=call.ignore_index)
-        trained = draw_federated_classes(present, self._rates(counts), self.num_classes_per_step)
+        classes = counts.numel()
+        present = classes_present(logits, target, classes, ignore_index=call.ignore_index)
+        # As released, background takes one of the places; with rate 0 it is never drawn.
+        places, rates = torch.cat([present, (target == classes).any().view(1)]), F.pad(self._rates(counts), (0, 1))
+        trained = draw_federated_classes(places, rates, self.num_classes_per_step)[:classes]
         if self.empty_class == 'mask':
             trained = trained & (counts > 0)
         return federated_loss(logits, target, trained, class_weight=self.fixed_weight, **call.options)

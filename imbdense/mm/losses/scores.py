@@ -76,7 +76,20 @@ class DetectionScores(ABC):
         """(scores (R, C), background score (R, 1) or ``None``) of logits of a detection head."""
 
 
-class ObjectnessScores(DetectionScores):
+class SigmoidScores(DetectionScores):
+    """Losses that train one sigmoid per channel, whatever ``use_sigmoid`` tells the head."""
+
+    def start_logits(self, log_odds: Tensor, counts: Tensor, background: float) -> Tensor:
+        """Logits with which the trained sigmoids have these log odds, (K,) float64; here the odds themselves.
+
+        Args:
+            log_odds: (K,) float64, K = C or C + 1.
+            counts: (C,) samples of the classes, where the loss knows none of its own; background: theirs.
+        """
+        return log_odds
+
+
+class ObjectnessScores(SigmoidScores):
     """Sigmoid losses with an objectness channel after the classes: score sigma(z_c) (1 - sigma(z_C)).
 
     Dense heads with ``use_sigmoid=True`` in the config have C channels and no objectness: score sigma(z_c). So have

@@ -34,6 +34,18 @@ def test_nine_points_by_hand() -> None:
     assert box_counting_dimension(shape) == pytest.approx(slope)
 
 
+def test_no_grid_is_finer_than_64_cells_a_side() -> None:
+    # 10,000 objects on a 50 x 50 lattice would allow grids up to 100; the released code stops at 64.
+    lattice = (np.arange(50) + 0.5) / 50
+    points = np.repeat(np.stack(np.meshgrid(lattice, lattice), -1).reshape(-1, 2), 4, axis=0)
+    sides, occupied = [], []
+    for side in range(1, 65):
+        taken = {(min(int(x * side), side - 1), min(int(y * side), side - 1)) for x, y in points}
+        sides.append(math.log(side))
+        occupied.append(math.log(len(taken)))
+    assert box_counting_dimension(points) == pytest.approx(np.polyfit(sides, occupied, 1)[0])
+
+
 def test_few_objects_one_place_and_the_far_border() -> None:
     assert box_counting_dimension([[0.1, 0.1], [0.9, 0.9], [0.5, 0.5]]) == 1.0
     assert box_counting_dimension(np.zeros((0, 2))) == 1.0

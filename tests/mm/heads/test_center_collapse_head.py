@@ -107,7 +107,47 @@ def test_published_settings_and_the_formula(frame: str, expected: tuple[float, f
     hidden = head.mlp(centres)
     hidden = hidden / hidden.norm(dim=1, keepdim=True) if frame == 'etf' else hidden
     prior = torch.tensor([8.0, 6, 3, 1]) / 18
-    slow = center_collapse_loss(head.scale * hidden @ head.vectors.T, torch.arange(4), prior, smooth=head.smooth)
+    bias = 0.0 if head.bias is None else head.bias
+    logits = head.scale * (hidden @ head.vectors.T + bias)
+    slow = center_collapse_loss(logits, torch.arange(4), prior, smooth=head.smooth)
+    assert found.item() == pytest.approx(head.loss_weight * slow.item(), rel=1e-4)
+
+
+def test_as_released_the_projection_has_no_activation() -> None:
+    head = head_of()
+    features = torch.randn(2, 6, 8, 8)
+    flat = features.movedim(1, -1).reshape(-1, 6) @ head.projection.conv.weight.flatten(1).T
+    normed = (flat - flat.mean(0)) / (flat.var(0, unbiased=False) + head.projection.bn.eps).sqrt()
+    assert torch.allclose(head((features,)).movedim(1, -1).reshape(-1, 128), normed, atol=1e-5)
+
+
+def test_as_released_dropout_comes_behind_the_unit_length() -> None:
+    head = head_of(dropout_ratio=0.5)
+    centres = torch.randn(5, 128)
+    hidden = torch.nn.functional.normalize(head.mlp(centres), dim=1)
+    torch.manual_seed(3)
+    expected = head.scale * torch.nn.functional.dropout(hidden, 0.5) @ head.vectors.T
+    torch.manual_seed(3)
+    assert torch.allclose(head._classify(centres), expected, atol=1e-6)
+
+
+def test_the_random_classifier_is_a_linear_layer_that_just_began() -> None:
+    head = head_of(frame='linear', hidden=400, num_classes=200)
+    for values in (head.vectors, head.bias):
+        assert values.abs().max() <= 1 / 20 and values.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.1)
+    assert torch.equal(head.bias, head_of(frame='linear', hidden=400, num_classes=200, seed=0).bias)
+    assert head_of(frame='etf').bias is None
+
+
+@pytest.mark.parametrize('ratio', [0.0, 0.3])
+def test_enlarging_puts_the_outer_cells_on_the_outer_pixels(ratio: float) -> None:
+    head = head_of(mode='up', dropout_ratio=ratio, class_counts=[8, 6, 3, 1]).eval()
+    labels, features = blocks(), smooth_features(blocks(), 8)
+    large = torch.nn.functional.interpolate(head((features,)), (64, 64), mode='bilinear', align_corners=True)
+    centres = torch.stack([large.movedim(1, -1)[labels == k].mean(0) for k in range(CLASSES)])
+    prior = torch.tensor([8.0, 6, 3, 1]) / 18
+    slow = center_collapse_loss(head._classify(centres), torch.arange(4), prior)
+    found = head.loss((features,), samples(labels), None)['loss_center_collapse']
     assert found.item() == pytest.approx(head.loss_weight * slow.item(), rel=1e-4)
 
 

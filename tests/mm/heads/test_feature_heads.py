@@ -111,6 +111,18 @@ def test_half_precision_features_give_the_same_terms(head: dict[str, Any]) -> No
         assert half[key].dtype == torch.float32 and half[key].item() == pytest.approx(exact[key].item(), rel=0.1)
 
 
+def test_prototypes_have_a_projection_of_their_own() -> None:
+    head = segmentor(HEADS['bal_scl']).auxiliary_head
+    features, labels = torch.randn(6, 16), torch.tensor([0, 0, 1, 1, 2, 3])
+    prototypes = F.normalize(head.prototype_projection(head.classifier.weight), dim=1)
+    expected = head.loss_contrast(head.embed(features), labels, prototypes)
+    assert head.losses(features, labels)['loss_bal_scl'].item() == pytest.approx(expected.item())
+    before = head.embed(features)
+    torch.nn.init.normal_(head.prototype_projection[0].weight)
+    assert torch.equal(head.embed(features), before), 'features and prototypes share no weights'
+    assert head.losses(features, labels)['loss_bal_scl'].item() != pytest.approx(expected.item())
+
+
 def test_drawn_features_are_the_bilinear_ones() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 3, 5, 4, generator=generator)

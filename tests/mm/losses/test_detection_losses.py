@@ -145,6 +145,24 @@ def test_dense_head_without_sigmoid_drops_the_background_score(cls: type) -> Non
     assert torch.allclose(scores, make(cls).get_activation(pred[:, : C + int(cls is not FederatedLoss)])[:, :C])
 
 
+@pytest.mark.parametrize(('background', 'trained'), [(True, 9), (False, 10)])
+def test_background_takes_one_of_the_places_of_a_federated_step(background: bool, trained: int) -> None:
+    loss = FederatedLoss(class_counts=[5] * 60, num_classes_per_step=10)
+    loss.get_cls_channels(60)
+    target = torch.tensor([3, 7, 60 if background else 3])
+    for seed in range(5):
+        torch.manual_seed(seed)
+        pred = torch.randn(3, 60, requires_grad=True)
+        loss(pred, target, torch.ones(3), avg_factor=3.0).backward()
+        learning = (pred.grad != 0).any(0)
+        assert int(learning.sum()) == trained and learning[[3, 7]].all()
+    few = FederatedLoss(class_counts=[5] * 10, num_classes_per_step=50)  # more places than classes: all are trained
+    few.get_cls_channels(10)
+    pred = torch.randn(3, 10, requires_grad=True)
+    few(pred, target.clamp_max(10), torch.ones(3), avg_factor=3.0).backward()
+    assert (pred.grad != 0).all()
+
+
 def test_seesaw_forms_follow_the_head() -> None:
     pred, target = rois(C + 1)
     query = SyncedSeesawLoss()
