@@ -181,8 +181,8 @@ class PixelPairReservoir:
         Raises:
             ValueError: nothing was offered.
         """
-        if self._pairs is None:
-            raise ValueError('PixelPairReservoir: no pixel was offered.')
+        if self._pairs is None or not self._pairs.shape[2]:
+            raise ValueError('PixelPairReservoir: no pixel was offered. Has no image data at both dates?')
         return self._pairs[0], self._pairs[1]
 
 

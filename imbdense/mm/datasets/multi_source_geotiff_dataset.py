@@ -41,9 +41,9 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
     iterations times batch size, and no window comes twice. Evaluation: windows on a fixed grid over the whole subset,
     whatever the labels. Windows of different subsets of ``split`` lie more than ``buffer`` pixels apart.
 
-    Samples hold ``img`` (h, w, B) float32 in units of the files, ``valid`` (h, w, 1), ``bands``, ``band_statistics``,
-    ``window`` (row, column, height, width), ``geotransform``, ``transform`` (the same in metres, for areas; ``None`` on
-    a grid in degrees), ``gt_seg_map`` (h, w) uint8.
+    Samples hold ``img`` (h, w, B) float32 in units of the files, ``valid`` (h, w, 1), ``nodata`` (h, w), ``bands``,
+    ``band_statistics``, ``window`` (row, column, height, width), ``geotransform``, ``transform`` (the same in metres,
+    for areas; ``None`` on a grid in degrees), ``gt_seg_map`` (h, w) uint8.
 
     Statistics are those of the valid pixels of subset 'train' alone, counted once and cached (by size, time, bands and
     split of the files). A data set without that subset takes ``statistics``, or waits for those of a checkpoint; it
@@ -158,6 +158,7 @@ class MultiSourceGeoTIFFDataset(BaseDataset):
             'geotransform': (transform.a, transform.b, transform.c + window[1] * transform.a, transform.d, transform.e,
                              transform.f + window[0] * transform.e),
             'transform': metric_transform(self.scene.grid, *window[:2]),
+            'nodata': None if content.valid.all() else ~content.valid.all(axis=2),
         }
         for key, label in self._label_maps(content).items():
             record[key] = label

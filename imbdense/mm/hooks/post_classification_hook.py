@@ -34,9 +34,10 @@ class PostClassificationHook(Hook):
 
     The class prior comes from the :class:`~imbdense.core.stats.PriorLedger` of the loaded checkpoint, unless the model
     has one. The transition prior is estimated by expectation maximisation on pixels drawn from the images that are
-    about to be tested (their labels are not looked at), or counted in labelled pairs. Testing then runs the segmentor
-    twice over the images. The table is written to ``work_dir/imbdense/transitions.csv``; give it to the model as
-    ``transitions`` to do without this hook (for rasters, for instance). A model that has a table keeps it.
+    about to be tested (their labels are not looked at; pixels without data at a date are left out), or counted in
+    labelled pairs. Testing then runs the segmentor twice over the images. The table is written to
+    ``work_dir/imbdense/transitions.csv``; give it to the model as ``transitions`` to do without this hook (for rasters,
+    for instance). A model that has a table keeps it.
 
     The estimate takes the errors of the dates as independent; where they are not, it finds too little change. The hook
     compares how often the dates agree with how often they would, and warns.
@@ -100,7 +101,12 @@ class PostClassificationHook(Hook):
         model.eval()
         for batch in loader:
             data = model.data_preprocessor(batch, False)
-            for first, second in model.date_probabilities(data['inputs'], data.get('data_samples')):
+            samples = data.get('data_samples')
+            for number, (first, second) in enumerate(model.date_probabilities(data['inputs'], samples)):
+                nodata = samples[number].get('nodata') if samples else None
+                if nodata is not None:
+                    known = torch.from_numpy(~nodata).to(first.device)
+                    first, second = first[:, known], second[:, known]
                 reservoir.add(first.flatten(1), second.flatten(1))
         model.train(training)
         shares = gather_objects([values.numpy() for values in reservoir.sample()])

@@ -75,7 +75,8 @@ class LoadChangePair(BaseTransform):
     """Load the images of all dates of a pair, one behind the other on the channels, and its label maps.
 
     Sets ``img`` (H, W, D * B), ``num_dates`` D, ``img_shape``, ``ori_shape``, ``transform`` (geotransform in metres of
-    a projected TIFF, for areas, else ``None``), and what :class:`LoadChangeLabels` sets.
+    a projected TIFF, for areas, else ``None``), ``nodata`` (H, W) bool, where a date has no data (``None``: nowhere),
+    and what :class:`LoadChangeLabels` sets.
     PNG and JPEG are loaded as the hosts load them (blue, green, red); TIFFs of any number of bands through
     :mod:`imbdense.data.geotiff`. Bytes stay bytes, all else becomes float32.
 
@@ -126,6 +127,8 @@ class LoadChangePair(BaseTransform):
         results['num_dates'] = len(files)
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         results['transform'] = place_in_metres(files[0])
+        missing = [~mask for mask in valid if mask is not None]
+        results['nodata'] = np.any(missing, axis=0) if missing else None
         if self.labels is not None:
             self.labels.transform(results)
             _ignore_nodata(results, valid)

@@ -18,7 +18,7 @@ from imbdense.registry import TRANSFORMS
 META_KEYS = (
     'img_path', 'img_path_from', 'img_path_to', 'seg_map_path', 'seg_map_path_from', 'seg_map_path_to', 'num_dates',
     'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip', 'flip_direction', 'reduce_zero_label', 'window',
-    'transform', 'block_id',
+    'transform', 'block_id', 'nodata',
 )
 
 

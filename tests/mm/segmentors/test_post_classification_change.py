@@ -130,6 +130,23 @@ def test_hook_estimates_the_transitions_and_writes_them(tmp_path: Path) -> None:
     assert torch.equal(model.transition, before), 'a model that has a table keeps it'
 
 
+def test_hook_draws_no_pixel_without_data(tmp_path: Path) -> None:
+    model, data = build(prior=PRIOR), pairs(1)
+    nodata = torch.zeros(data['inputs'][0].shape[1:], dtype=torch.bool)
+    nodata[:, 20:] = True
+    data['data_samples'][0].set_metainfo({'nodata': nodata.numpy()})
+    runner = SimpleNamespace(model=model, test_dataloader=SimpleLoader([data]), work_dir=str(tmp_path))
+    PostClassificationHook().before_test(runner)
+    batch = model.data_preprocessor(data)
+    dates = model.date_probabilities(batch['inputs'], batch['data_samples'])[0]
+    expected = estimate_transitions(*(date[:, :, :20].flatten(1) for date in dates), torch.tensor(PRIOR))
+    torch.testing.assert_close(model.transition, expected.matrix, atol=1e-6, rtol=0)
+    data['data_samples'][0].set_metainfo({'nodata': torch.ones_like(nodata).numpy()})
+    with pytest.raises(ValueError, match='no image data at both dates'):
+        PostClassificationHook().before_test(SimpleNamespace(
+            model=build(prior=PRIOR), test_dataloader=SimpleLoader([data]), work_dir=str(tmp_path)))
+
+
 def test_hook_warns_of_errors_that_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mmengine.logging import MMLogger
 

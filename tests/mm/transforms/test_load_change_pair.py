@@ -99,6 +99,7 @@ def test_nodata_is_ignored_in_the_change_map_and_at_its_date(tmp_path, record):
     assert np.array_equal(found['gt_seg_map_t1'], before['gt_seg_map_t1'])
     assert np.array_equal(found['gt_seg_map'][~hole], before['gt_seg_map'][~hole])
     assert (found['img'][hole][:, 6:] == -5).all() and (found['img'][hole][:, :6] > 0).all()
+    assert np.array_equal(found['nodata'], hole) and before['nodata'] is None
 
 
 def test_labels_after_a_resize(record):
