@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         found = {'m3c2': _m3c2, 'c2c': _c2c, 'dsm': _dsm}[args.method](args, first, second)
         las = {path.suffix.lower() for path in (args.out, args.second)} <= {'.las', '.laz'}
         cloud = second.replace(attributes={**second.attributes, **found})
-        write_points(args.out, cloud, like=args.second if las else None)
+        write_points(args.out, cloud, like=args.second if las else None, exchange=found)
     except CloudError as error:
         names = str(error).replace('epoch1', str(args.first)).replace('epoch2', str(args.second))
         raise UserError(names.replace('reference', str(args.first)).replace('compared', str(args.second))) from error

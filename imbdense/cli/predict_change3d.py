@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             second = read_points(args.second)
             las = {path.suffix.lower() for path in (args.out, args.second)} <= {'.las', '.laz'}
             found = second.replace(attributes={**second.attributes, 'change': labels.astype(np.uint8)})
-            write_points(args.out, found, like=args.second if las else None)
+            write_points(args.out, found, like=args.second if las else None, exchange=('change',))
         except (PointReadError, PointWriteError, FileWriteError, FileNotFoundError, ValueError) as error:
             if args.traceback:
                 raise
