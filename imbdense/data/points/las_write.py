@@ -227,7 +227,7 @@ def _standard(path: Path, name: str, values: NDArray[Any], field: Any) -> NDArra
     if values.size and (values.min() < info.min or values.max() > info.max or (values != np.floor(values)).any()):
         raise PointWriteError(
             f'{path}: LAS stores {name} as whole numbers {info.min} to {info.max}, but it reaches from {values.min()} '
-            f'to {values.max()}. Scale it, or give the attribute another name.'
+            f'to {values.max()}. Scale it, give the attribute another name, or write .ply or .npz.'
         )
     return values.astype(kind)
 
