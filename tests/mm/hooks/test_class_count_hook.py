@@ -211,3 +211,12 @@ def test_a_validation_set_with_its_classes_in_another_order_is_an_error(dataset:
     run.val_dataloader.dataset._metainfo = changed
     with pytest.raises(ValueError, match='numbers the classes in another way than the training set'):
         run.train()
+
+
+def test_a_test_set_with_its_classes_in_another_order_is_an_error(
+    trained: tuple[object, Path], dataset: Path, tmp_path: Path
+) -> None:
+    run = runner(dataset, tmp_path, load_from=str(trained[1]))
+    run.test_dataloader.dataset._metainfo = {**run.test_dataloader.dataset.metainfo, 'classes': CLASSES[::-1]}
+    with pytest.raises(ValueError, match='the test set numbers the classes in another way'):
+        run.test()
