@@ -11,7 +11,8 @@ import torch
 pytest.importorskip('mmengine')
 
 from imbdense.cli._explain import explain
-from imbdense.cli.main import run_verb
+from imbdense.cli._runner import check_weights
+from imbdense.cli.main import UserError, run_verb
 from imbdense.mm.checkpoints import latest_checkpoint, load_checkpoint
 from tests.integration.toy import write_config
 
@@ -180,3 +181,11 @@ def test_full_disk_keeps_the_earlier_checkpoint(
     code, _ = train(capsys, config, '--resume', *flags)
     assert code == 0
     assert [path.name for path in (tmp_path / 'run').glob('*.pth')] == ['iter_40.pth']
+
+
+def test_a_checkpoint_of_another_model_is_not_evaluated(tmp_path: Path) -> None:
+    file = tmp_path / 'nine.pth'
+    torch.save({'state_dict': torch.nn.Linear(4, 9).state_dict(), 'meta': {}}, file)
+    check_weights(torch.nn.Linear(4, 9), str(file))
+    with pytest.raises(UserError, match=r'nine\.pth does not fit the model of the config: size mismatch for weight'):
+        check_weights(torch.nn.Linear(4, 3), str(file))
