@@ -64,20 +64,28 @@ def _own_message(error: Exception) -> str | None:
 def _unknown_type(match: re.Match[str], error: Exception, config_path: str) -> str:
     """A ``type=`` that no registry knows, with near names of that registry and of ours."""
     name, registry_name = match[1].strip('\'"'), (match[3] or match[2])
-    near = difflib.get_close_matches(name.rsplit('.', 1)[-1], _registered(registry_name), n=3, cutoff=0.6)
-    ours = [candidate for candidate in near if candidate in _registered_by_us(registry_name)]
-    shown = [f'imbdense.{word}' if word in ours else word for word in near]
+    known = _registered(registry_name)
+    near = difflib.get_close_matches(name.rsplit('.', 1)[-1], known, n=3, cutoff=0.6)
+    shown = [f'{scope}.{word}' for word in near for scope in known[word]][:3]
     hint = f' Did you mean {" or ".join(shown)}?' if near else ' Is the package that defines it in custom_imports?'
     return f"{config_path}: type='{name}' is not a known {registry_name}.{hint}"
 
 
 def _unknown_argument(match: re.Match[str], error: Exception, config_path: str) -> str:
     """An argument a constructor does not have, with the near ones it has."""
-    owner = re.search(r'(\w+)\.__init__\(\)', str(error))
-    known = _constructor_arguments(error, owner[1] if owner else '')
+    owner = _built(error) or (found[1] if (found := re.search(r'(\w+)\.__init__\(\)', str(error))) else '')
+    known = _constructor_arguments(error, owner)
     near = difflib.get_close_matches(match[1], known, n=2, cutoff=0.5)
     hint = f' Did you mean {" or ".join(near)}?' if near else f' It takes: {", ".join(known)}.' if known else ''
-    return f"{config_path}: {owner[1] if owner else 'a component'} has no argument '{match[1]}'.{hint}"
+    return f"{config_path}: {owner or 'a component'} has no argument '{match[1]}'.{hint}"
+
+
+def _built(error: Exception) -> str:
+    """The class that a registry was building, where its constructor is that of a private base class; else ''."""
+    if not re.search(r'\b_\w+\.__init__\(\)', str(error)):
+        return ''
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((str(names['obj_cls'].__name__) for names in reversed(frames) if 'obj_cls' in names), '')
 
 
 def _missing_argument(match: re.Match[str], error: Exception, config_path: str) -> str:
@@ -87,30 +95,24 @@ def _missing_argument(match: re.Match[str], error: Exception, config_path: str) 
     return f'{config_path}: {name} needs the argument {match[1]} ({_place(error)}).'
 
 
-def _registered(kind: str) -> list[str]:
-    """All names of the registries called ``kind`` over all scopes."""
+def _registered(kind: str) -> dict[str, list[str]]:
+    """Names of the registries called ``kind`` -> the scopes that have them, ours first."""
     import mmengine.registry as host
 
-    roots = [value for value in vars(host).values() if isinstance(value, host.Registry) and value.name == kind]
-    names: list[str] = []
-    for root in roots:
-        stack = [root]
-        while stack:
-            registry = stack.pop()
-            names += list(registry.module_dict)
-            stack += list(registry.children.values())
-    return names
-
-
-def _registered_by_us(kind: str) -> list[str]:
-    """The names imbdense registers in ``kind``."""
     from imbdense.registry import REGISTRIES
 
-    registry = REGISTRIES.get(kind)
-    if registry is None:
-        return []
-    registry.import_from_location()
-    return list(registry.module_dict)
+    names: dict[str, list[str]] = {}
+    if (ours := REGISTRIES.get(kind)) is not None:
+        ours.import_from_location()
+        names = {name: ['imbdense'] for name in ours.module_dict}
+    stack = [value for value in vars(host).values() if isinstance(value, host.Registry) and value.name == kind]
+    while stack:
+        registry = stack.pop()
+        stack += list(registry.children.values())
+        for name in registry.module_dict:
+            scopes = names.setdefault(name, [])
+            scopes += [registry.scope] if registry.scope not in scopes else []
+    return names
 
 
 def _constructor_arguments(error: Exception, owner: str) -> list[str]:

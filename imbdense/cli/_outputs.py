@@ -1,4 +1,4 @@
-"""What ``calibrate`` and ``diagnose`` share: loading a finished model and saving its outputs once, with progress."""
+"""What verbs share about outputs: those of a finished model, saved once with progress, and the file that is written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,3 +87,14 @@ def progress_line(title: str) -> Iterator[Callable[[int, int], None]]:
             print(f'{title}: {done} of {total}{left}', file=sys.stderr, flush=True)
 
     yield show
+
+
+def check_cloud_out(out: Path, inputs: Sequence[Path]) -> None:
+    """Raise ``UserError`` before anything is measured if ``out`` is an input or no format that can be written."""
+    from imbdense.data.points.write import SUFFIXES
+
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise UserError(f'--out {out} is an input; choose another name, the input is still needed.')
+    if out.suffix.lower() not in SUFFIXES:
+        written = ', '.join(SUFFIXES)
+        raise UserError(f'--out {out}: {out.suffix or "no suffix"} cannot be written; use one of {written}.')

@@ -43,9 +43,19 @@ def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def check_weights(model: nn.Module, checkpoint: str | None) -> None:
-    """Raise ``UserError`` when a model has weights but no checkpoint was given."""
-    if checkpoint is None and any(True for _ in model.parameters()):
-        raise UserError(f'{type(model).__name__} has weights: name the checkpoint (.pth) that they come from.')
+    """Raise ``UserError`` when a model has weights but no checkpoint was given, or one whose weights do not fit."""
+    from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
+    from imbdense.mm.predictor import load_given_weights
+
+    if checkpoint is None:
+        if any(True for _ in model.parameters()):
+            raise UserError(f'{type(model).__name__} has weights: name the checkpoint (.pth) that they come from.')
+    elif Path(checkpoint).is_file():
+        try:
+            content = load_checkpoint(checkpoint)
+            load_given_weights(getattr(model, 'module', model), content.get('state_dict', content), checkpoint)
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,7 @@ def open_splits(args: argparse.Namespace) -> list[Split]:
 
     path = Path(args.config)
     if not path.exists():
-        raise UserError(f'{path} does not exist (looked from {os.getcwd()}). Give a config, a folder or a COCO json.')
+        path = _shipped(path)
     try:
         if path.is_dir() or looks_like_coco(path):
             found = folder_splits(path, args.classes, args.task)
@@ -49,3 +49,15 @@ def open_splits(args: argparse.Namespace) -> list[Split]:
         return config_splits(path, args.split)
     except (LabelReadError, TypeError, ValueError, FileNotFoundError) as error:
         raise UserError(str(error)) from error
+
+
+def _shipped(path: Path) -> Path:
+    """A config relative to the folder ``configs`` of the checkout, as the other verbs take it."""
+    from imbdense.cli._runner import find_config
+
+    try:
+        return find_config(str(path))
+    except UserError as error:
+        said = f'{path} does not exist (looked from {os.getcwd()}). Give a config, a folder or a COCO json.'
+        _, near, names = str(error).partition(' Did you mean')
+        raise UserError(said + near + names) from error

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.cli._outputs import progress_line
+from imbdense.cli._outputs import check_cloud_out, progress_line
 from imbdense.cli.main import UserError
 
 if TYPE_CHECKING:
@@ -56,15 +56,14 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.data.points.pairs import check_same_crs
     from imbdense.utils.files import FileWriteError
 
-    if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
-        raise UserError(f'--out {args.out} is an input; choose another name, the input is still needed.')
+    check_cloud_out(args.out, (args.first, args.second))
     try:
         first, second = read_points(args.first), read_points(args.second)
         check_same_crs(first, second, (str(args.first), str(args.second)))
         found = {'m3c2': _m3c2, 'c2c': _c2c, 'dsm': _dsm}[args.method](args, first, second)
         las = {path.suffix.lower() for path in (args.out, args.second)} <= {'.las', '.laz'}
         cloud = second.replace(attributes={**second.attributes, **found})
-        write_points(args.out, cloud, like=args.second if las else None)
+        write_points(args.out, cloud, like=args.second if las else None, exchange=found)
     except CloudError as error:
         names = str(error).replace('epoch1', str(args.first)).replace('epoch2', str(args.second))
         raise UserError(names.replace('reference', str(args.first)).replace('compared', str(args.second))) from error

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.cli._explain import explained
+from imbdense.cli._outputs import check_cloud_out
 from imbdense.cli._runner import add_checkpoint_argument, add_config_arguments, check_weights, load_config
 from imbdense.cli.main import UserError
 
@@ -37,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.data.points import PointReadError, PointWriteError, read_points, write_points
     from imbdense.utils.files import FileWriteError
 
-    if args.out.resolve() in (args.first.resolve(), args.second.resolve()):
-        raise UserError(f'--out {args.out} is an input; choose another name, the input is still needed.')
+    check_cloud_out(args.out, (args.first, args.second))
     config = load_config(args)
     with explained(args.config, args.traceback):
         try:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             second = read_points(args.second)
             las = {path.suffix.lower() for path in (args.out, args.second)} <= {'.las', '.laz'}
             found = second.replace(attributes={**second.attributes, 'change': labels.astype(np.uint8)})
-            write_points(args.out, found, like=args.second if las else None)
+            write_points(args.out, found, like=args.second if las else None, exchange=('change',))
         except (PointReadError, PointWriteError, FileWriteError, FileNotFoundError, ValueError) as error:
             if args.traceback:
                 raise

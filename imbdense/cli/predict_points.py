@@ -81,8 +81,11 @@ def output_files(clouds: Sequence[Path], out: Path) -> list[Path]:
         UserError: several clouds for one file, two clouds of one name, a format that cannot be written, or an output
             that is an input.
     """
+    from imbdense.data.points.read import SUFFIXES as READ
     from imbdense.data.points.write import SUFFIXES
 
+    if out.suffix.lower() in set(READ) - set(SUFFIXES):
+        raise UserError(f'--out {out}: {out.suffix} cannot be written; choose one of {", ".join(SUFFIXES)}.')
     if out.suffix.lower() in SUFFIXES:
         if len(clouds) > 1:
             raise UserError(f'--out {out} is one file, but {len(clouds)} clouds are given; name a folder.')
@@ -102,13 +105,14 @@ def output_files(clouds: Sequence[Path], out: Path) -> list[Path]:
 def _predict(args: argparse.Namespace, config: Any, targets: list[Path]) -> int:
     """Load, sort, compute, write, tell."""
     from imbdense.mm.checkpoints import install_safe_loading
-    from imbdense.mm.points import PointNetwork, predict_blocks, start_job, write_clouds
+    from imbdense.mm.points import PointNetwork, check_targets, predict_blocks, start_job, write_clouds
 
     install_safe_loading()
     network = PointNetwork(config, args.checkpoint, device=args.device, rotations=args.rotations)
     lattice = _lattice(args, network)
     for cloud in args.clouds:
         _note_missing_colours(cloud, network.probe(cloud))
+    check_targets(network, args.clouds, targets, args.field)
     folder = targets[0].parent / f'{UNFINISHED}_{args.out.name}'
     with progress_line('sort points') as progress:
         job = start_job(network, args.clouds, lattice, folder, progress)

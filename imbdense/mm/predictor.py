@@ -110,8 +110,12 @@ def file_record(path: str | Path) -> dict[str, Any]:
     return {'img_path': str(path), 'img_id': 0, 'reduce_zero_label': False, 'seg_fields': []}
 
 
-def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
-    """Load all weights of ``model``; a part that is missing or of another shape is an error, not random numbers."""
+def load_given_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> list[str]:
+    """Load the weights that a checkpoint holds; return the names of those it lacks.
+
+    Raises:
+        CheckpointError: a weight of another shape, which the hosts leave at random numbers.
+    """
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     try:
         missing, _ = model.load_state_dict(weights, strict=False)
@@ -120,7 +124,12 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: st
             f'{checkpoint} does not fit the model of the config: {str(error).splitlines()[1].strip()} Use the config '
             f'it was trained with (a copy lies in its work dir).'
         ) from error
-    missing = [key for key in missing if not key.endswith('num_batches_tracked')]
+    return [key for key in missing if not key.endswith('num_batches_tracked')]
+
+
+def load_weights(model: torch.nn.Module, weights: dict[str, Any], checkpoint: str | Path) -> None:
+    """Load all weights of ``model``; a part that is missing or of another shape is an error, not random numbers."""
+    missing = load_given_weights(model, weights, checkpoint)
     if missing:
         raise CheckpointError(
             f'{checkpoint} does not fit the model of the config: {len(missing)} weights are missing, for example '

@@ -60,8 +60,20 @@ def test_what_it_refuses(files: tuple[Path, Path], tmp_path: Path, capsys: pytes
         'is an input': [first, second, '--out', second],
         'far.npz do not overlap': [first, str(tmp_path / 'far.npz'), '--out', str(tmp_path / 'x.npz')],
         'does not exist': [first, str(tmp_path / 'no.las'), '--out', str(tmp_path / 'x.las')],
+        'x.foo: .foo cannot be written': [first, str(tmp_path / 'no.las'), '--out', str(tmp_path / 'x.foo')],
         'cylinder_radius': [first, second, '--out', str(tmp_path / 'x.las'), '--radius', '0'],
     }.items():
         assert main(['compare', 'clouds', *arguments]) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / 'x.las').exists()
+
+
+def test_measuring_again_replaces_the_earlier_result(files: tuple[Path, Path], tmp_path: Path) -> None:
+    first, second = map(str, files)
+    for given, error, out in ((second, '0', 'one.las'), (str(tmp_path / 'one.las'), '0.5', 'two.las')):
+        arguments = [first, given, '--out', str(tmp_path / out), '--registration-error', error]
+        assert main(['compare', 'clouds', *arguments]) == 0
+    levels = [read_points(tmp_path / name).attributes['m3c2_lod'] for name in ('one.las', 'two.las')]
+    known = np.isfinite(levels[0])
+    assert known.mean() > 0.9
+    np.testing.assert_allclose((levels[1] - levels[0])[known], 1.96 * 0.5, atol=1e-5)

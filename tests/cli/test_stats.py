@@ -93,3 +93,12 @@ def test_a_segmentation_config(tmp_path, capsys):
     config.write_text('\n'.join(lines))
     assert main(['stats', str(config), '--workers', '0']) == 0
     assert 'label shift train -> val' in capsys.readouterr().out
+
+
+def test_a_config_of_ours_is_found_from_any_folder_and_near_names_are_told(tmp_path, monkeypatch, capsys):
+    pytest.importorskip('mmengine')
+    monkeypatch.chdir(tmp_path)
+    assert main(['stats', 'point_cloud/sparse_unet_ign_lidar_hd_ce.py']) == 2  # its data are not here
+    assert 'Expected layout of ign_lidar_hd' in capsys.readouterr().err
+    assert main(['stats', 'configs/point_cloud/sparse_unet_ign_lidar_hd_c.py']) == 2
+    assert 'Did you mean' in (said := capsys.readouterr().err) and 'sparse_unet_ign_lidar_hd_ce.py' in said

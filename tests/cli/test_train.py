@@ -10,7 +10,9 @@ import torch
 
 pytest.importorskip('mmengine')
 
-from imbdense.cli.main import run_verb
+from imbdense.cli._explain import explain
+from imbdense.cli._runner import check_weights
+from imbdense.cli.main import UserError, run_verb
 from imbdense.mm.checkpoints import latest_checkpoint, load_checkpoint
 from tests.integration.toy import write_config
 
@@ -66,6 +68,24 @@ def test_unknown_argument_names_it_and_near_ones(tmp_path: Path, capsys: pytest.
     error = message(capsys, write_config(tmp_path), '--work-dir', tmp_path / 'run', '--cfg-options',
                     'model.nan_att=3')
     assert "ToyModel has no argument 'nan_att'. Did you mean nan_at" in error
+
+
+def test_near_names_of_other_scopes_are_told_with_their_scope() -> None:
+    pytest.importorskip('mmseg')
+    from mmseg.registry import MODELS
+
+    MODELS.import_from_location()
+    error = explain(KeyError('CrossEntropyLoss is not in the mmengine::model registry. Please check'), 'my.py')
+    assert 'mmseg.CrossEntropyLoss' in error and 'Did you mean CrossEntropyLoss' not in error
+
+
+def test_the_class_that_was_built_is_named_not_its_private_base() -> None:
+    from mmengine.registry import DATASETS
+
+    with pytest.raises(TypeError) as caught:
+        DATASETS.build({'type': 'imbdense.IGNLidarHDDataset', 'data_root': '.', 'mappin': 'objects'})
+    error = explain(caught.value, 'my.py')
+    assert "IGNLidarHDDataset has no argument 'mappin'. Did you mean mapping" in error
 
 
 @pytest.mark.parametrize(
@@ -161,3 +181,11 @@ def test_full_disk_keeps_the_earlier_checkpoint(
     code, _ = train(capsys, config, '--resume', *flags)
     assert code == 0
     assert [path.name for path in (tmp_path / 'run').glob('*.pth')] == ['iter_40.pth']
+
+
+def test_a_checkpoint_of_another_model_is_not_evaluated(tmp_path: Path) -> None:
+    file = tmp_path / 'nine.pth'
+    torch.save({'state_dict': torch.nn.Linear(4, 9).state_dict(), 'meta': {}}, file)
+    check_weights(torch.nn.Linear(4, 9), str(file))
+    with pytest.raises(UserError, match=r'nine\.pth does not fit the model of the config: size mismatch for weight'):
+        check_weights(torch.nn.Linear(4, 3), str(file))

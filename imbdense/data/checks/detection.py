@@ -18,7 +18,7 @@ TINY = 16.0
 def detection_findings(split: DetectionSplit, *, progress: Callable[[str], None] = lambda text: None) -> list[Finding]:
     """Everything that is wrong with the annotations and images of one split."""
     progress(f'{split.name}: looking at {len(split.images)} images')
-    found = list(split.findings) + _object_findings(split)
+    found = list(split.findings) + object_findings(split) + _tiny_objects(split)
     for image, expected in zip(split.images, split.sizes):
         size, faults = image_findings(image)
         found += faults
@@ -27,8 +27,8 @@ def detection_findings(split: DetectionSplit, *, progress: Callable[[str], None]
     return [replace(finding, split=split.name) for finding in found]
 
 
-def _object_findings(split: DetectionSplit) -> list[Finding]:
-    """Empty split, empty images, absent classes, tiny objects."""
+def object_findings(split: DetectionSplit) -> list[Finding]:
+    """Empty split, empty images, absent classes."""
     table = split.records.table(len(split.classes))
     if table.totals.sum() == 0:
         return [
@@ -63,17 +63,17 @@ def _object_findings(split: DetectionSplit) -> list[Finding]:
                 'Fine as background; filter_empty leaves them out.',
             )
         )
-    tiny = split.records.area < TINY
-    if tiny.any():
-        kinds = np.bincount(split.records.klass[tiny], minlength=len(split.classes))
-        worst = {split.classes[index]: int(kinds[index]) for index in np.argsort(-kinds)[:3] if kinds[index]}
-        found.append(
-            Finding(
-                'note',
-                'tiny_object',
-                split.source,
-                f'has {int(tiny.sum())} objects below {TINY:.0f} px: {worst}.',
-                'Train on larger inputs or tiles, or leave them out.',
-            )
-        )
     return found
+
+
+def _tiny_objects(split: DetectionSplit) -> list[Finding]:
+    """Objects of a few pixels."""
+    tiny = split.records.area < TINY
+    if not tiny.any():
+        return []
+    kinds = np.bincount(split.records.klass[tiny], minlength=len(split.classes))
+    worst = {split.classes[index]: int(kinds[index]) for index in np.argsort(-kinds)[:3] if kinds[index]}
+    return [Finding(
+        'note', 'tiny_object', split.source, f'has {int(tiny.sum())} objects below {TINY:.0f} px: {worst}.',
+        'Train on larger inputs or tiles, or leave them out.',
+    )]  # fmt: skip

@@ -46,7 +46,7 @@ def point_findings(
             continue
         progress(f'{split.name}: looking at {path}')
         try:
-            cloud = source.layout.read(Scene(Path(path).stem, Path(path)))
+            cloud = source.layout.cloud(Scene(Path(path).stem, Path(path)))
         except LabelReadError as error:
             found.append(Finding('error', error.code, error.path, error.problem, error.cure))
             continue

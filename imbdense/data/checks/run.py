@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from imbdense.data.checks.boxes3d import box_findings
 from imbdense.data.checks.change import change_findings
 from imbdense.data.checks.detection import detection_findings
 from imbdense.data.checks.images import duplicate_findings
 from imbdense.data.checks.points import point_findings
 from imbdense.data.checks.rasters import raster_findings
 from imbdense.data.checks.segmentation import segmentation_findings
-from imbdense.data.checks.splits import ChangeSplit, PointSplit, RasterSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import BoxSplit, ChangeSplit, PointSplit, RasterSplit, SegmentationSplit, Split
 from imbdense.data.finding import Finding
 
 ORDER = {'error': 0, 'warning': 1, 'note': 2}
@@ -31,6 +32,8 @@ def check_splits(
             found += raster_findings(split, progress=progress)
         elif isinstance(split, PointSplit):
             found += point_findings(split, workers=workers, progress=progress)
+        elif isinstance(split, BoxSplit):
+            found += box_findings(split, progress=progress)
         elif isinstance(split, SegmentationSplit):
             found += segmentation_findings(split, workers=workers, progress=progress)
             found += change_findings(split, workers=workers) if isinstance(split, ChangeSplit) else []

@@ -129,6 +129,10 @@ class DetectionSplit:
     findings: tuple[Finding, ...] = field(default=())
 
 
+class BoxSplit(DetectionSplit):
+    """LiDAR scans with boxes in space: ``images`` are the scans, areas of ``records`` are no pixels."""
+
+
 Split = SegmentationSplit | DetectionSplit
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,11 +22,16 @@ from imbdense.data.points.las import (
     read_records,
 )
 from imbdense.data.points.las_copy import RawLas, laspy_records
+from imbdense.data.points.las_dimensions import (
+    add_dimensions,
+    check_labels,
+    extra_columns,
+    set_dimensions,
+    set_labels,
+)
 
 SCALE = 0.001
 """Resolution of new files, metres."""
-NAME_BYTES = 32
-INSTANCE = 'instance'
 
 
 class LasSink:
@@ -87,16 +92,19 @@ class LasCopySink:
     Points (every field, also of extra dimensions, and their order), records, scales, offsets, bounds and identifiers
     are those of ``like``, to the bit. Exchanged or added are only: ``classification``, where the clouds have
     ``semantic``; ``instance``, where they have it; and one extra dimension for each attribute that ``like`` does not
-    have. Attributes that it has are its own. An index for streaming (COPC) is not taken over: it would point to
+    have. Attributes that it has are its own, but those named in ``exchange`` are the cloud's (of a file that was
+    labelled before, the labels of now). An index for streaming (COPC) is not taken over: it would point to
     places of the original; the copy is a plain file that every reader opens.
     """
 
-    def __init__(self, path: Path, handle: BinaryIO, first: PointCloud, like: Path) -> None:
+    def __init__(
+        self, path: Path, handle: BinaryIO, first: PointCloud, like: Path, exchange: Collection[str] = ()
+    ) -> None:
         self.path, self.like, self._laspy = path, like, import_laspy(path)
         with open_las(like) as reader:
             header, self._total = reader.header.copy(), int(reader.header.point_count)
         self._raw, self._handle = RawLas.of(like), handle
-        self._fields = set(header.point_format.dimension_names) | {'rgb', 'scan_angle', 'nir'}
+        self._fields = kept_fields(header, exchange)
         before = len(list(header.point_format.extra_dimensions))
         self._extra = add_dimensions(self._laspy, path, header, extra_columns(first, self._fields))
         self._set_records(header, before)
@@ -182,63 +190,30 @@ class LasCopySink:
         )
 
 
+def kept_fields(header: Any, exchange: Collection[str]) -> set[str]:
+    """Names of what a copy takes over as it is: all fields but those extra dimensions that are exchanged."""
+    exchanged = set(exchange) & set(header.point_format.extra_dimension_names)
+    return (set(header.point_format.dimension_names) | {'rgb', 'scan_angle', 'nir'}) - exchanged
+
+
+def check_copy(path: Path, first: PointCloud, like: Path, exchange: Collection[str] = ()) -> None:
+    """Raise what :class:`LasCopySink` would raise about codes and dimensions of ``first``, before anything is written.
+
+    For those who compute for hours what they then write; coordinates and numbers of points are not compared.
+    """
+    with open_las(like) as reader:
+        header = reader.header.copy()
+    add_dimensions(import_laspy(path), path, header, extra_columns(first, kept_fields(header, exchange)))
+    if first.semantic is not None:
+        check_labels(path, header.point_format.id, first.semantic)
+
+
 def open_writer(path: Path, handle: BinaryIO, laspy: Any, header: Any) -> Any:
     """A laspy writer onto an open handle, packed if the suffix says so."""
     if is_laz(path):
         check_laz_backend(path, laspy)
     return laspy.LasWriter(
         handle, header, do_compress=is_laz(path), laz_backend=laz_backends(laspy) or None, closefd=False)
-
-
-def extra_columns(cloud: PointCloud, known: set[str]) -> dict[str, NDArray[Any]]:
-    """What becomes an extra dimension: attributes that the format does not know, and instances."""
-    found = {name: values for name, values in cloud.attributes.items() if name not in known | {'rgb', 'nir'}}
-    if cloud.instance is not None:
-        found[INSTANCE] = cloud.instance.astype(np.int32)
-    return found
-
-
-def add_dimensions(laspy: Any, path: Path, header: Any, columns: dict[str, NDArray[Any]]) -> tuple[str, ...]:
-    """Add an extra dimension to a header for every column that it does not have yet; return all the names."""
-    present = set(header.point_format.extra_dimension_names)
-    for name, values in columns.items():
-        width = values.shape[1] if values.ndim == 2 else 1
-        kind = np.dtype(np.uint8) if values.dtype == bool else values.dtype
-        if kind.kind not in 'uif' or kind.itemsize > 8 or kind == np.float16 or width > 3 or width == 0:
-            raise PointWriteError(
-                f'{path}: {name!r} is {values.dtype} with {width} columns; an extra dimension of LAS holds 1 to 3 '
-                f'integers, float32 or float64.'
-            )
-        if len(name.encode()) > NAME_BYTES:
-            raise PointWriteError(f'{path}: the name {name!r} is longer than the {NAME_BYTES} bytes that LAS keeps.')
-        if name not in present:
-            header.add_extra_dim(laspy.ExtraBytesParams(name, f'{width}{kind.str[1:]}' if width > 1 else kind.str[1:]))
-    return tuple(columns)
-
-
-def set_dimensions(path: Path, record: Any, columns: dict[str, NDArray[Any]], expected: tuple[str, ...]) -> None:
-    """Fill the extra dimensions of one chunk."""
-    if tuple(columns) != expected:
-        raise PointWriteError(
-            f'{path}: this chunk has {list(columns)}, but the first one had {list(expected)}. All must have the same.'
-        )
-    for name, values in columns.items():
-        record[name] = values
-
-
-def set_labels(path: Path, record: Any, cloud: PointCloud) -> None:
-    """Fill ``classification``; codes that do not fit are named."""
-    if cloud.semantic is None:
-        return
-    largest = 31 if record.point_format.id < 6 else 255
-    bad = np.unique(cloud.semantic[(cloud.semantic < 0) | (cloud.semantic > largest)])
-    if bad.size:
-        raise PointWriteError(
-            f'{path}: classification holds 0 to {largest} in point format {record.point_format.id}, but the labels '
-            f'have {bad[:10].tolist()}. Give these points a code (1 is "unclassified"), or store the labels as an '
-            f'attribute, which becomes an extra dimension.'
-        )
-    record['classification'] = cloud.semantic.astype(np.uint8)
 
 
 def _standard(path: Path, name: str, values: NDArray[Any], field: Any) -> NDArray[Any]:
@@ -252,7 +227,7 @@ def _standard(path: Path, name: str, values: NDArray[Any], field: Any) -> NDArra
     if values.size and (values.min() < info.min or values.max() > info.max or (values != np.floor(values)).any()):
         raise PointWriteError(
             f'{path}: LAS stores {name} as whole numbers {info.min} to {info.max}, but it reaches from {values.min()} '
-            f'to {values.max()}. Scale it, or give the attribute another name.'
+            f'to {values.max()}. Scale it, give the attribute another name, or write .ply or .npz.'
         )
     return values.astype(kind)
 

@@ -65,12 +65,12 @@ class TextSource:
             return ('x', 'y', 'z')
         raise PointReadError(
             self.path, 'columns', f'has {len(words)} columns and no header row.',
-            "Say what they are, for example columns=('x', 'y', 'z', 'r', 'g', 'b').",
+            "Say what they are, for example columns=('x', 'y', 'z', 'r', 'g', 'b'), or write a header row.",
         )
 
     def _blocks(self, size: int) -> Iterator[NDArray[np.float64]]:
         """Tables (n, columns), n <= size."""
-        with open(self.path, encoding='utf-8', errors='replace') as handle:
+        with open(self.path, encoding='utf-8-sig', errors='replace') as handle:
             number = 1
             if self.header:
                 while not handle.readline().strip():
@@ -114,7 +114,7 @@ def count_columns(path: Path) -> int:
 
 def _first_line(path: Path) -> tuple[str | None, list[str]]:
     """What separates columns (``None`` = blanks), and the words of the first line that is not empty."""
-    with open(path, encoding='utf-8', errors='replace') as handle:
+    with open(path, encoding='utf-8-sig', errors='replace') as handle:
         first = next((line for line in handle if line.strip()), '')
     if not first:
         raise PointReadError(path, 'empty', 'holds no points.', 'Leave it out, or check how it was made.')

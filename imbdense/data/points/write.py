@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -18,7 +18,10 @@ from imbdense.utils.files import atomic_open
 SUFFIXES = ('.las', '.laz', '.ply', '.txt', '.csv', '.npz')
 
 
-def write_points(path: str | os.PathLike[str], cloud: PointCloud, like: str | os.PathLike[str] | None = None) -> None:
+def write_points(
+    path: str | os.PathLike[str], cloud: PointCloud, like: str | os.PathLike[str] | None = None,
+    exchange: Collection[str] = (),
+) -> None:  # fmt: skip
     """Write a cloud: .las .laz .ply (binary) .txt (blanks) .csv (commas), both with a header row, .npz.
 
     The file appears whole or not at all. What was read comes back: coordinates exactly in .ply, .txt, .csv and .npz, to
@@ -29,12 +32,14 @@ def write_points(path: str | os.PathLike[str], cloud: PointCloud, like: str | os
         cloud: the points; -1 (ignored) cannot be stored as a classification of LAS.
         like: a LAS or LAZ file of the same points in the same order. Everything in it is kept to the bit; see
             :class:`~imbdense.data.points.las_write.LasCopySink` for what is exchanged and added.
+        exchange: attributes that are exchanged where ``like`` has an extra dimension of that name.
 
     Raises:
-        PointWriteError: values that the format cannot hold, or points that are not those of ``like``.
+        PointWriteError: values that the format cannot hold, points that are not those of ``like``, or a dimension of it
+            with a name of ``exchange`` and another type.
         PointReadError: laspy or lazrs is not installed, or ``like`` is damaged.
     """
-    with PointWriter(path, like) as writer:
+    with PointWriter(path, like, exchange) as writer:
         writer.append(cloud)
 
 
@@ -69,8 +74,10 @@ class PointWriter:
     exception to constant memory: its chunks are gathered and written at the end.
     """
 
-    def __init__(self, path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> None:
-        self.path, self.like = Path(path), None if like is None else Path(like)
+    def __init__(
+        self, path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None, exchange: Collection[str] = ()
+    ) -> None:
+        self.path, self.like, self.exchange = Path(path), None if like is None else Path(like), exchange
         suffix = self.path.suffix.lower()
         if suffix not in SUFFIXES:
             raise PointWriteError(f'{path}: {suffix or "no suffix"} cannot be written; use one of {SUFFIXES}.')
@@ -110,7 +117,7 @@ class PointWriter:
         suffix = self.path.suffix.lower()
         if suffix in ('.las', '.laz'):
             if self.like is not None:
-                return LasCopySink(self.path, handle, first, self.like)
+                return LasCopySink(self.path, handle, first, self.like, self.exchange)
             return LasSink(self.path, handle, first)
         if suffix == '.ply':
             return PlySink(self.path, handle, first)

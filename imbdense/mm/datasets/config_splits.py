@@ -11,7 +11,15 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from imbdense.data.change.pairs import PairFiles
-from imbdense.data.checks.splits import ChangeSplit, DetectionSplit, PointSplit, RasterSplit, SegmentationSplit, Split
+from imbdense.data.checks.splits import (
+    BoxSplit,
+    ChangeSplit,
+    DetectionSplit,
+    PointSplit,
+    RasterSplit,
+    SegmentationSplit,
+    Split,
+)
 from imbdense.data.finding import Finding
 from imbdense.data.readers.coco import read_coco
 from imbdense.data.readers.errors import LabelReadError
@@ -89,6 +97,9 @@ def describe(dataset: Any, name: str) -> Split:
         sizes = tuple((int(info.get('height') or 0), int(info.get('width') or 0)) for info in infos)
         source = str(getattr(dataset, 'ann_file', '') or name)
         records = instance_records(infos, len(classes))
+        scans = tuple(str(info.get('points_path', '')) for info in infos)
+        if all(scans):
+            return BoxSplit(name, str(dataset.data_root), classes, scans, sizes, records)
         return DetectionSplit(name, source, classes, images, sizes, records, _annotation_findings(dataset, classes))
     labels = tuple(label_files(dataset))
     facts = label_format(dataset), label_root(dataset), split_name(dataset)

@@ -84,10 +84,23 @@ class PointSegHead(BaseModule):
         logits = self(features)
         terms: dict[str, Tensor] = {}
         for loss in self.loss_decode:
-            value = loss(logits, labels, ignore_index=self.ignore_index)
+            value = self._value(loss, logits, labels)
             terms[loss.loss_name] = terms.get(loss.loss_name, 0) + value
         with torch.no_grad():
             known = labels != self.ignore_index
             right = ((logits.argmax(1) == labels) & known).sum()
             terms['acc_seg'] = 100.0 * right / known.sum().clamp_min(1)
         return terms
+
+    def _value(self, loss: nn.Module, logits: Tensor, labels: Tensor) -> Tensor:
+        """One term; a loss that only knows maps (N, C, H, W) is named, with what to take instead."""
+        try:
+            value: Tensor = loss(logits, labels, ignore_index=self.ignore_index)
+        except (RuntimeError, IndexError, AssertionError) as error:
+            if type(loss).__module__.startswith('imbdense.') or 'out of memory' in str(error):
+                raise
+            raise ValueError(
+                f'PointSegHead: {type(loss).__module__.split(".")[0]}.{type(loss).__name__} takes no logits (V, C) of '
+                f'points ({error}). Take a classification loss of imbdense, or mmseg.CrossEntropyLoss.'
+            ) from error
+        return value

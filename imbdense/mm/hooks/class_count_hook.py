@@ -14,6 +14,7 @@ from imbdense.core.stats import ClassCounts, PriorLedger
 from imbdense.mm.assigned_counts.class_layers import find_class_layers, main_layer
 from imbdense.mm.assigned_counts.run import keep_in_checkpoint, restore_from_checkpoint, run_counts
 from imbdense.mm.class_counts import UNITS, default_unit
+from imbdense.mm.datasets.class_order import check_class_order
 from imbdense.mm.element_samplers import element_samplers
 from imbdense.mm.prior import HUB_COUNTS, HUB_LEDGER, META_KEY, build_ledger, sampler_of
 from imbdense.registry import HOOKS
@@ -28,7 +29,8 @@ class ClassCountHook(Hook):
     (pixels, proposals) ->
     ``bind_prior(ledger, counts)`` of every module of the model that has it (all imbdense losses that use counts). Each
     loss then corrects only what sampler and transforms left over; a loss with its own ``class_counts`` that would
-    correct twice raises ``DoubleCorrectionError``, which names who already did. The ledger is logged as a table.
+    correct twice raises ``DoubleCorrectionError``, which names who already did. The ledger is logged as a table. A
+    validation or test set that numbers its classes in another way is an error.
 
     State: counts and ledger lie in the message hub and in ``meta['imbdense']`` of every checkpoint, so that a test run
     knows what training did. They are recomputed, not restored, when training is resumed: data and config decide.
@@ -56,6 +58,9 @@ class ClassCountHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Count, follow the prior through the data pipeline, bind the losses, log and publish."""
+        if runner.val_loop is not None:
+            train, validation = runner.train_dataloader.dataset, runner.val_dataloader.dataset
+            check_class_order(_metainfo(train), _metainfo(validation), 'validation')
         model = getattr(runner.model, 'module', runner.model)
         elements, remarks = element_samplers(model)
         preprocessor = getattr(model, 'data_preprocessor', None)
@@ -101,6 +106,9 @@ class ClassCountHook(Hook):
             runner.message_hub.update_info(HUB_COUNTS, record['class_counts'])
             runner.message_hub.update_info(HUB_LEDGER, record['prior_ledger'])
         restore_from_checkpoint(runner, checkpoint)
+        tested = getattr(getattr(getattr(runner, '_test_loop', None), 'dataloader', None), 'dataset', None)
+        trained = (checkpoint.get('meta') or {}).get('dataset_meta') if tested is not None else None
+        check_class_order(trained, _metainfo(tested), 'test')
 
     def _with_assigned(
         self, runner: Any, counts: ClassCounts, ledger: PriorLedger
@@ -162,6 +170,11 @@ class ClassCountHook(Hook):
             drawer=drawer,
         )
         return counts, ledger, unknown
+
+
+def _metainfo(dataset: Any) -> Any:
+    """What a data set tells about itself."""
+    return getattr(dataset, 'metainfo', None)
 
 
 def asks_for_assigned(model: Any) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imbdense.data.job_settings import keep_settings
 from imbdense.data.points import PointCloud, iter_points
+from imbdense.data.points.las_write import check_copy
 from imbdense.data.points.tiles import BlockLattice, PointBuckets, VoteStore, make_buckets
 from imbdense.data.points.tiles.lattice import Block
 from imbdense.data.points.write import PointWriter
@@ -25,6 +26,7 @@ CHUNK = 1_000_000
 LAS = ('.las', '.laz')
 PREDICTED, CONFIDENCE, CLASSIFICATION = 'predicted', 'confidence', 'classification'
 FIELDS = (PREDICTED, CLASSIFICATION)
+ADDED = (PREDICTED, CONFIDENCE)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,11 @@ def start_job(
         'inputs': [_file_facts(path) for path in paths],
     }  # fmt: skip
     keep_settings(folder, settings, 'prediction')
-    buckets = make_buckets(folder, paths, lattice, network.attributes, network.wanted, progress)
+    try:
+        buckets = make_buckets(folder, paths, lattice, network.attributes, network.wanted, progress)
+    except Exception:
+        shutil.rmtree(folder)  # no block is computed yet, and a mended file would be another job
+        raise
     cells = [(int(x), int(y)) for x, y in buckets.cells]
     store = VoteStore(folder / 'votes', len(network.classes))
     return PointJob(network, lattice, tuple(paths), folder, buckets, store, tuple(lattice.blocks(cells)))
@@ -97,19 +103,38 @@ def predict_blocks(job: PointJob, *, workers: int = 1, progress: Progress | None
                 future.cancel()
 
 
+def check_targets(network: PointNetwork, paths: Sequence[Path], targets: Sequence[Path], field: str) -> None:
+    """Raise before anything is computed what :func:`write_clouds` would raise at the end.
+
+    Raises:
+        PointWriteError: codes of the classes that the classification of a file cannot hold, or a dimension of the
+            file's own with the name and not the type of one that is added.
+    """
+    codes = np.asarray(network.codes, np.int64)
+    cloud = PointCloud(np.zeros((len(codes), 3)))
+    for path, target in zip(paths, targets):
+        if (like := _original(path, target)) is not None:
+            check_copy(target, _labelled(cloud, codes, np.zeros(len(codes), np.float32), field, True), like, ADDED)
+
+
+def _original(path: Path, target: Path) -> Path | None:
+    """The file whose fields a copy keeps, where both formats can."""
+    return path if path.suffix.lower() in LAS and target.suffix.lower() in LAS else None
+
+
 def write_clouds(job: PointJob, targets: Sequence[Path], field: str = PREDICTED) -> NDArray[np.int64]:
     """Join the votes, write every input with its labels to ``targets``, remove the folder; points per class (C,).
 
     LAS and LAZ keep every field, record and the header to the bit. Added are ``confidence`` (float32, the mean
-    probability of the label) and ``predicted`` (the code of the class); or, with ``field='classification'``,
-    the classification is exchanged.
+    probability of the label) and ``predicted`` (the code of the class), or exchanged where an earlier prediction wrote
+    them; with ``field='classification'`` the classification is exchanged.
     """
     labels, confidence = _joined(job)
     codes = np.asarray(job.network.codes, np.int64)
     first = 0
     for path, target in zip(job.paths, targets):
-        like = path if path.suffix.lower() in LAS and target.suffix.lower() in LAS else None
-        with PointWriter(target, like) as writer:
+        like = _original(path, target)
+        with PointWriter(target, like, ADDED) as writer:
             for cloud in iter_points(path, CHUNK, attributes=None if like is None else ()):
                 place = slice(first, first + len(cloud))
                 writer.append(_labelled(cloud, codes[labels[place]], confidence[place], field, like is not None))

@@ -102,12 +102,13 @@ class PointNetwork:
         return found
 
     def probe(self, path: Path) -> Points:
-        """Send the first points of a file through the pipeline; return their sample.
+        """Send the first points of a file that lie near each other through the pipeline; return their sample.
 
         Raises:
             PointReadError, KeyError: the file lacks what the model needs.
         """
         cloud = next(iter_points(path, PROBED, attributes=self.wanted(path)))
+        cloud = cloud.take(np.abs(cloud.xyz[:, :2] - cloud.xyz[0, :2]).max(axis=1) <= self.block)
         origin = np.append(np.floor(cloud.xyz[:, :2].min(axis=0)), 0.0)
         sample = _sample(cloud.xyz, self.attributes(cloud, path), origin, str(path))
         everything = np.ones(len(cloud), bool)

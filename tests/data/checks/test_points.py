@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from imbdense.data.checks.run import check_splits
 from imbdense.data.checks.splits import PointSplit
 from imbdense.data.points import PointCloud
 from imbdense.data.points.class_map import ClassMap
+from imbdense.data.points.layouts import point_layout
 from imbdense.data.points.source import PointLabelFormat, PointSource, folder_layout
 from imbdense.data.points.write import write_points
 
@@ -100,3 +102,10 @@ def test_a_broken_scene_is_named_once_from_a_relative_root_and_nan_attributes_ar
     found = point_findings(data, workers=0)
     assert [code[::2] for code in codes(found)] == [('error', 'void.npz'), ('warning', 'gaps.npz')]
     assert 'shine (2 points)' in next(finding.message for finding in found if finding.code == 'not_finite')
+
+
+def test_prepared_scenes_are_read_as_the_data_set_reads_them(tmp_path: Path) -> None:
+    layout = point_layout('ign_lidar_hd')
+    given = split(tmp_path / 'a', {'a.npz': cloud(), 'b.npz': cloud(seed=1)})
+    prepared = replace(given, label_format=PointLabelFormat.of_source(PointSource(layout, MAP)))
+    assert point_findings(prepared, workers=0) == []

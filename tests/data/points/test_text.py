@@ -64,3 +64,11 @@ def test_lines_are_counted_over_chunks(tmp_path):
 def test_digits_survive(tmp_path):
     (tmp_path / 'c.txt').write_text('770000.123456789 6277000.1 0.1\n')
     assert read_points(tmp_path / 'c.txt').xyz.tolist() == [[770000.123456789, 6277000.1, 0.1]]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+    path = tmp_path / 'excel.csv'
+    path.write_text('x,y,z\n1,2,3\n', encoding='utf-8-sig')
+    assert read_points(path).xyz.tolist() == [[1, 2, 3]]
+    path.write_text('1,2,3\n4,5,6\n', encoding='utf-8-sig')
+    assert read_points(path).xyz.tolist() == [[1, 2, 3], [4, 5, 6]]

@@ -16,6 +16,7 @@ from imbdense.data.points import (
     write_points,
 )
 from imbdense.data.points.las_copy import RawLas
+from imbdense.data.points.las_write import check_copy
 from tests.data.points.clouds import WKT, assert_same, random_cloud
 from tests.helpers.shared_data import shared_data_dir
 
@@ -150,6 +151,33 @@ def test_copy_without_changes_has_equal_points_and_can_be_copied_again(tmp_path)
     assert {'amplitude', 'height', 'first', 'second'} <= set(again.attributes)
     assert again.instance.tolist() == list(range(-1, 299))
     np.testing.assert_array_equal(again.semantic, cloud.semantic)
+
+
+def test_a_copy_exchanges_the_dimensions_that_are_named_and_no_others(tmp_path):
+    like = tmp_path / 'like.las'
+    las_with_everything(like)
+    bare = PointCloud(read_points(like).xyz)
+    first = {'predicted': np.full(300, 7, np.uint8), 'mark': np.zeros(300, np.uint8)}
+    write_points(tmp_path / 'one.las', bare.replace(attributes=first), like=like)
+    second = bare.replace(attributes={'predicted': np.full(300, 9, np.uint8), 'mark': np.ones(300, np.uint8)})
+    write_points(tmp_path / 'two.las', second, like=tmp_path / 'one.las', exchange=('predicted',))
+    before, after = laspy.read(str(tmp_path / 'one.las')), laspy.read(str(tmp_path / 'two.las'))
+    assert np.unique(after.predicted).tolist() == [9]
+    for name in before.points.array.dtype.names:
+        if name != 'predicted':
+            assert before.points.array[name].tobytes() == after.points.array[name].tobytes(), name
+    assert RawLas.of(tmp_path / 'one.las').records == RawLas.of(tmp_path / 'two.las').records
+
+
+def test_a_dimension_of_another_type_is_not_overwritten(tmp_path):
+    like = tmp_path / 'like.las'
+    las_with_everything(like)
+    cloud = PointCloud(read_points(like).xyz, {'amplitude': np.ones(300, np.float32)})
+    for check in (lambda: check_copy(tmp_path / 'c.las', cloud, like, ('amplitude',)),
+                  lambda: write_points(tmp_path / 'c.las', cloud, like=like, exchange=('amplitude',))):
+        with pytest.raises(PointWriteError, match=r"c\.las: .*'amplitude' of another type \(float64\).*\(f4\)"):
+            check()
+    assert not (tmp_path / 'c.las').exists()
 
 
 def test_copy_of_old_files_and_of_files_without_extra_dimensions(tmp_path):

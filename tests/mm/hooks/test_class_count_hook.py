@@ -203,3 +203,20 @@ def test_land_cover_heads_of_a_change_detector_count_for_themselves():
     assert torch.isfinite(losses['semantic_head'](logits, target))
     with pytest.raises(ValueError, match='class_counts'):
         losses['change_head'](logits, target)
+
+
+def test_a_validation_set_with_its_classes_in_another_order_is_an_error(dataset: Path, tmp_path: Path) -> None:
+    run = runner(dataset, tmp_path)
+    changed = {**run.val_dataloader.dataset.metainfo, 'classes': CLASSES[::-1]}
+    run.val_dataloader.dataset._metainfo = changed
+    with pytest.raises(ValueError, match='numbers the classes in another way than the training set'):
+        run.train()
+
+
+def test_a_test_set_with_its_classes_in_another_order_is_an_error(
+    trained: tuple[object, Path], dataset: Path, tmp_path: Path
+) -> None:
+    run = runner(dataset, tmp_path, load_from=str(trained[1]))
+    run.test_dataloader.dataset._metainfo = {**run.test_dataloader.dataset.metainfo, 'classes': CLASSES[::-1]}
+    with pytest.raises(ValueError, match='the test set numbers the classes in another way'):
+        run.test()

@@ -76,6 +76,66 @@ def test_classification_can_be_exchanged_and_other_formats_work(tmp_path: Path) 
     np.testing.assert_array_equal(read_points(tmp_path / 'c.las').semantic, cloud.semantic)
 
 
+def test_an_earlier_prediction_in_the_file_is_replaced(tmp_path: Path) -> None:
+    toy_config(tmp_path)
+    first = las(tmp_path)
+    assert predict(tmp_path, [first], tmp_path / 'one.las') == 0
+    old = laspy.read(str(tmp_path / 'one.las'))
+    right = np.array(old['predicted'])
+    old['predicted'], old['confidence'] = np.full(3000, 77), np.full(3000, -1.0)
+    old.write(str(tmp_path / 'old.las'))
+    assert predict(tmp_path, [tmp_path / 'old.las'], tmp_path / 'two.las') == 0
+    found = laspy.read(str(tmp_path / 'two.las'))
+    np.testing.assert_array_equal(found['predicted'], right)
+    assert (found['confidence'] > 0).all()
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_config(tmp_path)
+    monkeypatch.setattr('imbdense.mm.points.job.make_buckets', lambda *a: pytest.fail('points were sorted'))
+    cloud = toy_cloud(50)
+    old = laspy.create(point_format=1, file_version='1.2')
+    old.x, old.y, old.z = cloud.xyz.T
+    old.intensity = cloud.attributes['intensity']
+    old.write(str(tmp_path / 'old.las'))
+    assert predict(tmp_path, [tmp_path / 'old.las'], tmp_path / 'out.las', '--field', 'classification') == 2
+    assert 'holds 0 to 31 in point format 1, but the labels have [60]' in capsys.readouterr().err
+    attributes = {**cloud.attributes, 'confidence': np.ones(50, np.uint8)}
+    write_points(tmp_path / 'own.las', cloud.replace(attributes=attributes))
+    assert predict(tmp_path, [tmp_path / 'own.las'], tmp_path / 'out.las') == 2
+    assert "'confidence' of another type (uint8)" in capsys.readouterr().err
+    assert predict(tmp_path, [tmp_path / 'own.las'], tmp_path / 'out.xyz') == 2
+    assert '.xyz cannot be written' in capsys.readouterr().err
+    for option, message in (('--block=nan', '--block must be above 0 m, but is nan'),
+                            ('--overlap=19.999', 'Take a larger --block')):
+        assert predict(tmp_path, [tmp_path / 'old.las'], tmp_path / 'out.las', option) == 2
+        assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['old.las', 'own.las', 'toy.pth', 'toy.py']
+
+
+def test_a_file_that_was_mended_needs_no_clearing_up(tmp_path: Path) -> None:
+    toy_config(tmp_path)
+    rows = ['x y z intensity', *['1 2 3 500'] * 2000, '1 2 3 nan']
+    (tmp_path / 'a.txt').write_text('\n'.join(rows))
+    assert predict(tmp_path, [tmp_path / 'a.txt'], tmp_path / 'out.txt') == 2
+    (tmp_path / 'a.txt').write_text('\n'.join(rows[:-1]))
+    assert predict(tmp_path, [tmp_path / 'a.txt'], tmp_path / 'out.txt') == 0
+
+
+def test_points_of_a_wide_file_in_any_order_are_probed_near_each_other(tmp_path: Path) -> None:
+    toy_config(tmp_path, [
+        {'type': 'imbdense.LoadPoints', 'attributes': ['intensity']}, {'type': 'imbdense.PointHeight'},
+        {'type': 'imbdense.PackPointInputs', 'features': ['intensity']},
+    ])  # fmt: skip
+    near, far = toy_cloud(200), toy_cloud(200)
+    both = PointCloud(np.concatenate([near.xyz, far.xyz + [1e6, 1e6, 0]]), {
+        'intensity': np.concatenate([near.attributes['intensity'], far.attributes['intensity']])})
+    write_points(tmp_path / 'wide.npz', both)
+    assert predict(tmp_path, [tmp_path / 'wide.npz'], tmp_path / 'out.npz') == 0
+
+
 def test_the_same_bytes_for_any_workers_and_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toy_config(tmp_path, context=True, voxel_size=0.6)
     source = las(tmp_path)

@@ -200,3 +200,12 @@ def test_widths_that_do_not_fit_name_what_to_set() -> None:
     five = ClassCounts(CLASSES[:5], pixels=np.ones(5))
     with pytest.raises(ValueError, match=r'num_classes=6, but the training set has 5.*decode_head.num_classes=5'):
         bind_losses(net, PriorLedger(five.classes, five.pixels), five)
+
+
+@pytest.mark.parametrize('name', ['FocalLoss', 'DiceLoss'])
+def test_a_loss_that_wants_maps_is_named(name: str) -> None:
+    pytest.importorskip('mmseg')
+    network = model({'type': f'mmseg.{name}'})
+    data = network.data_preprocessor(pseudo_collate([packed()]), training=True)
+    with pytest.raises(ValueError, match=rf'mmseg\.{name} takes no logits \(V, C\) of points.*mmseg\.CrossEntropyLoss'):
+        network.loss(**data)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Cell = tuple[int, int]
 Block = tuple[int, int]
+MOST_CELLS = 500
+"""Cells in a row that a block may read; more is a mistake in the sizes, and would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,20 @@ class BlockLattice:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.block > 0 or not 0 <= self.overlap < self.block:
+        if not 0 < self.block < np.inf:
+            raise ValueError(f'--block must be above 0 m, but is {self.block:g}.')
+        if not 0 <= self.overlap < self.block:
             raise ValueError(f'--overlap must be in [0, {self.block:g}), the block, but is {self.overlap:g} m.')
         if not 0 <= 2 * self.halo <= self.overlap:
             raise ValueError(f'--halo must be in [0, {self.overlap / 2:g}], half of what blocks share, but is '
                              f'{self.halo:g} m; else some points get no vote.')
         if self.margin < 0:
             raise ValueError(f'margin must be at least 0, but is {self.margin:g} m.')
+        if self.block + 2 * self.margin > MOST_CELLS * self.step:
+            raise ValueError(
+                f'blocks of {self.block:g} m every {self.step:g} m, with {self.margin:g} m of surroundings, read more '
+                f'than {MOST_CELLS} x {MOST_CELLS} cells each. Take a larger --block, or a smaller --overlap.'
+            )
 
     @property
     def step(self) -> float:
