@@ -61,13 +61,15 @@ def start_job(
         'inputs': [_file_facts(path) for path in paths],
     }  # fmt: skip
     keep_settings(folder, settings, 'prediction')
+    votes = folder / 'votes'
     try:
         buckets = make_buckets(folder, paths, lattice, network.attributes, network.wanted, progress)
     except Exception:
-        shutil.rmtree(folder)  # no block is computed yet, and a mended file would be another job
+        if not votes.exists():  # no block is computed yet, and a mended file would be another job
+            shutil.rmtree(folder)
         raise
     cells = [(int(x), int(y)) for x, y in buckets.cells]
-    store = VoteStore(folder / 'votes', len(network.classes))
+    store = VoteStore(votes, len(network.classes))
     return PointJob(network, lattice, tuple(paths), folder, buckets, store, tuple(lattice.blocks(cells)))
 
 
