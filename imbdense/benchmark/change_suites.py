@@ -141,6 +141,8 @@ def _data_lines(source: PairSource) -> dict[str, Any]:
         **short_schedule(ITERATIONS), 'train_dataloader.dataset.pipeline.1.crop_size': (source.crop,) * 2}
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         lines[f'{loader}.dataset.data_root'] = source.data_root
+    if source.bands != 3:  # colours are distorted in three bands only
+        lines['train_dataloader.dataset.pipeline.3.transforms'] = []
     return lines
 
 
@@ -154,6 +156,7 @@ def _model_lines(source: PairSource, stacked: bool = False) -> Mapping[str, Any]
         'model.data_preprocessor.std': [127.5] * source.bands,
         'model.data_preprocessor.bgr_to_rgb': False,
         'model.backbone.in_channels': source.bands * (2 if stacked else 1),
+        f'{LOSS}.avg_non_ignore': True,  # most pixels may have no label
     }
 
 

@@ -13,7 +13,9 @@ pytest.importorskip('mmseg')
 from imbdense.benchmark.change import _runs
 from imbdense.benchmark.change_suites import SOURCES, change_suite
 from imbdense.benchmark.runs import Evaluation, write_config
+from imbdense.cli.main import run_verb
 from imbdense.utils.paths import configs_dir
+from tests.data.prepare.change_layouts import make_landsat_taizhou_cd
 
 
 def planned(name: str, folder: Path) -> list[Any]:
@@ -29,6 +31,25 @@ def test_lines_fit(name: str, tmp_path: Path) -> None:
         config = Config.fromfile(str(write_config(run, configs_dir())))
         data = config.test_dataloader if isinstance(run, Evaluation) else config.train_dataloader
         assert data.dataset.data_root == f'data/{name}'
+
+
+def test_rows_of_six_bands_take_six_bands(tmp_path: Path) -> None:
+    from mmengine.config import Config
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import DefaultScope
+    from mmseg.registry import DATASETS, MODELS
+
+    make_landsat_taizhou_cd(tmp_path / 'source')
+    data = str(tmp_path / 'data')
+    assert run_verb('prepare', ['landsat_taizhou_cd', str(tmp_path / 'source'), '--out', data]) == 0
+    for run in planned('landsat_taizhou_cd', tmp_path / 'runs'):
+        config = Config.fromfile(str(write_config(run, configs_dir())))
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            dataset = DATASETS.build({**config.train_dataloader.dataset, 'data_root': data})
+            model = MODELS.build(config.model)
+            batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
+            features = model.extract_feat(batch['inputs'])
+        assert batch['inputs'].shape == (2, 12, 64, 64) and len(features) > 1
 
 
 def test_post_classification_is_tested_and_not_trained(tmp_path: Path) -> None:
