@@ -11,7 +11,7 @@ from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import mean_interval, method_values
 from imbdense.utils.files import atomic_open
 
-COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#2f9e44')
+COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#2f9e44', '#e64980', '#862e9c')
 COLUMNS = 3
 
 
