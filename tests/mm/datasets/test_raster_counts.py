@@ -128,7 +128,8 @@ def ledger_of(dataset: Any, model: nn.Module | None = None) -> PriorLedger:
     info: dict[str, Any] = {}
     hub = SimpleNamespace(update_info=info.__setitem__)
     loader = DataLoader(dataset, batch_size=2)
-    ClassCountHook().before_train(SimpleNamespace(model=model or Loss(), train_dataloader=loader, message_hub=hub))
+    ClassCountHook().before_train(SimpleNamespace(
+        model=model or Loss(), train_dataloader=loader, val_loop=None, message_hub=hub))
     assert ClassCounts.from_dict(info[HUB_COUNTS]).units == ('pixels', 'images')
     return PriorLedger.from_dict(info[HUB_LEDGER])
 
