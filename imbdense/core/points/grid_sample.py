@@ -80,13 +80,13 @@ def grid_sample(
     if keep_rare is not None and labels is None:
         raise ValueError('grid_sample: keep_rare needs labels.')
     columns = points.t().double().contiguous()
-    coords, inverse, counts = _group(_cells(points, columns, size))
+    coords, inverse, counts = _group(_cells(columns, size))
     index = None if mode == 'mean' else _representatives(inverse, len(counts), mode, seed)
     return GridSample(
         coords=coords,
         inverse=inverse,
         counts=counts,
-        points=_means(columns, inverse, counts).to(points.dtype) if index is None else points[index],
+        points=_reduced(points, index, inverse, counts, columns),
         features=None if features is None else _reduced(features, index, inverse, counts),
         index=index,
         labels=None if labels is None else majority_labels(labels, inverse, len(counts)),
@@ -95,17 +95,17 @@ def grid_sample(
     )
 
 
-def _cells(points: Tensor, columns: Tensor, size: float) -> list[Tensor]:
-    """``floor(xyz / size)`` as three columns (N,) int64, of points that are given as columns (3, N) float64 as well.
+def _cells(columns: Tensor, size: float) -> list[Tensor]:
+    """``floor(xyz / size)`` as three columns (N,) int64, of the coordinates (3, N) float64.
 
     Raises:
         ValueError: NaN or infinite coordinates, or cells beyond +-2^62.
     """
     cells = columns.div(size).floor_()
-    for column in cells if points.numel() else ():
+    for column in cells if columns.numel() else ():
         low, high = torch.aminmax(column)
         if not bool(torch.maximum(-low, high) < MAX_CELLS):  # NaN is not smaller either
-            _complain(points)
+            _complain(columns.t())
     return list(cells.long())
 
 
@@ -138,19 +138,17 @@ def _representatives(inverse: Tensor, voxels: int, mode: str, seed: int) -> Tens
     return drawn[_representatives(inverse[drawn], voxels, 'first', seed)]
 
 
-def _reduced(values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tensor) -> Tensor:
-    """Values (N, k) of the representatives, or means."""
+def _reduced(
+    values: Tensor, index: Tensor | None, inverse: Tensor, counts: Tensor, columns: Tensor | None = None
+) -> Tensor:
+    """Values (N, k) of the representatives, or means, summed in float64; ``columns``: the values as (k, N)."""
     if index is not None:
         return values[index]
-    return _means(values.t().contiguous(), inverse, counts).to(values.dtype)
-
-
-def _means(columns: Tensor, inverse: Tensor, counts: Tensor) -> Tensor:
-    """(V, k) float64 of columns (k, N)."""
-    means = torch.empty(len(counts), len(columns), dtype=torch.float64, device=columns.device)
+    columns = values.t().contiguous() if columns is None else columns
+    means = torch.empty(len(counts), len(columns), dtype=torch.float64, device=values.device)
     for place, column in enumerate(columns):
         torch.div(count_values(inverse, len(counts), column), counts, out=means[:, place])
-    return means
+    return means.to(values.dtype)
 
 
 def _check_rows(points: Tensor, features: Tensor | None, labels: Tensor | None) -> None:

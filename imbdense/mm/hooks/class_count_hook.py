@@ -107,7 +107,7 @@ class ClassCountHook(Hook):
             runner.message_hub.update_info(HUB_LEDGER, record['prior_ledger'])
         restore_from_checkpoint(runner, checkpoint)
         tested = getattr(getattr(getattr(runner, '_test_loop', None), 'dataloader', None), 'dataset', None)
-        trained = (checkpoint.get('meta') or {}).get('dataset_meta') if tested is not None else None
+        trained = (checkpoint.get('meta') or {}).get('dataset_meta')
         check_class_order(trained, _metainfo(tested), 'test')
 
     def _with_assigned(
