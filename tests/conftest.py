@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import random
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 GLOBALS = {'mmengine.registry.default_scope': 'DefaultScope', 'mmengine.logging.message_hub': 'MessageHub'}
 """Where mmengine keeps what the whole process sees: the default scope, and the hub through which hooks publish."""
@@ -21,6 +24,14 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _random_numbers_begin_anew() -> None:
+    """Every test draws the same numbers, alone, in the whole suite and on any machine; a test may set its own seed."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True, scope='module')

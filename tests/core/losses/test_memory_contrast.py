@@ -104,7 +104,7 @@ def test_every_negative_enters_the_memory_once(most: int) -> None:
         reliable=torch.zeros(8, dtype=torch.bool), unreliable=torch.arange(8) < 7,
     )  # fmt: skip
     seen = torch.zeros(7)
-    for _ in range(100):
+    for _ in range(400):
         bank = ClassQueue(4, 3, 20)
         memory_contrast_loss(batch, bank, anchors=most, negatives=2, ranks=(2, 4))
         assert bank.filled.tolist() == [0, 0, min(most, 7), 0]
