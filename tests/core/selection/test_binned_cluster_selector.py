@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -173,22 +172,6 @@ def test_equal_on_every_process_and_for_every_global_seed() -> None:
     torch.manual_seed(2)
     assert _select(3) == first and _select(4) != first
     assert run_two_ranks(_select, 3) == [first, first]
-
-
-def test_cost_of_a_slide_and_its_growth() -> None:
-    """600 tiles of 512 numbers, 25 clusters: below half a second; four times the tiles: at most ten times (n^1.5)."""
-    rng = np.random.default_rng(0)
-    spent = {}
-    for rows in (600, 2400):
-        pool = tile_pool(rng.normal(size=(rows, 512)))
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            selection = BinnedClusterSelector()(pool, rows // 5)
-            times.append(time.process_time() - start)
-        assert selection.report['clusters'] == int(np.ceil(np.sqrt(rows)))
-        spent[rows] = min(times)
-    assert spent[600] < 0.5 and spent[2400] < 10 * spent[600]
 
 
 @pytest.mark.parametrize(
