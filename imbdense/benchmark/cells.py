@@ -22,12 +22,7 @@ def restore_cells(path: Path, runs: Sequence[Run], configs: Path) -> int:
     Raises:
         ValueError: the file is not one of :func:`write_cells`.
     """
-    if not path.is_file():
-        return 0
-    try:
-        cells = {(c['suite'], c['method'], c['seed'], c['recipe']): c['metrics'] for c in json.loads(path.read_text())}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f'{path} holds no cells written by a benchmark ({error!r}); give another name.') from error
+    cells = {(*key, cell['recipe']): cell['metrics'] for key, cell in _read(path).items()}
     known = 0
     for run in runs:
         metrics = cells.get((run.suite.name, run.method.name, run.seed, _recipe(run, configs)))
@@ -40,12 +35,34 @@ def restore_cells(path: Path, runs: Sequence[Run], configs: Path) -> int:
 
 
 def write_cells(path: Path, runs: Sequence[Run], configs: Path) -> None:
-    """Write ``[{suite, method, seed, recipe, metrics}, ...]`` of all finished cells, in the order of the plan."""
-    atomic_write_json(path, [
-        {'suite': run.suite.name, 'method': run.method.name, 'seed': run.seed, 'recipe': _recipe(run, configs),
-         'metrics': {name: round(value, 5) for name, value in result.items()}}
-        for run in runs if (result := run.result()) is not None
-    ])  # fmt: skip
+    """Write ``[{suite, method, seed, recipe, metrics}, ...]`` of all finished cells, new ones in the order of the plan.
+
+    What the file holds of other suites, methods and seeds stays there: a part of a grid may be run by itself.
+
+    Raises:
+        ValueError: the file is there and is not one of these.
+    """
+    cells = _read(path)
+    for run in runs:
+        if (result := run.result()) is not None:
+            cells[run.suite.name, run.method.name, run.seed] = {
+                'suite': run.suite.name, 'method': run.method.name, 'seed': run.seed, 'recipe': _recipe(run, configs),
+                'metrics': {name: round(value, 5) for name, value in result.items()}}
+    atomic_write_json(path, list(cells.values()))
+
+
+def _read(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The cells of a file by suite, method and seed; none where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        cells = {(c['suite'], c['method'], c['seed']): c for c in json.loads(path.read_text())}
+        if all(isinstance(cell['recipe'], str) and isinstance(cell['metrics'], dict) for cell in cells.values()):
+            return cells
+        error: Exception | str = 'a recipe or metrics of another kind'
+    except (ValueError, TypeError, KeyError) as wrong:
+        error = wrong
+    raise ValueError(f'{path} holds no cells written by a benchmark ({error!r}); give another name.')
 
 
 def _recipe(run: Run, configs: Path) -> str:

@@ -79,7 +79,7 @@ def change_suite(source: PairSource) -> Suite:
     ]
     if source.bands == 3:  # the weights have seen three bands
         methods += [
-            Method('siamese', _model_lines(source), 'ImageNet MobileNetV2 and FPN at both dates, |a - b|, cross-entropy',
+            Method('siamese', _model_lines(source), 'ImageNet MobileNetV2 and FPN per date, |a - b|, cross-entropy',
                    PRETRAINED),
             Method('siamese_balanced', {**_model_lines(source), LOSS: BALANCED},
                    'the same with balanced softmax and Dice per class', PRETRAINED),

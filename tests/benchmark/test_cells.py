@@ -62,6 +62,19 @@ def test_changed_recipes_are_run_again(configs: Path, tmp_path: Path) -> None:
     assert restore_cells(tmp_path / 'cells.json', runs_in(tmp_path / 'third'), configs) == 0
 
 
+def test_a_part_of_the_grid_keeps_the_rest_of_the_file(configs: Path, tmp_path: Path) -> None:
+    first, path = runs_in(tmp_path / 'first'), tmp_path / 'cells.json'
+    for run in first:
+        finish(run, 0.5)
+    write_cells(path, first, configs)
+    part = runs_in(tmp_path / 'second')[1:]
+    finish(part[0], 0.7)
+    other = replace(SUITE, name='other')
+    write_cells(path, [*part, *runs_in(tmp_path / 'third', other)], configs)
+    kept = [(cell['suite'], cell['method'], cell['metrics']['mIoU']) for cell in json.loads(path.read_text())]
+    assert kept == [('toy', 'plain', 0.5), ('toy', 'rare', 0.7)]
+
+
 def test_a_file_that_is_none_is_named(configs: Path, tmp_path: Path) -> None:
     assert restore_cells(tmp_path / 'absent.json', runs_in(tmp_path), configs) == 0
     (tmp_path / 'cells.json').write_text('{"a": 1}')
