@@ -13,6 +13,7 @@ FOLDER = 'change_detection'
 BALANCED = [
     dict(type='imbdense.BalancedSoftmaxLoss', loss_name='loss_ce'),
     dict(type='imbdense.PerClassDiceLoss', loss_name='loss_dice')]
+HALF_PRIOR = [dict(type='imbdense.LogitAdjustLoss', tau=0.5, loss_name='loss_ce'), BALANCED[1]]
 LOSS = 'model.decode_head.loss_decode'
 TILES = {'train_dataloader.sampler': dict(type='imbdense.BalancedClassSampler')}
 PRETRAINED = f'{FOLDER}/siamese_mobilenetv2_dubai_scd.py'
@@ -83,6 +84,8 @@ def change_suite(source: PairSource) -> Suite:
                    PRETRAINED),
             Method('siamese_balanced', {**_model_lines(source), LOSS: BALANCED},
                    'the same with balanced softmax and Dice per class', PRETRAINED),
+            Method('siamese_half_prior', {**_model_lines(source), LOSS: HALF_PRIOR},
+                   'the same with half the prior in the loss and Dice per class', PRETRAINED),
         ]
     if source.land_covers:
         plain = {'model.losses_joint': [dict(type='imbdense.UnchangedConsistencyLoss', loss_weight=0.05)]}
