@@ -51,7 +51,7 @@ def _scenes(percent: int) -> PairSource:
     prepare = ('generate', 'pairs', '--preset', 'demo', '--change-share', str(percent / 100), '--out', f'data/{name}')
     return PairSource(
         name, 8, prepare,
-        f'Generated scenes, {percent} % of the pixels change; 128 tiles of 128 px to learn from, 32 to test. Season, '
+        f'Generated scenes, {percent} % of the pixels change; 120 tiles of 128 px to learn from, 40 to test. Season, '
         'light and half a pixel of misregistration differ between the dates.')
 
 
