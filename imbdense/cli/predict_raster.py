@@ -203,6 +203,12 @@ def _announce(job: RasterJob) -> None:
           f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.written)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
+    if len(set(job.stack.types)) > 1:
+        print(f'note: the dates hold numbers of different types ({", ".join(job.stack.types)}); both are normalised as '
+              f'in training. Are they in the same units?')
+    if job.stack.alpha_is_mask:
+        print(f'note: the last band of {job.stack.paths[0]} is marked as alpha and read as a mask; if it holds values, '
+              f'name the bands with --bands.')
     if job.stack.in_strips and job.store.layout.panels > 1:
         print(f'note: {job.stack.paths[0]} is stored in strips, which are decoded whole for every panel of '
               f'{job.store.layout.panel} columns; `rio convert --co tiled=yes` makes tiles of them.')

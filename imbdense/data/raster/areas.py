@@ -20,7 +20,8 @@ WGS84 = (6378137.0, 1 / 298.257223563)
 
 
 def row_areas(grid: Grid) -> NDArray[np.float64] | None:
-    """Square metres of one pixel in each row (H,); ``None`` where the raster has no coordinate system.
+    """Square metres of one pixel in each row (H,); ``None`` where the raster has no coordinate system, or is in degrees
+    and rotated, so that the pixels of a row differ.
 
     Projected: |determinant of the transform| times the square of the unit. Geographic: exact on the WGS 84 ellipsoid,
     b² Δλ (q(φ_1) - q(φ_2)) / 2 with q(φ) = sin φ / (1 - e² sin² φ) + artanh(e sin φ) / e.
@@ -30,6 +31,8 @@ def row_areas(grid: Grid) -> NDArray[np.float64] | None:
     if not grid.crs.is_geographic:
         unit = float(grid.crs.linear_units_factor[1])
         return np.full(grid.height, abs(grid.transform.determinant) * unit**2)
+    if abs(grid.transform.b) > 1e-12 or abs(grid.transform.d) > 1e-12:
+        return None
     radius, flattening = WGS84
     square = flattening * (2 - flattening)
     edges = grid.transform.f + grid.transform.e * np.arange(grid.height + 1)

@@ -73,3 +73,10 @@ def test_wrong_points_are_named(tmp_path: Path) -> None:
     points.write_text('lon,lat\n')
     with pytest.raises(ValueError, match='needs the columns x, y and class'):
         sample_table(label(tmp_path), CLASSES, points)
+
+
+def test_a_turned_grid_in_degrees_has_no_area_by_row() -> None:
+    turned = rasterio.transform.Affine(0.01, 0.005, 10, 0.005, -0.01, 60)
+    assert row_areas(Grid(rasterio.crs.CRS.from_epsg(4326), turned, 600, 500)) is None
+    metres = row_areas(Grid(rasterio.crs.CRS.from_epsg(32633), rasterio.transform.Affine(3, 4, 0, 4, -3, 0), 2, 2))
+    assert metres is not None and metres.tolist() == [25.0, 25.0]

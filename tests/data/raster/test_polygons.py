@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip('rasterio')
 
 from imbdense.data.raster.polygons import write_polygons
+from imbdense.utils.files import FileWriteError
 from tests.helpers.raster_scene import TRANSFORM, write_raster
 
 
@@ -69,3 +70,11 @@ def test_an_empty_map_has_an_empty_layer(tmp_path: Path) -> None:
     path = Path(write_raster(tmp_path / 'label.tif', np.full((1, 20, 30), 255, np.uint8), nodata=255))
     assert write_polygons(path, tmp_path / 'label.gpkg', ['none']) == 0
     assert features(tmp_path / 'label.gpkg') == []
+
+
+def test_what_cannot_be_written_is_not_said_of_the_map(tmp_path: Path) -> None:
+    label = Path(write_raster(tmp_path / 'label.tif', np.zeros((1, 40, 40), np.uint8), nodata=255))
+    (tmp_path / 'label.gpkg').mkdir()
+    with pytest.raises(FileWriteError, match=r'cannot write .*label\.gpkg') as error:
+        write_polygons(label, tmp_path / 'label.gpkg', ['all'])
+    assert 'read as a raster' not in str(error.value)
