@@ -28,10 +28,11 @@ def add_pairs_arguments(kinds: Any) -> None:
     pairs.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
     pairs.add_argument('--seed', type=int, default=0)
     pairs.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
-    pairs.add_argument('--change-share', type=float, metavar='F', help='share of the pixels that change (0.05)')
+    pairs.add_argument('--change-share', type=float, metavar='F',
+                       help='share of the pixels that change, 0 to 0.5 (0.05)')
     pairs.add_argument('--season', type=float, metavar='S', help='0 to 1: how far plants have turned at date 2')
     pairs.add_argument('--illumination', type=float, metavar='S', help='0 to 1: how far sun and gains have moved')
-    pairs.add_argument('--misregistration', type=float, metavar='PIXELS', help='shift of the image of date 2')
+    pairs.add_argument('--misregistration', type=float, metavar='PIXELS', help='shift of the image of date 2, 0 to 20')
     pairs.add_argument('--gsd', type=float, metavar='M', help='size of a pixel')
     pairs.add_argument('--tile', type=int, metavar='PIXELS', help='side of a tile')
     pairs.add_argument('--size', type=float, metavar='M', help='side of a scene')
@@ -57,7 +58,8 @@ def run_pairs(args: argparse.Namespace) -> int:
         chosen = {name: getattr(args, name) for name in dials if getattr(args, name) is not None}
         number = preset.scenes if args.num is None else args.num
         val = min(preset.val, max(number - 1, 0)) if args.val is None else args.val
-        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val, args.tile or preset.tile)
+        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val,
+                        preset.tile if args.tile is None else args.tile)
         record = generate_pairs(plan, args.out, workers=args.workers, report=lambda line: print(line, flush=True))
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         raise UserError(str(error)) from error

@@ -21,11 +21,11 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._explain import explained
+from imbdense.cli._map_report import check_outputs, report_map
 from imbdense.cli._outputs import progress_line
 from imbdense.cli._runner import add_config_arguments, load_config
 from imbdense.cli.main import UserError
@@ -112,6 +112,7 @@ def _start(args: argparse.Namespace, config: Any, device: str) -> RasterJob:
     install_safe_loading()
     network, stack = open_rasters(config, args.checkpoint, args.rasters, bands=args.bands, align=args.align,
                                   tile=args.tile, device=device, amp=args.amp)
+    check_outputs(args, network, stack)
     filters = None
     if args.min_area is not None or args.polygon_majority is not None:
         filters = MapFilters.of(stack.grid, args.min_area or 0.0, args.polygon_majority, args.min_share or 0.9)
@@ -143,56 +144,7 @@ def _predict(args: argparse.Namespace, job: RasterJob, shard: int, shards: int, 
         time.sleep(POLL_SECONDS)
     files = write_maps(job, args.out, report=lambda what: print(f'filter: {what}'))
     job.stack.close()
-    return _report(args, job, files)
-
-
-def _report(args: argparse.Namespace, job: RasterJob, files: Mapping[str, Path]) -> int:
-    """Areas of the main layer, polygons, a few lines on the terminal."""
-    from imbdense.data.raster.areas import area_table
-    from imbdense.data.raster.polygons import write_polygons
-    from imbdense.mm.raster import layer_classes
-    from imbdense.utils.files import atomic_write_json
-
-    for path in files.values():
-        print(f'written to {path}')
-    areas = {}
-    for layer in job.written:
-        classes, _ = layer_classes(job.network, layer)
-        if classes:
-            points = args.area_points if not areas else None  # reference classes are those of the main layer
-            areas[layer.name] = area_table(files[layer.name], classes, points)
-    main = next(iter(areas), None)
-    if main is not None:
-        atomic_write_json(args.out / 'areas.json', areas)
-        _show_areas(main, areas[main])
-    if args.polygons and main is not None:
-        target = args.out / f'{main}.gpkg'
-        leave_out = {0} if main == 'change' else set()
-        count = write_polygons(files[main], target, layer_classes(job.network, job.written[0])[0], leave_out)
-        print(f'{count} polygons in {target}')
-    if main is not None and not any(row['pixels'] for row in areas[main]['classes']):
-        print(f'no pixel of {", ".join(job.stack.paths)} holds data in every band; the map is empty.')
-        return 1
-    return 0
-
-
-def _show_areas(name: str, table: dict[str, Any]) -> None:
-    """A table of the main layer."""
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=None, title=f'{name}: area by class', title_justify='left')
-    estimated = any('estimated_share' in row for row in table['classes'])
-    for column in ('class', 'pixels', 'share', 'hectares', *(('estimated', '95 % interval') if estimated else ())):
-        shown.add_column(column, justify='left' if column == 'class' else 'right')
-    for row in table['classes']:
-        extra = []
-        if estimated:
-            extra = [_percent(row['estimated_share']),
-                     f'{_percent(row["estimated_low"])} – {_percent(row["estimated_high"])}']
-        hectares = '–' if row['hectares'] is None else f'{row["hectares"]:,.2f}'
-        shown.add_row(row['class'], f'{row["pixels"]:,}', _percent(row['share']), hectares, *extra)
-    Console(highlight=False).print(shown)
+    return report_map(args, job, files)
 
 
 def _announce(job: RasterJob) -> None:
@@ -203,6 +155,12 @@ def _announce(job: RasterJob) -> None:
           f'of {plan.tile}, {how}; layers {", ".join(layer.name for layer in job.written)}')
     if job.network.loading.resizes:
         print('note: the test pipeline of the config resizes; the raster is predicted at its own pixel size.')
+    if len(set(job.stack.types)) > 1:
+        print(f'note: the dates hold numbers of different types ({", ".join(job.stack.types)}); both are normalised as '
+              f'in training. Are they in the same units?')
+    if job.stack.alpha_is_mask:
+        print(f'note: the last band of {job.stack.paths[0]} is marked as alpha and read as a mask; if it holds values, '
+              f'name the bands with --bands.')
     if job.stack.in_strips and job.store.layout.panels > 1:
         print(f'note: {job.stack.paths[0]} is stored in strips, which are decoded whole for every panel of '
               f'{job.store.layout.panel} columns; `rio convert --co tiled=yes` makes tiles of them.')
@@ -239,8 +197,3 @@ def _threads() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-def _percent(share: float | None) -> str:
-    """A share in percent with three significant digits."""
-    return '–' if share is None else f'{100 * share:.3g} %'

@@ -39,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.data.prepare import RECIPE_MODULES, PrepareError, prepare, recipe
 
     if args.name == 'list':
+        width = max(map(len, RECIPE_MODULES))
         for name in RECIPE_MODULES:
-            print(f'{name:<16} {recipe(name).summary}')
+            print(f'{name:<{width}} {recipe(name).summary}')
         return 0
     if args.name not in RECIPE_MODULES:
         near = difflib.get_close_matches(args.name, RECIPE_MODULES, n=3)

@@ -37,8 +37,8 @@ def check_number(
         raise TypeError(f'{_prefix(owner)}{name} must be a number, but got {type(value).__name__} {value!r}.')
     number = float(value)
     if not math.isfinite(number) or number < low or number > high or (low_open and number == low):
-        bracket = '(' if low_open else '['
-        raise ValueError(f'{_prefix(owner)}{name} must be a finite number in {bracket}{low}, {high}], but got {value}.')
+        bounds = _range(low, high, low_open)
+        raise ValueError(f'{_prefix(owner)}{name} must be a finite number{bounds}, but got {value}.')
     return number
 
 
@@ -48,8 +48,18 @@ def check_integer(name: str, value: Any, *, low: int | None = None, high: int | 
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f'{_prefix(owner)}{name} must be an integer, but got {type(value).__name__} {value!r}.')
     if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f'{_prefix(owner)}{name} must be an integer in [{low}, {high}], but got {value}.')
+        raise ValueError(f'{_prefix(owner)}{name} must be an integer{_range(low, high)}, but got {value}.')
     return int(value)
+
+
+def _range(low: float | None, high: float | None, low_open: bool = False) -> str:
+    """' in [low, high]', or the one limit there is, in words."""
+    bounded = [limit is not None and math.isfinite(limit) for limit in (low, high)]
+    if all(bounded):
+        return f' in {"(" if low_open else "["}{low}, {high}]'
+    if bounded[0]:
+        return f' {"above" if low_open else "of at least"} {low}'
+    return f' of at most {high}' if bounded[1] else ''
 
 
 def check_counts(counts: Sequence[float] | Tensor, *, name: str = 'class_counts', owner: str = '') -> Tensor:

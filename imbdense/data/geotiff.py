@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.raster.grid import grid_difference, grid_of
+from imbdense.utils.files import FileWriteError
 
 Window = tuple[int, int, int, int]
 """(row, column, height, width) in pixels."""
@@ -29,12 +30,20 @@ def open_raster(path: str | os.PathLike[str]) -> Iterator[Any]:
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             with rasterio.open(os.fspath(path)) as source:
                 yield source
+    except FileWriteError:
+        raise  # of another file, written while this one is open
     except (RasterioError, OSError) as error:
-        if str(error).startswith(os.fspath(path)):
+        if str(error).startswith(os.fspath(path)) and not isinstance(error, RasterioError):
             raise
-        raise OSError(
-            f'{os.fspath(path)}: cannot be read as a raster ({error}). It may be cut off or no TIFF; copy it anew.'
-        ) from error
+        raise OSError(f'{os.fspath(path)}: cannot be read as a raster ({reason_of(error)}). It may be cut off or no '
+                      f'TIFF; copy it anew.') from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What GDAL itself said: the innermost cause, for the error around it may say "see previous exception" alone."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 def aligned_offsets(length: int, window: int, block: int) -> NDArray[np.int64]:

@@ -345,3 +345,50 @@ def test_halo_for_a_network_that_sees_everything(
 ) -> None:
     assert predict(pooled, [raster], tmp_path, '--mode', 'halo') == 2
     assert 'Use --mode blend' in capsys.readouterr().err
+
+
+def test_an_input_is_never_overwritten(model: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The raster is called as the map will be and lies in the folder of the result."""
+    path = Path(write_raster(tmp_path / 'label.tif', scene(64, 64)))
+    before = path.read_bytes()
+    assert predict(model, [str(path)], tmp_path) == 2
+    assert 'label.tif is an input' in capsys.readouterr().err
+    assert path.read_bytes() == before and not (tmp_path / UNITS).exists()
+
+
+@pytest.mark.parametrize(('options', 'said'), [
+    (('--layers', 'confidence', '--polygons'), 'none of the layers confidence holds any'),
+    (('--layers', 'entropy', '--area-points', 'points.csv'), 'none of the layers entropy holds any'),
+    (('--area-points', 'nowhere.csv'), 'nowhere.csv cannot be read as a table of reference points'),
+])  # fmt: skip
+def test_what_cannot_be_done_in_the_end_is_said_at_the_start(
+    options: tuple[str, ...], said: str, model: list[str], raster: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert predict(model, [raster], tmp_path / 'out', *options) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_names_of_the_result_that_are_taken(
+    model: list[str], raster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'file').write_text('')
+    assert predict(model, [raster], tmp_path / 'file') == 2
+    assert 'is a file; give a folder' in capsys.readouterr().err
+    (tmp_path / 'out' / 'label.tif').mkdir(parents=True)
+    assert predict(model, [raster], tmp_path / 'out') == 2
+    assert 'label.tif is a folder' in capsys.readouterr().err
+
+
+def test_points_that_tell_nothing_and_files_of_another_map(
+    model: list[str], raster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points, out = tmp_path / 'points.csv', tmp_path / 'out'
+    points.write_text('x,y,class\n0,0,town\n')
+    out.mkdir()
+    (out / 'label.gpkg').write_text('of an earlier map')
+    assert predict(model, [raster], out, '--area-points', str(points)) == 0
+    told = capsys.readouterr().out
+    assert '1 reference points lie outside the map' in told and 'no estimate: at least two reference points' in told
+    assert 'label.gpkg lay there before' in told

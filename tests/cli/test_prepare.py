@@ -11,6 +11,9 @@ def test_list_names_every_recipe(capsys):
     assert main(['prepare', 'list']) == 0
     printed = capsys.readouterr().out
     assert 'cityscapes' in printed and 'hsdb_instrument' in printed
+    lines = printed.splitlines()
+    start = lines[0].index('blood cells')
+    assert all(line[start - 1] == ' ' != line[start] for line in lines), 'summaries stand below each other'
 
 
 def test_near_name_and_missing_source_help(capsys):

@@ -31,7 +31,7 @@ def test_numbers_accept_integers_and_refuse_the_rest() -> None:
     for wrong in (-1, float('nan'), float('inf')):
         with pytest.raises(ValueError, match='gamma must be a finite number'):
             check_number('gamma', wrong, low=0)
-    with pytest.raises(ValueError, match=r'\(0'):
+    with pytest.raises(ValueError, match='above 0'):
         check_number('gamma', 0, low=0, low_open=True)
 
 
@@ -91,3 +91,14 @@ def test_narrow_integer_types_are_fine_and_others_are_not() -> None:
 def test_debug_switch_is_read_for_devices_only(monkeypatch: pytest.MonkeyPatch) -> None:
     meta = torch.zeros(2, 3, device='meta')
     check_index_target(meta, torch.full((2,), 9, device='meta'), 255)  # values on a device are not looked at
+
+
+def test_limits_are_told_in_words_where_one_side_is_open() -> None:
+    with pytest.raises(ValueError, match=r'n must be an integer of at least 1, but got 0'):
+        check_integer('n', 0, low=1)
+    with pytest.raises(ValueError, match=r'n must be an integer of at most 3, but got 4'):
+        check_integer('n', 4, high=3)
+    with pytest.raises(ValueError, match=r'p must be a finite number above 0, but got 0'):
+        check_number('p', 0, low=0, low_open=True)
+    with pytest.raises(ValueError, match=r'p must be a finite number, but got nan'):
+        check_number('p', float('nan'))

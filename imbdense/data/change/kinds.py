@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ def kind_table(by: str, land_cover: Sequence[str], occurring: Sequence[int] = ()
         told = [f'to {land_cover[k]}' if by == 'to' else f'{land_cover[k // size]} -> {land_cover[k % size]}'
                 for k in kinds]
         return KindTable(('unchanged', *told), table.reshape(size, size))
+    if by != 'alpine' and not Path(by).is_file():
+        raise ValueError(f"{by!r} is no rule of kinds: expected 'to', 'from_to', 'alpine', or a CSV file that is there.")
     lut = read_lut(by, size)
     count = int(lut.max()) + 1
     known = tuple(names) or (KINDS if by == 'alpine' else ('unchanged', *(f'kind {k}' for k in range(1, count))))
@@ -71,16 +74,33 @@ def kind_table(by: str, land_cover: Sequence[str], occurring: Sequence[int] = ()
     return KindTable(known, lut)
 
 
+def check_lut(source: str) -> str:
+    """Return ``source`` if it is ``'alpine'`` or a file that is there; else ``ValueError``."""
+    if source != 'alpine' and not Path(source).is_file():
+        raise ValueError(f"lut {source}: there is no such file; expected 'alpine' or a CSV file of kinds.")
+    return source
+
+
+def _read_table(source: str) -> NDArray[np.int64]:
+    """The whole numbers of a CSV file."""
+    try:
+        return np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'lut {source}: expected rows of whole numbers with commas between them, without a header '
+                         f'({error}).') from error
+
+
 def read_lut(source: str, size: int) -> NDArray[np.int64]:
     """Kinds of change int64 (S, S) from a CSV file or ``'alpine'``.
 
     Raises:
-        ValueError: another shape, or values below 0 or above 254; the message names the file.
+        ValueError: no such file, no whole numbers, another shape, or values below 0 or above 254; the message names the
+            file.
     """
     if source == 'alpine':
         table = alpine_transition_lut().astype(np.int64)
     else:
-        table = np.loadtxt(source, delimiter=',', dtype=np.int64, ndmin=2)
+        table = _read_table(check_lut(source))
     if table.shape == (size + 1, size + 1):
         table = table[1:, 1:]
     if table.shape != (size, size):

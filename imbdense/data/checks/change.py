@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
 from imbdense.data.change.summary import RARE_PAIRS
 from imbdense.data.change.transitions import CONTRADICTED, ONE_DATE, SAME, TransitionCounts
-from imbdense.data.checks.images import image_findings, size_finding
+from imbdense.data.checks.images import image_findings, same_content, size_finding
 from imbdense.data.checks.segmentation import segmentation_findings
 from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit
 from imbdense.data.finding import Finding
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.scan.result import ScanResult
 
-UNIMPORTANT = ('empty_label', 'mostly_ignored')
-"""Findings about land cover that are natural where it is known inside changes only."""
+UNIMPORTANT = ('empty_label', 'mostly_ignored', 'absent_class')
+"""Findings about the land cover of one date that are natural: it may be known inside changes only, and a class may
+stand at the other date alone."""
 
 
 def change_findings(split: ChangeSplit, *, workers: int | None = None) -> list[Finding]:
@@ -35,7 +37,7 @@ def change_findings(split: ChangeSplit, *, workers: int | None = None) -> list[F
 
 
 def _date_findings(split: ChangeSplit) -> list[Finding]:
-    """The images of later dates: whole, and of the size of the first."""
+    """The images of later dates: whole, of the size of the first, and no copies of an earlier one."""
     found = []
     for pair in split.pairs:
         first, _ = image_findings(pair.images[0])
@@ -44,6 +46,14 @@ def _date_findings(split: ChangeSplit) -> list[Finding]:
             found += faults
             if size is not None and first is not None:
                 found += size_finding(image, size, pair.images[0], first)
+        for earlier, later in combinations(pair.images, 2):
+            if same_content(earlier, later):
+                found.append(
+                    Finding(
+                        'warning', 'same_dates', later, f'is a copy of {earlier}, the other date of its pair.',
+                        'Get the image of this date; if it is meant (a pair without change), nothing is to be done.',
+                    )
+                )
     return found
 
 
@@ -52,6 +62,7 @@ def _land_cover_findings(split: ChangeSplit, workers: int | None) -> list[Findin
     if split.land_cover_format is None or not split.pairs or not split.pairs[0].land_cover:
         return []
     found = []
+    pixels = np.zeros(len(split.land_cover_format.classes), np.int64)
     for date in range(len(split.pairs[0].images)):
         part = SegmentationSplit(
             split.name,
@@ -60,7 +71,18 @@ def _land_cover_findings(split: ChangeSplit, workers: int | None) -> list[Findin
             split.land_cover_format,
             cache_name=split.cache_name,
         )
-        found += [item for item in segmentation_findings(part, workers=workers) if item.code not in UNIMPORTANT]
+        told = [item for item in segmentation_findings(part, workers=workers) if item.code not in UNIMPORTANT]
+        found += [item if item.file else replace(item, message=f'land cover of date {date + 1}: {item.message}')
+                  for item in told]
+        pixels += part.scan(workers=workers).counts.of('pixels')
+    absent = [name for name, count in zip(split.land_cover_format.classes, pixels.tolist()) if not count]
+    if absent and pixels.any():
+        found.append(
+            Finding(
+                'warning', 'absent_class', '', f'no land-cover map of any date holds {absent}.',
+                'Check land_cover and its order; an absent class has no score and no weight.',
+            )
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from imbdense.data.checks.boxes3d import box_findings
 from imbdense.data.checks.change import change_findings
 from imbdense.data.checks.detection import detection_findings
-from imbdense.data.checks.images import duplicate_findings
+from imbdense.data.checks.images import duplicate_findings, same_content
 from imbdense.data.checks.points import point_findings
 from imbdense.data.checks.rasters import raster_findings
 from imbdense.data.checks.segmentation import segmentation_findings
@@ -58,7 +58,8 @@ def check_splits(
 
 
 def _images(split: Split) -> Sequence[str]:
-    """The images of a split; of pairs those of every date."""
+    """The images of a split; of pairs those of every date, but not what :func:`change_findings` calls a copy."""
     if isinstance(split, ChangeSplit):
-        return [image for pair in split.pairs for image in pair.images]
+        return [image for pair in split.pairs for date, image in enumerate(pair.images)
+                if not any(same_content(image, other) for other in pair.images[:date])]
     return split.images

@@ -34,7 +34,7 @@ def change_kinds_recipe(by: str, names: Sequence[str] = ()) -> Recipe:
     """The recipe for kinds by a rule of :func:`imbdense.data.change.kinds.kind_table`."""
     return Recipe(
         f'change_kinds ({by})', 'kinds of change from the land cover of both dates', 'another recipe of pairs', LAYOUT,
-        partial(_build, by=by, names=names),
+        partial(_build, by=by, names=names), sheet=False,
     )
 
 

@@ -21,6 +21,7 @@ class Recipe:
         build: does the work; finished outputs are skipped.
         tile, overlap: default window in pixels, 0 = images stay whole.
         cuts: whether ``--tile`` can cut images that stay whole by default.
+        sheet: whether the data set has a facts sheet of its own.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Recipe:
     tile: int = 0
     overlap: int = 0
     cuts: bool = False
+    sheet: bool = True
 
 
 def prepare(
@@ -53,7 +55,8 @@ def prepare(
     """
     if tile is not None and not (recipe.tile or recipe.cuts):
         raise PrepareError(f'{recipe.name} keeps its images whole; --tile does not apply.')
-    where = f'{recipe.layout.strip()}\nGet the data from: {recipe.home}. Facts sheet: datasets/{recipe.name}/README.md'
+    sheet = f' Facts sheet: datasets/{recipe.name}/README.md' if recipe.sheet else ''
+    where = f'{recipe.layout.rstrip()}\nGet the data from: {recipe.home}.{sheet}'
     job = Job(
         source, out, where, copy, recipe.tile if tile is None else tile,
         recipe.overlap if overlap is None else overlap, progress,

@@ -20,6 +20,9 @@ class Grid:
     width: int
 
 
+SET_SYSTEM = 'Both need a coordinate system; set it with `rio edit-info --crs EPSG:... FILE`.'
+
+
 class GridMismatch(ValueError):
     """Two dates that do not cover the same pixels; the message prints both grids and says what to do."""
 
@@ -49,10 +52,11 @@ def check_one_grid(sources: Sequence[Any]) -> None:
     for source in sources[1:]:
         reason = grid_difference(first, grid_of(source))
         if reason:
+            placed = first.crs is not None and source.crs is not None
+            cure = '--align resamples every date to the grid of the first while it is read.' if placed else SET_SYSTEM
             raise GridMismatch(
                 f'{sources[0].name} and {source.name} {reason}.\n  {_described(sources[0])}\n  {_described(source)}\n'
-                f'Pixels of different places must not be compared. --align resamples every date to the grid of the '
-                f'first while it is read.'
+                f'Pixels of different places must not be compared. {cure}'
             )
 
 
@@ -72,12 +76,11 @@ def open_aligned(source: Any, grid: Grid, resampling: str = 'bilinear') -> Any:
     if not grid_difference(grid, own):
         return source
     if own.crs is None or grid.crs is None:
-        raise GridMismatch(f'{source.name} cannot be aligned: {_described(source)}, reference {grid}. Both need a '
-                           f'coordinate system; set it with `rio edit-info --crs EPSG:... FILE`.')
+        raise GridMismatch(f'cannot align {_described(source)}\n  to the reference {_told(grid)}.\n{SET_SYSTEM}')
     if any(abs(term) > 1e-9 for item in (own, grid) for term in (item.transform.b, item.transform.d)):
-        raise GridMismatch(f'{source.name} cannot be aligned: {_described(source)}, reference {grid}; a rotated grid '
-                           f'must be warped beforehand (`rio warp`).')
-    left, bottom, right, top = transform_bounds(own.crs, grid.crs, *source.bounds)
+        raise GridMismatch(f'cannot align {_described(source)}\n  to the reference {_told(grid)}.\nA rotated grid must '
+                           f'be warped beforehand (`rio warp`).')
+    left, bottom, right, top = transform_bounds(own.crs, grid.crs, *_bounds(own))
     west, south, east, north = _bounds(grid)
     if left >= east or right <= west or bottom >= north or top <= south:
         raise GridMismatch(f'{source.name} does not overlap the first date: it covers {(left, bottom, right, top)}, '
@@ -122,4 +125,9 @@ def _apply(transform: Any, column: float, row: float) -> tuple[float, float]:
 
 def _described(source: Any) -> str:
     """One line about the grid of a file."""
-    return f'{source.name}: {source.height} x {source.width}, {source.crs}, geotransform {tuple(source.transform)[:6]}'
+    return f'{source.name}: {_told(grid_of(source))}'
+
+
+def _told(grid: Grid) -> str:
+    """A grid in one line."""
+    return f'{grid.height} x {grid.width}, {grid.crs}, geotransform {tuple(grid.transform)[:6]}'

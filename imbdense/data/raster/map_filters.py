@@ -70,8 +70,8 @@ class MapFilters:
         facts: dict[str, Any] = {}
         least, areas = 0.0, np.asarray(np.ones(grid.height))
         if least_area and metres is None:
-            raise ValueError('a least area in square metres needs a raster with a coordinate system; set it with `rio '
-                             'edit-info --crs EPSG:... FILE`.')
+            raise ValueError('a least area in square metres needs a raster with a coordinate system (set it with `rio '
+                             'edit-info --crs EPSG:... FILE`), which is not rotated if it is in degrees (`rio warp`).')
         if least_area and metres is not None:
             equal = bool((metres == metres[0]).all())  # whole numbers of pixels add up without rounding
             least, areas = (float(least_pixels(least_area, metres[0])), areas) if equal else (least_area, metres)

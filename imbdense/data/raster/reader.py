@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbdense.data.geotiff import read_planes
+from imbdense.data.geotiff import read_planes, reason_of
 from imbdense.data.raster.grid import Grid, check_one_grid, grid_of, open_aligned
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class RasterStack:
 
     Attributes:
         alpha_is_mask: a band was left out that may hold values: writers mark the fourth band of bytes so by default.
+        types: the number type of each date.
 
     Raises:
         OSError: a file that is missing, cut off or no raster. GridMismatch, ValueError: dates that are no pair, a band
@@ -70,7 +71,8 @@ class RasterStack:
             self.alpha_is_mask = bands is None and len(self.bands) < sources[0].count
             for path, source in zip(self.paths, sources):
                 self._check_bands(path, source)
-            self.dtype = np.result_type(*(dtype for source in sources for dtype in source.dtypes))
+            self.types = tuple(str(np.result_type(*source.dtypes)) for source in sources)
+            self.dtype = np.result_type(*self.types)
             self.block = sources[0].block_shapes[0]
             self.read(0, 1, 0, 1)  # a file that was cut off tells so here
             self.read(self.grid.height - 1, self.grid.height, self.grid.width - 1, self.grid.width)
@@ -231,9 +233,8 @@ def _named(paths: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (RasterioError, OSError) as error:
-        text = str(error.__cause__ or error)
-        if isinstance(error, OSError) and not isinstance(error, RasterioError) and 'cannot be read as a raster' in text:
-            raise
+        if not isinstance(error, RasterioError) and 'cannot be read as a raster' in str(error):
+            raise  # a block inside this one knows the one file
         raise OSError(
-            f'{", ".join(paths)}: cannot be read as a raster ({text}). It is missing, cut off or no raster.'
+            f'{", ".join(paths)}: cannot be read as a raster ({reason_of(error)}). It is missing, cut off or no raster.'
         ) from error

@@ -34,7 +34,7 @@ class SourceStack:
             bands.
     """
 
-    align, alpha_is_mask, dtype = True, False, np.dtype(np.float32)
+    align, alpha_is_mask, dtype, types = True, False, np.dtype(np.float32), ('float32',)
 
     def __init__(self, dates: Sequence[Sequence[Source]], grid: Grid) -> None:
         self.dates, self.grid = [tuple(sources) for sources in dates], grid

@@ -14,6 +14,7 @@ from imbdense.core.stats import ImageClassTable
 from imbdense.data.change.layout import GREY_MASK, FormatSegMap, change_label_map, read_pair_record
 from imbdense.data.change.pairs import PairFiles, PairFolders, list_pairs
 from imbdense.data.change.transitions import TransitionCounts, count_transitions
+from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.labels import LabelFormat
 from imbdense.data.readers.palettes import colour_table
 from imbdense.mm.datasets.seg_folder_dataset import SegFolderDataset
@@ -131,6 +132,10 @@ class ChangePairDataset(SegFolderDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record per pair, sorted by name or in the order of the split file."""
         split = self.ann_file if self.ann_file and not os.path.isdir(self.ann_file) else None
+        faults: list[LabelReadError] = []
+        pairs = list_pairs(self.pair_folders, split, faults)
+        if faults:
+            raise _all_missing(faults)
         return [
             {
                 'img_path': files.images[0],
@@ -145,7 +150,7 @@ class ChangePairDataset(SegFolderDataset):
                 'reduce_zero_label': False,
                 'seg_fields': [],
             }
-            for files in list_pairs(self.pair_folders, split)
+            for files in pairs
         ]  # fmt: skip
 
     def full_init(self) -> None:
@@ -228,6 +233,13 @@ class ChangePairDataset(SegFolderDataset):
             raise ValueError(f'{type(self).__name__}: {len(colors)} land_cover_colors for {len(names)} land covers.')
         palette = () if colors is None else colour_table(colors, unlabeled)
         return LabelFormat.of(names, reduce_zero_label=reduce_zero, palette=palette)
+
+
+def _all_missing(faults: Sequence[LabelReadError]) -> LabelReadError:
+    """The first missing file, and how many more there are."""
+    first = faults[0]
+    more = '' if len(faults) == 1 else f' {len(faults) - 1} more files are missing, for example {faults[1].path}.'
+    return LabelReadError(first.path, first.code, f'{first.problem}{more}', first.cure)
 
 
 def _merged_meta(record: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Delete an old checkpoint only after the new one is safely on the disk."""
+"""Delete an old checkpoint only after the new one is safely on the disk; say which score ``save_best`` can be."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from imbdense.registry import HOOKS
@@ -20,6 +22,9 @@ class AtomicCheckpointHook(CheckpointHook):
     nothing. Arguments and file names are those of ``CheckpointHook``. ``imbdense train`` puts this hook in the place of
     ``CheckpointHook`` in every config. Needs room for one checkpoint more than are kept. Rank 0 writes; an optimizer
     whose state lies on several ranks (it has ``consolidate_state``) is gathered by all of them before.
+
+    A score of ``save_best`` that a validation leaves undefined (no change anywhere, say) is no best one, and training
+    goes on; one that no metric gives is an error that names those there are.
     """
 
     card = 'safe_training'
@@ -32,9 +37,29 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if self.save_best:
+            metrics = self._with_undefined(runner, metrics)
             self._consolidate(runner)
         with self._removals_last():
             super()._save_best_checkpoint(runner, metrics)
+
+    def _with_undefined(self, runner: Runner, metrics: dict[str, Any]) -> dict[str, Any]:
+        """The scores, with the worst of all values where one of ``save_best`` is undefined this time."""
+        found = dict(metrics)
+        for key, rule in zip(self.key_indicators, self.rules):
+            if key == 'auto' or key in metrics:
+                continue
+            if not any(key in getattr(metric, 'undefined', ()) for metric in runner.val_loop.evaluator.metrics):
+                near = difflib.get_close_matches(key, metrics, n=1)
+                names = ', '.join(name for name in metrics if not name.endswith(('_lo', '_hi')))
+                hint = f' Did you mean {near[0]!r}?' if near else ''
+                raise ValueError(
+                    f'save_best={key!r} is no score of val_evaluator, which gives {names}.{hint} Set it in '
+                    f"default_hooks=dict(checkpoint=dict(save_best=..., rule='greater')) and go on with --resume."
+                )
+            print_log(f'save_best: {key} is undefined on this validation set now, so it is no best checkpoint.',
+                      logger='current', level=30)
+            found[key] = self.init_value_map[rule]
+        return found
 
     def _consolidate(self, runner: Runner) -> None:
         """Let all ranks bring together an optimizer state that is spread over them."""

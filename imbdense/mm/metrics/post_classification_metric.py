@@ -21,7 +21,7 @@ from imbdense.core.metrics.post_classification import (
     transition_sums,
 )
 from imbdense.core.metrics.transitions import as_matrix, transition_scores
-from imbdense.data.change.kinds import read_lut
+from imbdense.data.change.kinds import check_lut, read_lut
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table, percent, with_intervals, with_range
 from imbdense.mm.metrics.change_sample import byte_map, label_change
 from imbdense.mm.metrics.output import jsonable, log_table
@@ -73,7 +73,7 @@ class PostClassificationMetric(ChangeMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(ci, ignore_index, collect_device, prefix)
-        self.lut, self.kinds = lut, None if kinds is None else tuple(kinds)
+        self.lut, self.kinds = None if lut is None else check_lut(str(lut)), None if kinds is None else tuple(kinds)
         self._table: NDArray[np.int64] | None = None
 
     @property

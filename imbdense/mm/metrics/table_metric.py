@@ -46,6 +46,7 @@ class TableMetric(BaseMetric):
 
     Attributes:
         artifact: JSON-able summary of the last evaluation (NaN as None) for ``imbdense report``.
+        undefined: names of the scalars that the last evaluation left out because they were NaN.
     """
 
     default_prefix = ''
@@ -53,6 +54,7 @@ class TableMetric(BaseMetric):
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.artifact: dict[str, Any] = {}
+        self.undefined: frozenset[str] = frozenset()
         self._reset()
 
     @abstractmethod
@@ -110,7 +112,8 @@ class TableMetric(BaseMetric):
                 logger='current', level=30,
             )  # fmt: skip
         scalars = self.compute_metrics([tally])
-        return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in scalars.items()}
+        self.undefined = frozenset(map(self._named, self.undefined))
+        return {self._named(name): value for name, value in scalars.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted so far on this rank: ``tables`` (int64), ``records``, ``samples``. Goes on counting."""
@@ -152,7 +155,12 @@ class TableMetric(BaseMetric):
     def compute_metrics(self, results: list[Tally]) -> dict[str, float]:
         """Scalars of one tally; NaN (absent classes) is left out, because loggers cannot draw it."""
         scalars = self.summarize(results[0])
+        self.undefined = frozenset(name for name, value in scalars.items() if np.isnan(value))
         return {name: float(value) for name, value in scalars.items() if not np.isnan(value)}
+
+    def _named(self, name: str) -> str:
+        """A name as the host gets it."""
+        return f'{self.prefix}/{name}' if self.prefix else name
 
     def _fold(self) -> None:
         """Add the sample held back to the tables."""

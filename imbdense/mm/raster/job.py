@@ -71,13 +71,10 @@ def start_job(
         OtherJob: the folder holds a job with other inputs, weights or settings.
         ValueError: an unknown layer; filters, but no layer of classes.
     """
-    known = available_layers(network.groups)
-    wanted = layers or [layer.name for layer in known if layer.name not in PROBABILITIES]
-    maker = MapMaker(network.groups, wanted, network.comparison)
-    written = maker.layers
-    if filters is not None:
-        needed = _needed([layer.name for layer in known], wanted)
-        maker = MapMaker(network.groups, [*wanted, *needed], network.comparison)
+    written = wanted_layers(network, layers)
+    wanted = [layer.name for layer in written]
+    needed = [] if filters is None else _needed([layer.name for layer in available_layers(network.groups)], wanted)
+    maker = MapMaker(network.groups, [*wanted, *needed], network.comparison)
     grid = stack.grid
     strip = 4 * maker.channels * plan.tile if plan.mode == 'blend' else 0
     rows = (plan.tile + 4 * max(BLOCK, stack.block[0])) * (stack.channels * stack.dtype.itemsize + 1)
@@ -89,6 +86,17 @@ def start_job(
     layout = Layout(grid.height, grid.width, width)
     store = UnitStore(folder, [layer.name for layer in maker.layers], settings, layout)
     return RasterJob(network, stack, plan, maker, store, written, filters)
+
+
+def wanted_layers(network: RasterNetwork, names: Sequence[str] = ()) -> tuple[MapLayer, ...]:
+    """The named layers, the main one first; without names the labels and the change, without probabilities.
+
+    Raises:
+        ValueError: a name that the model does not give.
+    """
+    known = [layer.name for layer in available_layers(network.groups)]
+    wanted = names or [name for name in known if name not in PROBABILITIES]
+    return MapMaker(network.groups, wanted, network.comparison).layers
 
 
 def predict_units(

@@ -128,3 +128,34 @@ def test_broken_land_cover_is_named_by_stats(root, capsys):
     (root / 'label_t2/001.png').write_bytes(b'broken')
     assert main(['stats', str(root), '--workers', '0']) == 2
     assert 'label_t2/001.png' in capsys.readouterr().err
+
+
+def test_a_second_date_that_is_a_copy_of_the_first(root):
+    (root / 't2/001.png').write_bytes((root / 't1/001.png').read_bytes())
+    found = codes(root)
+    assert ('warning', 'same_dates', 't2/001.png', 'train') in found
+    assert not any(code.startswith('duplicate') for _, code, _, _ in found), 'one fault, one finding'
+
+
+def test_a_class_is_absent_only_if_no_date_holds_it(root):
+    for number, date in enumerate(('label_t1', 'label_t2')):
+        for path in sorted((root / date).glob('*.png')):
+            values = np.array(Image.open(path))
+            values[(values == 3) | (values == number)] = 255  # water at no date, building and soil at one each
+            write_array(path, values)
+    found = [f for f in check_splits(folder_splits(root), workers=0) if f.code == 'absent_class']
+    assert {f.split for f in found} == {'train', 'val'}
+    assert {f.message for f in found} == {"no land-cover map of any date holds ['water']."}
+
+
+def test_a_config_tells_how_many_files_are_missing(root, tmp_path, capsys):
+    for name in ('000', '001', '002'):
+        (root / f't2/{name}.png').unlink()
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"train_dataloader = dict(dataset=dict(type='imbdense.ChangePairDataset', data_root={str(root)!r},\n"
+        "    ann_file='splits/train.txt'))\n"
+    )
+    assert main(['check', str(config)]) == 2
+    told = capsys.readouterr().err
+    assert 't2/000' in told and '2 more files are missing' in told

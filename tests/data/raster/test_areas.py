@@ -9,7 +9,7 @@ import pytest
 
 rasterio = pytest.importorskip('rasterio')
 
-from imbdense.data.raster.areas import area_table, row_areas, sample_table  # noqa: E402
+from imbdense.data.raster.areas import area_table, read_points, row_areas, sample_table  # noqa: E402
 from imbdense.data.raster.grid import Grid  # noqa: E402
 from tests.helpers.raster_scene import TRANSFORM, write_raster  # noqa: E402
 
@@ -58,8 +58,11 @@ def test_reference_points_give_estimates(tmp_path: Path) -> None:
     ]
     (tmp_path / 'points.csv').write_text('\n'.join(lines) + '\n')
     path = label(tmp_path)
-    assert sample_table(path, CLASSES, tmp_path / 'points.csv').tolist() == [[4, 0], [1, 3]]
-    rows = area_table(path, CLASSES, tmp_path / 'points.csv')['classes']
+    points = read_points(tmp_path / 'points.csv', CLASSES)
+    assert sample_table(path, CLASSES, points).tolist() == [[4, 0], [1, 3]]
+    table = area_table(path, CLASSES, tmp_path / 'points.csv')
+    rows = table['classes']
+    assert table['points_elsewhere'] == 2 and [row['points_on_map_class'] for row in rows] == [4, 4]
     assert rows[1]['estimated_share'] == pytest.approx(50_000 / 299_900 * 0.75)
     assert rows[1]['estimated_hectares'] == pytest.approx(30 * 0.75)
     assert rows[1]['estimated_low'] < rows[1]['estimated_share'] < rows[1]['estimated_high']
@@ -69,7 +72,19 @@ def test_wrong_points_are_named(tmp_path: Path) -> None:
     points = tmp_path / 'points.csv'
     points.write_text('x,y,class\n1,2,lava\n')
     with pytest.raises(ValueError, match=r'points\.csv, line 2'):
-        sample_table(label(tmp_path), CLASSES, points)
+        read_points(points, CLASSES)
+    points.write_text('x,y,class\n1,nan,rock\n')
+    with pytest.raises(ValueError, match=r'points\.csv, line 2'):
+        read_points(points, CLASSES)
     points.write_text('lon,lat\n')
     with pytest.raises(ValueError, match='needs the columns x, y and class'):
-        sample_table(label(tmp_path), CLASSES, points)
+        read_points(points, CLASSES)
+    with pytest.raises(ValueError, match=r'nowhere\.csv cannot be read as a table of reference points'):
+        read_points(tmp_path / 'nowhere.csv', CLASSES)
+
+
+def test_a_turned_grid_in_degrees_has_no_area_by_row() -> None:
+    turned = rasterio.transform.Affine(0.01, 0.005, 10, 0.005, -0.01, 60)
+    assert row_areas(Grid(rasterio.crs.CRS.from_epsg(4326), turned, 600, 500)) is None
+    metres = row_areas(Grid(rasterio.crs.CRS.from_epsg(32633), rasterio.transform.Affine(3, 4, 0, 4, -3, 0), 2, 2))
+    assert metres is not None and metres.tolist() == [25.0, 25.0]

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip('rasterio')
+rasterio = pytest.importorskip('rasterio')
 
+from imbdense.data.raster.areas import area_table
 from imbdense.data.raster.polygons import write_polygons
+from imbdense.utils.files import FileWriteError
 from tests.helpers.raster_scene import TRANSFORM, write_raster
 
 
@@ -69,3 +71,30 @@ def test_an_empty_map_has_an_empty_layer(tmp_path: Path) -> None:
     path = Path(write_raster(tmp_path / 'label.tif', np.full((1, 20, 30), 255, np.uint8), nodata=255))
     assert write_polygons(path, tmp_path / 'label.gpkg', ['none']) == 0
     assert features(tmp_path / 'label.gpkg') == []
+
+
+def test_what_cannot_be_written_is_not_said_of_the_map(tmp_path: Path) -> None:
+    label = Path(write_raster(tmp_path / 'label.tif', np.zeros((1, 40, 40), np.uint8), nodata=255))
+    (tmp_path / 'label.gpkg').mkdir()
+    with pytest.raises(FileWriteError, match=r'cannot write .*label\.gpkg') as error:
+        write_polygons(label, tmp_path / 'label.gpkg', ['all'])
+    assert 'read as a raster' not in str(error.value)
+
+
+@pytest.mark.parametrize(('crs', 'transform'), [
+    ('EPSG:4326', (0.01, 0, 10, 0, -0.01, 60)), ('EPSG:2263', (2, 0, 0, 0, -3, 0)), ('EPSG:32633', (3, 4, 0, 4, -3, 0)),
+])  # fmt: skip
+def test_polygons_have_the_square_metres_of_their_pixels(
+    tmp_path: Path, crs: str, transform: tuple[float, ...]
+) -> None:
+    """In degrees, in feet and on a turned grid; with a hole."""
+    values = np.zeros((1, 40, 30), np.uint8)
+    values[0, 5:25, 5:20] = 1
+    values[0, 10:12, 10:15] = 2
+    label = write_raster(tmp_path / 'label.tif', values, nodata=255, crs=crs, transform=rasterio.Affine(*transform))
+    write_polygons(Path(label), tmp_path / 'label.gpkg', ['a', 'b', 'c'])
+    base = sqlite3.connect(tmp_path / 'label.gpkg')
+    found = dict(base.execute('SELECT name, area FROM label').fetchall())
+    base.close()
+    hectares = {row['class']: row['hectares'] for row in area_table(Path(label), ['a', 'b', 'c'])['classes']}
+    assert found == pytest.approx({name: 1e4 * value for name, value in hectares.items()}, rel=1e-9)

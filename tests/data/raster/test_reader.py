@@ -95,3 +95,21 @@ def test_missing_file_and_no_raster(tmp_path: Path) -> None:
     for name in ('text.tif', 'nothing.tif'):
         with pytest.raises(OSError, match=rf'{name}: cannot be read as a raster'):
             RasterStack([tmp_path / name])
+
+
+@pytest.mark.parametrize('damage', ['cut', 'text', 'nothing'])
+def test_only_the_broken_one_of_two_dates_is_named(tmp_path: Path, damage: str) -> None:
+    whole, broken = Path(write_raster(tmp_path / 'whole.tif', scene(600, 600))), tmp_path / 'broken.tif'
+    if damage == 'cut':
+        broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    elif damage == 'text':
+        broken.write_text('hello')
+    with pytest.raises(OSError, match=r'broken\.tif: cannot be read as a raster') as error:
+        RasterStack([whole, broken])
+    assert 'whole.tif' not in str(error.value) and 'previous exception' not in str(error.value)
+
+
+def test_number_types_of_the_dates_are_known(tmp_path: Path) -> None:
+    paths = [write_raster(tmp_path / 'a.tif', scene(20, 20)),
+             write_raster(tmp_path / 'b.tif', scene(20, 20).astype(np.float32))]
+    assert RasterStack(paths).types == ('uint16', 'float32')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 pytest.importorskip('mmengine')
+
+from mmengine.logging import MessageHub
 
 from imbdense.mm.hooks.atomic_checkpoint_hook import AtomicCheckpointHook
 from imbdense.mm.hooks.nan_guard_hook import NanGuardHook, NonFiniteLossError
@@ -79,6 +82,33 @@ def test_old_checkpoints_go_only_when_the_new_one_is_there() -> None:
         assert folder.removed == []
     assert folder.removed == ['old']
     assert hook.file_backend is folder
+
+
+def best_runner(undefined: set[str]) -> Any:
+    """A runner at its first validation, whose metric left out some scores."""
+    evaluator = SimpleNamespace(metrics=[SimpleNamespace(undefined=undefined), SimpleNamespace()])
+    hub = MessageHub('best_runner')
+    return SimpleNamespace(iter=3, epoch=0, val_loop=SimpleNamespace(evaluator=evaluator), message_hub=hub,
+                           optim_wrapper=None, save_checkpoint=lambda *_, **__: None,
+                           logger=logging.getLogger())
+
+
+def test_a_score_that_is_undefined_now_is_no_best_one_and_stops_nothing() -> None:
+    hook = AtomicCheckpointHook(interval=1, by_epoch=False, save_best=['bcd/F1', 'mIoU'], rule='greater')
+    hook.file_backend = Folder()
+    hook.best_ckpt_path_dict, saved = {'bcd/F1': None, 'mIoU': None}, []
+    hook.out_dir, hook._save_checkpoint_with_step = 'work', lambda *args, **more: saved.append(args)
+    runner = best_runner({'bcd/F1'})
+    hook.file_backend.join_path = lambda *parts: '/'.join(parts)  # type: ignore[attr-defined]
+    hook._save_best_checkpoint(runner, {'bcd/OA': 1.0, 'mIoU': 0.5})
+    info = runner.message_hub.runtime_info
+    assert info['best_score_mIoU'] == 0.5 and 'best_score_bcd/F1' not in info
+
+
+def test_a_score_that_no_metric_gives_is_told_with_those_there_are() -> None:
+    hook = AtomicCheckpointHook(interval=1, save_best='bcd/f1', rule='greater')
+    with pytest.raises(ValueError, match=r"save_best='bcd/f1' is no score.*bcd/OA, bcd/F1\. Did you mean 'bcd/F1'"):
+        hook._save_best_checkpoint(best_runner({'AP'}), {'bcd/OA': 1.0, 'bcd/F1': 0.5, 'bcd/F1_lo': 0.4})
 
 
 def test_progress_draws_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,3 +147,13 @@ def test_beside_scd_metric_it_needs_a_prefix() -> None:
         found = evaluator.evaluate(2)
         assert found[f'{prefix}/bcd/F1'.lstrip('/')] > 0 and 'scd/sem/SeK' in found
         assert 'bcd/F1' not in found or found['bcd/F1'] == found[f'{prefix}/bcd/F1'.lstrip('/')]
+
+
+def test_what_is_left_out_as_undefined_can_be_asked_for() -> None:
+    data = samples()
+    for sample in data:
+        sample['gt_sem_seg']['data'].zero_()
+        sample['pred_sem_seg']['data'].zero_()
+    found, metric = evaluate({**CONFIG, 'prefix': 'change'}, data)
+    assert 'change/bcd/F1' not in found and 'change/bcd/F1' in metric.undefined
+    assert not metric.undefined & set(found)

@@ -10,7 +10,7 @@ from typing import Any
 from imbdense.data.scene.cloud_pairs.config import CHANGE_CLASSES, IGNORED, CloudPairConfig
 from imbdense.data.scene.cloud_pairs.generate import STEMS, CloudPairManifest, generate_cloud_pair
 from imbdense.data.scene.manifest import library_versions
-from imbdense.data.scene.partial import exclusive
+from imbdense.data.scene.partial import exclusive, refuse_foreign
 from imbdense.data.scene.rng import child_seed
 from imbdense.data.scene.workers import map_tasks
 from imbdense.utils.files import atomic_write_json
@@ -57,12 +57,13 @@ def generate_cloud_pairs(plan: CloudPairPlan, out_dir: str | Path, *, workers: i
     are recognised and kept; files do not depend on ``workers``, the number of processes.
 
     Raises:
-        FileWriteError: the folder cannot be written, or another process is generating into it.
+        FileWriteError: the folder cannot be written, holds something else, or another process is generating into it.
         ImportError: Open3D is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
+    refuse_foreign(root, 'cloud-pairs', ('train', 'val'))
     with exclusive(root):
         names = [f'{plan.split(number)}/pair_{number:03d}' for number in range(plan.scenes)]
         for name in names:

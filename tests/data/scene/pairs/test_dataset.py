@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imbdense.cli.main import main
 from imbdense.data.scene.export_images import read_png
 from imbdense.data.scene.manifest import file_digest
 from imbdense.data.scene.pairs import dataset as module
@@ -147,3 +148,20 @@ def test_files_do_not_depend_on_workers_nor_on_a_kill(whole: Path, tmp_path: Pat
     assert not (root / 'dataset.json').exists()
     subprocess.run(command, env=environment, check=True, timeout=300)
     assert digests(root) == digests(whole)
+
+
+@pytest.mark.parametrize('verb, kind', [('pairs', 'tiny'), ('scenes', 'small'), ('clouds', 'small'),
+                                        ('cloud-pairs', 'small-lidar')])
+def test_the_data_set_of_somebody_else_is_left_alone(
+    tmp_path: Path, verb: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'splits').mkdir()
+    (tmp_path / 'dataset.json').write_text('{"mine": 1}')
+    assert main(['generate', verb, '--preset', kind, '--num', '1', '--out', str(tmp_path)]) == 2
+    assert f'was not made by `imbdense generate {verb}`' in capsys.readouterr().err
+    assert (tmp_path / 'dataset.json').read_text() == '{"mine": 1}'
+
+
+def test_tiles_of_no_pixels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['generate', 'pairs', '--preset', 'tiny', '--tile', '0', '--out', str(tmp_path / 'out')]) == 2
+    assert 'tile must be an integer of at least 16, but got 0' in capsys.readouterr().err
