@@ -47,13 +47,15 @@ def run_bank(args: argparse.Namespace) -> int:
         chosen = _indices(args.classes, names)
         modality = bank_modality(dataset)
         bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
+        identity = round_identity(dataset, chosen, args.min_area, args.seed)
         if 0 not in bank.rounds:
-            writer = bank.start_round(round_identity(dataset, chosen, args.min_area, args.seed), number=0)
+            writer = bank.start_round(identity, number=0)
             with progress_line('cut objects') as progress:
                 fill_round(dataset, writer, classes=chosen, min_area=args.min_area, seed=args.seed, progress=progress)
             writer.finish()
             bank = bank.reopened()
         else:
+            bank.check_round(identity, number=0)
             print(f'{args.out} is complete already; remove it to make it anew.')
     except (BankError, ValueError, TypeError, OSError) as error:
         if args.traceback:

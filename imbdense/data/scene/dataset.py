@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene import dataset_files as files
 from imbdense.data.scene.config import SceneConfig
@@ -73,13 +74,14 @@ def generate_dataset(plan: DatasetPlan, out_dir: str | Path, *, workers: int = 1
         report: called with one line of text per finished step.
 
     Raises:
+        OtherDataError: the folder holds scenes of another seed or other settings.
         FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.scene.to_dict()}, 'scenes/*/manifest.json'):
         names = [f'scene_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.scene_config(number), root / 'scenes' / name) for number, name in enumerate(names)]
         manifests: list[SceneManifest] = []

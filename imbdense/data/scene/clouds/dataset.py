@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.clouds.config import CloudConfig
 from imbdense.data.scene.clouds.generate import CloudManifest, generate_cloud
@@ -61,13 +62,14 @@ def generate_clouds(plan: CloudPlan, out_dir: str | Path, *, workers: int = 1, r
     Clouds are shared out over ``workers`` processes (images when there is one cloud); files do not depend on it.
 
     Raises:
+        OtherDataError: the folder holds clouds of another seed or other settings.
         FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D (or the library of a format) is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.cloud.to_dict()}, 'scenes/*/manifest.json'):
         names = [f'scene_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.cloud_config(number), root / 'scenes' / name) for number, name in enumerate(names)]
         (root / 'scenes').mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.manifest import library_versions
 from imbdense.data.scene.pairs.config import PairConfig
@@ -78,6 +79,7 @@ def generate_pairs(plan: PairPlan, out_dir: str | Path, *, workers: int = 1, rep
         report: called with one line of text per finished pair.
 
     Raises:
+        OtherDataError: the folder holds pairs of another seed or other settings.
         FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D or rasterio is missing.
         RuntimeError: a worker process died.
@@ -85,7 +87,7 @@ def generate_pairs(plan: PairPlan, out_dir: str | Path, *, workers: int = 1, rep
     root = Path(out_dir)
     say = report or (lambda line: None)
     mapping = c.MAPPINGS[plan.pair.mapping]
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.pair.to_dict()}, 'rasters/*/manifest.json'):
         names = [f'pair_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.pair_config(number), root, name, plan.tile) for number, name in enumerate(names)]
         manifests: list[PairManifest] = []
