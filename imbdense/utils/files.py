@@ -17,7 +17,7 @@ class FileWriteError(OSError):
 
 @contextlib.contextmanager
 def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a binary handle whose content appears under ``path`` only when the block ends without an error.
+    """Yield a binary handle (it can also read what was written) whose content appears under ``path`` only when the block ends without an error.
 
     The temporary file lies beside ``path`` (a rename across file systems would not be atomic), is flushed to disk
     before the rename and removed when the block raises. Two processes that write the same path both succeed; the
@@ -35,7 +35,7 @@ def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private; results are meant to be shared
-            with os.fdopen(descriptor, 'wb') as handle:
+            with os.fdopen(descriptor, 'w+b') as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())

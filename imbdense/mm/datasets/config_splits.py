@@ -104,7 +104,7 @@ def describe(dataset: Any, name: str) -> Split:
     labels = tuple(label_files(dataset))
     facts = label_format(dataset), label_root(dataset), split_name(dataset)
     if holds_points(dataset):
-        return PointSplit(name, labels, labels, *facts)
+        return PointSplit(name, labels, labels, *facts, *_pipeline_attributes(dataset))
     described = SegmentationSplit(name, images, labels, *facts)
     if all(info.get('img_paths') for info in infos):
         pairs = tuple(
@@ -113,6 +113,14 @@ def describe(dataset: Any, name: str) -> Split:
         )
         return ChangeSplit(**vars(described), pairs=pairs, land_cover_format=dataset.land_cover_format)
     return described
+
+
+def _pipeline_attributes(dataset: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Attributes that the pipeline of a data set of clouds takes (``None`` = all there are), and those it fills in."""
+    for step in dataset.pipeline.transforms:
+        if type(step).__name__ == 'LoadPoints':
+            return step.attributes, tuple(step.fill)
+    return (), ()
 
 
 def _annotation_findings(dataset: Any, classes: tuple[str, ...]) -> tuple[Finding, ...]:
