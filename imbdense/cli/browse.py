@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.per_class < 1:
         raise UserError(f'--per-class must be at least 1, but is {args.per_class}.')
     config = load_config(args)
+    refuse_points(config, 'browse')
     dataset = build_dataset(config, args.split)
     browser = _Browser(config, dataset, args.per_class, args.seed)
     wanted = browser.rarest_first(args.classes)

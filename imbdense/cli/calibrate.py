@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
         from imbdense.mm.inference.calibrate import calibration_file, exact_score, fit_outputs
 
-        finished, store = finished_outputs(args)
+        finished, store = finished_outputs(args, 'calibrate')
         if not is_main_process():
             return 0
         prior = _prior(finished, args)

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
 from imbdense.cli.main import UserError
 
@@ -37,15 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('paths', nargs='+', type=Path, help='image files and folders (searched recursively)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder for the results (predictions)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='detection: least score of a drawn box (0.3)')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every image; 0 when all worked, 1 when some were skipped."""
+    config = load_config(args)
+    refuse_points(config, 'predict')
     images = list(find_images(args.paths, args.out))
     if not images:
         raise UserError(f'no image ({", ".join(SUFFIXES)}) in {", ".join(map(str, args.paths))}.')
-    config = load_config(args)
     with explained(args.config, args.traceback):
         from imbdense.mm.checkpoints import install_safe_loading
         from imbdense.mm.predictor import Predictor

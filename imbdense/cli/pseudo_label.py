@@ -23,8 +23,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import LAUNCHERS, add_config_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
 from imbdense.cli.predict import SUFFIXES, find_images
@@ -61,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'checkpoint holds none and the training data are not at hand')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes are started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     options = round_options(args)
     images = listed_images(args.images, args.out)
     config = load_config(args)
+    refuse_points(config, 'pseudo-label')
     with explained(args.config, args.traceback):
         from mmengine.dist import init_dist, is_distributed, is_main_process
 

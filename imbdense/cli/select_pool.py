@@ -22,8 +22,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import LAUNCHERS, add_config_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
 
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'its own images')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes are started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
 def _with_model(args: argparse.Namespace) -> int:
     """Run the model on all ranks; the first joins the shards."""
     config = load_config(args)
+    refuse_points(config, 'select pool')
     from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
 
     from imbdense.cli._select_sources import from_model

@@ -23,7 +23,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config, set_work_dir
 from imbdense.cli._self_training import Plan, Rounds, round_table
 from imbdense.cli.main import UserError
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=int, default=1, help='rounds after the base (1)')
     parser.add_argument('--seed', type=int, default=0, help='of every training (0)')
     parser.add_argument('--processes', type=int, default=1, help='processes, one GPU each, on this machine (1)')
-    parser.add_argument('--device', help='of the labelling, for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser, of='of the labelling, ')
     rule = parser.add_argument_group('which predictions become labels')
     rule.add_argument('--rule', choices=RULES, default='class-adaptive', help='see `imbdense pseudo-label --help`')
     rule.add_argument('--threshold', type=float, nargs='+', default=[0.9], metavar='P',
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 1 or args.processes < 1:
         raise UserError('--rounds and --processes must be at least 1.')
     config = load_config(args)
+    refuse_points(config, 'self-train')
     folder = set_work_dir(config, args)
     config.pop('work_dir')  # each round has its own, and the folder may be moved
     images = listed_images(args.unlabeled, folder)
