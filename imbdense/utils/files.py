@@ -17,7 +17,9 @@ class FileWriteError(OSError):
 
 @contextlib.contextmanager
 def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a binary handle (it can also read what was written) whose content appears under ``path`` only when the block ends without an error.
+    """Yield a binary handle whose content appears under ``path`` only when the block ends without an error.
+
+    What was written can be read back through the handle.
 
     The temporary file lies beside ``path`` (a rename across file systems would not be atomic), is flushed to disk
     before the rename and removed when the block raises. Two processes that write the same path both succeed; the

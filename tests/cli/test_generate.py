@@ -52,7 +52,8 @@ OTHER = {
                ['--density', '2'], 'config.lidar.density is 1.0 there, but 2.0 is asked'),
     'cloud-pairs': (['--num', '1', '--preset', 'small-lidar', '--size', '32', '--density', '1'], ['--num', '2'],
                     'plan.scenes is 1 there, but 2 is asked'),
-    'lidar': (['--train', '1', '--val', '1'], ['--setup', 'beams32'], 'setup.sensor.beams is 64 there, but 32 is asked'),
+    'lidar': (['--train', '1', '--val', '1'], ['--setup', 'beams32'],
+              'setup.sensor.beams is 64 there, but 32 is asked'),
 }
 
 

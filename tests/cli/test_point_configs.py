@@ -26,7 +26,8 @@ CLOUDS, PAIRS, SCANS = (f'point_cloud/{name}' for name in
     (['select', 'pool', CLOUDS, 'x.pth', '--out', 'pool'], 'no such verb for point clouds'),
 ])
 def test_the_verb_for_points_is_named(
-    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2

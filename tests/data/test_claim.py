@@ -36,7 +36,7 @@ def test_the_same_goes_on_and_something_else_is_refused_and_named(tmp_path: Path
 def test_what_a_stopped_run_has_finished_counts_as_well(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, ASKED, stop=True)
-    with pytest.raises(OtherDataError, match='config.seed is 0 there'):
+    with pytest.raises(OtherDataError, match=r'config\.seed is 0 there'):
         make(tmp_path, OTHER)
     make(tmp_path, ASKED)
     assert not (tmp_path / 'dataset.json.part').exists()
@@ -52,7 +52,7 @@ def test_a_run_that_finished_nothing_binds_nobody(tmp_path: Path) -> None:
                                   '{"config": 3}'])
 def test_records_of_something_else_are_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / 'dataset.json').write_text(text)
-    with pytest.raises(OtherDataError, match='another kind: dataset.json is no record of these'):
+    with pytest.raises(OtherDataError, match=r'another kind: dataset\.json is no record of these'):
         make(tmp_path, ASKED)
     assert (tmp_path / 'dataset.json').read_text() == text and not (tmp_path / 'parts').exists()
 

@@ -145,7 +145,7 @@ def lacking_attributes(
             found.append(Finding(
                 'error', 'missing_attributes', path,
                 f'has no {", ".join(missing)}, which the pipeline takes; it has {", ".join(sorted(names)) or "none"}.',
-                'Leave them out of LoadPoints(attributes=...), or give a value for such files there: fill=dict(rgb=0.5).',
+                'Leave them out of LoadPoints(attributes=...), or give a value for such files: fill=dict(rgb=0.5).',
             ))  # fmt: skip
         others = [name for name in sorted(number) if name not in {*names, *filled}]
         if others:

@@ -122,7 +122,7 @@ class RoundWriter:
 
 
 def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Raise :class:`BankError` if a round, finished or not, was made from something else (the differences are named)."""
+    """Raise :class:`BankError` if a round, finished or not, was made from something else; names the differences."""
     if not (folder / IDENTITY).is_file():
         return
     wanted, present = json.loads(json.dumps(dict(identity))), read_json(folder / IDENTITY)

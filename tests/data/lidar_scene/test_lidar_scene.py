@@ -12,9 +12,9 @@ import torch
 
 from imbdense.core.boxes3d import bev_iou, enlarge, points_in_boxes
 from imbdense.data.boxes3d import kitti_scenes, read_velodyne, scene_objects
+from imbdense.data.claim import OtherDataError
 from imbdense.data.lidar_scene import SETUPS, LidarSensor, LidarSetup, ObjectClass, generate_lidar_scenes, make_scan
 from imbdense.data.lidar_scene.raycast import Solid, cast, sensor_rays
-from imbdense.data.claim import OtherDataError
 
 SMALL = replace(SETUPS['beams64'], sensor=replace(SETUPS['beams64'].sensor, beams=16, step=2.0))
 
