@@ -15,13 +15,14 @@ from pathlib import Path
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import plan
 from imbdense.benchmark.summary import markdown_table
+from imbdense.cli._numbers import seed_number, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'), help='where runs and report go')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds to train (default: 0)')
-    parser.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1), help='trainings at a time')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0], help='seeds to train (default: 0)')
+    parser.add_argument('--jobs', type=whole(1), default=min(2, os.cpu_count() or 1), help='trainings at a time')
 
 
 def run(args: argparse.Namespace) -> int:

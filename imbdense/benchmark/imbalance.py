@@ -31,6 +31,7 @@ from imbdense.benchmark.imbalance_axes import (
 )
 from imbdense.benchmark.runs import Evaluation, Run, plan
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--profiles', nargs='+', choices=list(PROFILES), help='class profiles of the scenes')
     parser.add_argument('--real', nargs='*', choices=list(REAL), help='real data sets')
     parser.add_argument('--iterations', type=int, help='of each training, instead of those of the size')
-    parser.add_argument('--seeds', nargs='+', type=int, help='seeds (default: 0 to the number of the size)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time, per rank')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, help='seeds (default: 0 to the number of the size)')
+    parser.add_argument('--jobs', type=whole(1), default=os.cpu_count() or 2, help='trainings at a time, per rank')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/imbalance'), help='where the runs live')
     parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
                         help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='a semi-supervised segmentation config (imbdense.SemiSegmentor)')
     parser.add_argument('--shares', nargs='+', type=float, default=[1, 2, 5, 10, 25], metavar='PERCENT',
                         help='shares of the labelled images (1 2 5 10 25)')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0, 1, 2], help='seeds (default: 0 1 2)')
+    parser.add_argument('--jobs', type=whole(1), default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ssl_curve'), help='where the runs live')
     parser.add_argument('--markdown', type=Path, help='write the tables to this file')
     parser.add_argument('--figure', type=Path, help='write a picture of them, PNG')

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbdense.cli._device import add_device_argument
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, add_runner_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
@@ -29,7 +30,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--outputs', type=Path, metavar='DIR', help='folder of the saved outputs (default: in the '
                         'work dir, imbdense/outputs/<checkpoint>_<split>); complete ones are not made again')
     parser.add_argument('--max-images', type=int, metavar='N', help='only N images, evenly spread (default: all)')
-    parser.add_argument('--seed', type=int, default=0, help='of the drawn pixels and of the folds (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of the drawn pixels and of the folds (0)')
     parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
     add_device_argument(parser)
     parser.add_argument('--class-counts', metavar='FILE', help='class_counts.json of the training labels, where the '

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 _DESCRIPTION = """Generate a data set of pairs: two dates of aerial scenes, the change between them, land cover of both.
@@ -26,7 +27,7 @@ def add_pairs_arguments(kinds: Any) -> None:
     pairs.add_argument('--preset', choices=list(PAIR_PRESETS), default='demo')
     pairs.add_argument('--num', type=int, metavar='N', help='number of scenes')
     pairs.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
-    pairs.add_argument('--seed', type=int, default=0)
+    pairs.add_argument('--seed', type=seed_number, default=0)
     pairs.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
     pairs.add_argument('--change-share', type=float, metavar='F', help='share of the pixels that change (0.05)')
     pairs.add_argument('--season', type=float, metavar='S', help='0 to 1: how far plants have turned at date 2')

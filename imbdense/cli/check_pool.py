@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._outputs import progress_line
 from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--max-images', type=int, default=2000, metavar='N', help='images drawn per side (2000)')
     parser.add_argument('--max-vectors', type=int, default=20_000, metavar='N', help='feature vectors per side (20000)')
     parser.add_argument('--no-forecast', action='store_true', help='do not predict the gain')
-    parser.add_argument('--seed', type=int, default=0, help='of everything drawn (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of everything drawn (0)')
     parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
     add_device_argument(parser)
 
