@@ -18,6 +18,7 @@ from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 MEAN_TEACHER, REDB = 'benchmark/atss_shapes_mean_teacher.py', 'benchmark/atss_shapes_redb.py'
 SOURCE = Method('source', {
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.benchmark.examination import examination_lines
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     for seed in args.seeds:
         write_shapes(data_of(args.work_dir, seed), seed)
     sources = [_run(args.work_dir, seed, SOURCE) for seed in args.seeds]

@@ -17,6 +17,7 @@ from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
 from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 SOURCE_CONFIG, TARGET_CONFIG = 'point_cloud/pillar_lidar_source.py', 'point_cloud/redb3d_lidar_target.py'
 CLASSES = ('Car', 'Pedestrian', 'Cyclist')
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Make data, train, adapt, print the table; exit code 1 when a run failed."""
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     sources = [_source(args.work_dir, seed) for seed in args.seeds]
     for source in sources:
         _make_data(args.work_dir, source)

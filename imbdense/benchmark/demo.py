@@ -16,6 +16,7 @@ from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import plan
 from imbdense.benchmark.summary import markdown_table
 from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.cli.main import run_verb
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     start = time.monotonic()
     print('1/3  aerial scenes with rare objects', flush=True)
     prepare_data(DEMO)

@@ -18,6 +18,7 @@ from imbdense.benchmark.suite_figure import draw_suites
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import markdown_table
 from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 from imbdense.utils.files import atomic_write_text
 from imbdense.utils.paths import configs_dir
 
@@ -44,6 +45,7 @@ def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro:
         for suite in suites:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
         return 0
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     shared_weights(args.sources)
     for suite in suites:
         prepare_data(suite, args.sources)

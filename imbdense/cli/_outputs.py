@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbdense.cli._device import add_device_argument
-from imbdense.cli._numbers import seed_number
+from imbdense.cli._numbers import seed_number, whole
 from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, add_runner_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
@@ -31,7 +31,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
                         'work dir, imbdense/outputs/<checkpoint>_<split>); complete ones are not made again')
     parser.add_argument('--max-images', type=int, metavar='N', help='only N images, evenly spread (default: all)')
     parser.add_argument('--seed', type=seed_number, default=0, help='of the drawn pixels and of the folds (0)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
     add_device_argument(parser)
     parser.add_argument('--class-counts', metavar='FILE', help='class_counts.json of the training labels, where the '
                         'checkpoint holds none and the training data are not at hand')

@@ -58,7 +58,8 @@ def run_pairs(args: argparse.Namespace) -> int:
         chosen = {name: getattr(args, name) for name in dials if getattr(args, name) is not None}
         number = preset.scenes if args.num is None else args.num
         val = min(preset.val, max(number - 1, 0)) if args.val is None else args.val
-        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val, args.tile or preset.tile)
+        tile = preset.tile if args.tile is None else args.tile
+        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val, tile)
         record = generate_pairs(plan, args.out, workers=args.workers, report=lambda line: print(line, flush=True))
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         raise UserError(str(error)) from error

@@ -85,18 +85,13 @@ def load_config(args: argparse.Namespace, *, model: bool = True) -> Config:
     Raises:
         UserError: no such file, not a valid config, a key that no runner knows, a host that is missing, or no model.
     """
-    from mmengine.config import Config, ConfigDict
+    from mmengine.config import ConfigDict
     from mmengine.runner import Runner
 
     path = find_config(args.config)
-    try:
-        config = Config.fromfile(str(path))
-        if 'imports' in (config.get('custom_imports') or ConfigDict()):
-            config.custom_imports.setdefault('allow_failed_imports', False)
-    except Exception as error:  # a config is a program: anything can be raised
-        if args.traceback:
-            raise
-        raise UserError(f'{path} is not a valid config (.py, .json, .yaml): {type(error).__name__}: {error}') from error
+    config = read_config_file(path, args.traceback)
+    if 'imports' in (config.get('custom_imports') or ConfigDict()):
+        config.custom_imports.setdefault('allow_failed_imports', False)
     options = parse_options(args.cfg_options)
     known = {*config.keys(), *inspect.signature(Runner.__init__).parameters, *_MORE_KEYS}
     for key in options:
@@ -113,6 +108,18 @@ def load_config(args: argparse.Namespace, *, model: bool = True) -> Config:
     if model and not config.get('model'):
         raise UserError(f'{path} has no model: it is no config of a training. Its keys: {sorted(config.keys())[:8]}.')
     return config
+
+
+def read_config_file(path: Path, traceback: bool = False) -> Config:
+    """A config file as it is; one that is not valid is named by a ``UserError``, or raises its own with ``traceback``."""
+    from mmengine.config import Config
+
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:  # a config is a program: anything can be raised
+        if traceback:
+            raise
+        raise UserError(f'{path} is not a valid config (.py, .json, .yaml): {type(error).__name__}: {error}') from error
 
 
 def find_config(name: str) -> Path:

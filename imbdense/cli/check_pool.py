@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
-from imbdense.cli._numbers import seed_number
+from imbdense.cli._numbers import seed_number, whole
 from imbdense.cli._outputs import progress_line
 from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--max-vectors', type=int, default=20_000, metavar='N', help='feature vectors per side (20000)')
     parser.add_argument('--no-forecast', action='store_true', help='do not predict the gain')
     parser.add_argument('--seed', type=seed_number, default=0, help='of everything drawn (0)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
     add_device_argument(parser)
 
 

@@ -44,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.processes < 1:
         raise UserError('--processes must be at least 1.')
     config = load_config(args)
+    if str(config.model.get('type')).rsplit('.', 1)[-1] != 'PointDCSegmentor':
+        raise UserError(f'{args.config}: model.type must be imbdense.PointDCSegmentor, but is '
+                        f'{config.model.get("type")}. Begin with configs/point_cloud/pointdc_clouds.py.')
     folder = set_work_dir(config, args)
     config.pop('work_dir')
     with explained(args.config, args.traceback):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import whole
 from imbdense.cli._outputs import progress_line
 from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import LAUNCHERS, add_config_arguments, load_config, set_launcher
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--group', metavar='REGEX', help="scene, slide or flight of an image: the first group of the "
                         "expression, for example '(.*)/'")
     parser.add_argument('--costs', type=Path, metavar='FILE', help='JSON {image: minutes to label it}')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
     parser.add_argument('--ray', type=int, metavar='ACTORS', help='run the model in so many actors of Ray (of the '
                         'cluster RAY_ADDRESS names, else of this machine), which share the GPUs there are; each loads '
                         'its own images')

@@ -40,6 +40,16 @@ CASES = [
     (['test', CONFIG, 'cut.pth'], 'cut.pth is truncated'),
     (['predict', CONFIG, 'image.pth', 'a.png', '--out', 'out'], 'image.pth is no checkpoint'),
     (['predict', CONFIG, 'whole.pth', 'a.png', '--out', 'file/x'], 'cannot write to the folder of the results file/x'),
+    (['stats', 'a.png'], 'a.png: is no config (OSError'),
+    (['check', 'file'], 'file: is no config'),
+    (['stats', 'x.json'], "x.json: has no train, val or test dataloader; it has ['a']"),
+    (['pointdc', CONFIG], 'model.type must be imbdense.PointDCSegmentor, but is EncoderDecoder'),
+    (['generate', 'pairs', '--out', 'x', '--tile', '0'], 'tile must be an integer in [16'),
+    (['convert', 'network', 'cut.pth', '--out', 'x.pth'], 'cut.pth is truncated'),
+    (['benchmark', 'demo', '--work-dir', 'file/x'], 'cannot write to the work dir file/x'),
+    (['benchmark', 'adaptation', '--work-dir', 'file/x'], 'cannot write to the work dir file/x'),
+    (['benchmark', 'ssl-curve', 'a.png'], 'a.png is not a valid config'),
+    (['benchmark', 'prior-shift', '--steps', '1', '--seeds', '0', '--out', 'file/x.json'], 'cannot write file/x.json'),
     (['predict', CONFIG, 'whole.pth', 'a.png', '--out', 'file'], 'cannot write to the folder of the results file'),
 ]
 NUMBERS = [
@@ -52,6 +62,15 @@ NUMBERS = [
      '--logit-adjust-tau: must be a finite number of at least 0, but is nan'),
     (['self-train', CONFIG, '--unlabeled', 'a.png', '--threshold', 'nan'], '--threshold: must be'),
     (['self-train', CONFIG, '--unlabeled', 'a.png', '--portion', '0'], '--portion: must be a finite number above 0'),
+    (['generate', 'bank', CONFIG, '--out', 'x', '--min-area', '-1'], '--min-area: must be a whole number of at least'),
+    (['check', CONFIG, '--workers', '-2'], '--workers: must be a whole number of at least 0, but is -2'),
+    (['stats', CONFIG, '--workers', '-1'], '--workers: must be'),
+    (['diagnose', CONFIG, 'whole.pth', '--workers', '-1'], '--workers: must be'),
+    (['select', 'pool', CONFIG, 'whole.pth', '--out', 'x', '--workers', '-1'], '--workers: must be'),
+    (['check', 'pool', CONFIG, 'whole.pth', '--unlabelled', 'a.png', '--workers', '-1'], '--workers: must be'),
+    (['benchmark', 'imbalance', '--ratios', '0', '--dry-run'], '--ratios: must be a whole number of at least 2'),
+    (['benchmark', 'prior-shift', '--steps', '0'], '--steps: must be'),
+    (['calibrate', CONFIG, 'whole.pth', '--method', 'threshold', '--folds', '1'], '--folds: must be'),
     (['benchmark', 'demo', '--jobs', '0'], '--jobs: must be a whole number of at least 1, but is 0'),
 ]
 
@@ -83,6 +102,6 @@ def test_an_error_that_imbdense_raises_is_told_in_its_own_words() -> None:
 
     for call, words in ((lambda: check_integer('size', 0, low=1), 'size must be an integer in [1, None], but got 0.'),
                         (lambda: int('no'), 'ValueError: invalid literal')):
-        with pytest.raises(ValueError) as caught:  # noqa: PT011
+        with pytest.raises(ValueError) as caught:
             call()
         assert explain(caught.value, 'config.py').startswith(words)
