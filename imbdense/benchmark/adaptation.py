@@ -17,6 +17,8 @@ from imbdense.benchmark.domain_shapes import CLASSES, write_shapes
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 MEAN_TEACHER, REDB = 'benchmark/atss_shapes_mean_teacher.py', 'benchmark/atss_shapes_redb.py'
 SOURCE = Method('source', {
@@ -30,9 +32,9 @@ HEAD_LOSS = 0.03
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3], help='of data and training (1 2 3)')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[1, 2, 3], help='of data and training (1 2 3)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/adaptation'), help='data, runs')
-    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument('--jobs', type=whole(1), default=1, help='trainings at a time')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.benchmark.examination import examination_lines
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     for seed in args.seeds:
         write_shapes(data_of(args.work_dir, seed), seed)
     sources = [_run(args.work_dir, seed, SOURCE) for seed in args.seeds]

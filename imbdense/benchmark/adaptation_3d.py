@@ -16,6 +16,8 @@ from typing import Any
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 SOURCE_CONFIG, TARGET_CONFIG = 'point_cloud/pillar_lidar_source.py', 'point_cloud/redb3d_lidar_target.py'
 CLASSES = ('Car', 'Pedestrian', 'Cyclist')
@@ -30,15 +32,16 @@ PLAIN = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3], help='of data and training (1 2 3)')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[1, 2, 3], help='of data and training (1 2 3)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/adaptation_3d'), help='data, runs')
-    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument('--jobs', type=whole(1), default=1, help='trainings at a time')
 
 
 def run(args: argparse.Namespace) -> int:
     """Make data, train, adapt, print the table; exit code 1 when a run failed."""
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     sources = [_source(args.work_dir, seed) for seed in args.seeds]
     for source in sources:
         _make_data(args.work_dir, source)

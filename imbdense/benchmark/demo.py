@@ -15,13 +15,15 @@ from pathlib import Path
 from imbdense.benchmark.grid import run_all
 from imbdense.benchmark.runs import plan
 from imbdense.benchmark.summary import markdown_table
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'), help='where runs and report go')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds to train (default: 0)')
-    parser.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1), help='trainings at a time')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0], help='seeds to train (default: 0)')
+    parser.add_argument('--jobs', type=whole(1), default=min(2, os.cpu_count() or 1), help='trainings at a time')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.cli.main import run_verb
     from imbdense.utils.paths import configs_dir
 
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     start = time.monotonic()
     print('1/3  aerial scenes with rare objects', flush=True)
     prepare_data(DEMO)

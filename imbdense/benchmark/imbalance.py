@@ -31,6 +31,8 @@ from imbdense.benchmark.imbalance_axes import (
 )
 from imbdense.benchmark.runs import Evaluation, Run, plan
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--sampling', nargs='+', choices=list(SAMPLINGS), help='instead of those of the size')
     parser.add_argument('--loss', nargs='+', choices=list(LOSSES), help='instead of those of the size')
     parser.add_argument('--post-hoc', nargs='+', choices=list(POST_HOCS), help='instead of those of the size')
-    parser.add_argument('--ratios', nargs='*', type=int, help='imbalance ratios of the scenes, above 1')
+    parser.add_argument('--ratios', nargs='*', type=whole(2), help='imbalance ratios of the scenes, above 1')
     parser.add_argument('--profiles', nargs='+', choices=list(PROFILES), help='class profiles of the scenes')
     parser.add_argument('--real', nargs='*', choices=list(REAL), help='real data sets')
-    parser.add_argument('--iterations', type=int, help='of each training, instead of those of the size')
-    parser.add_argument('--seeds', nargs='+', type=int, help='seeds (default: 0 to the number of the size)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time, per rank')
+    parser.add_argument('--iterations', type=whole(1), help='of each training, instead of those of the size')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, help='seeds (default: 0 to the number of the size)')
+    parser.add_argument('--jobs', type=whole(1), default=os.cpu_count() or 2, help='trainings at a time, per rank')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/imbalance'), help='where the runs live')
     parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
                         help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
@@ -69,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         for suite in suites:
             print(f'  {suite.name}: {", ".join(method.name for method in suite.methods)}')
         return 0
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     rank, _ = launched_rank(os.environ)
     weights = Path(args.sources) / 'weights'
     if weights.is_dir():

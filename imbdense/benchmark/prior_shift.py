@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imbdense.benchmark.summary import mean_interval
+from imbdense.cli._numbers import seed_number, whole
 from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 SHARES = (0.05, 0.01, 0.002)
@@ -25,8 +26,8 @@ Scores = Mapping[tuple[str, float, int], float]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
-    parser.add_argument('--steps', type=int, default=200, help='steps of each training (200)')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0, 1, 2], help='seeds (default: 0 1 2)')
+    parser.add_argument('--steps', type=whole(1), default=200, help='steps of each training (200)')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/prior_shift.json'),
                         help='results so far; what is there is not trained again')
     parser.add_argument('--markdown', type=Path, help='write the table to this file')

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.benchmark.runs import Run
 from imbdense.benchmark.suites import Method, Suite
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder, read_config_file
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -43,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='a semi-supervised segmentation config (imbdense.SemiSegmentor)')
     parser.add_argument('--shares', nargs='+', type=float, default=[1, 2, 5, 10, 25], metavar='PERCENT',
                         help='shares of the labelled images (1 2 5 10 25)')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0, 1, 2], help='seeds (default: 0 1 2)')
+    parser.add_argument('--jobs', type=whole(1), default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ssl_curve'), help='where the runs live')
     parser.add_argument('--markdown', type=Path, help='write the tables to this file')
     parser.add_argument('--figure', type=Path, help='write a picture of them, PNG')
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if any(not 0 < share <= 100 for share in args.shares):
         raise UserError(f'--shares are percentages above 0 and at most 100, but are {args.shares}.')
     data, lines = read_config(args.config)
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     runs = curve_runs(args.config, data, lines, sorted(set(args.shares)), args.seeds, args.work_dir)
     failed = run_all(runs, Path(), jobs=args.jobs, report=print)
     if launched_rank(os.environ)[0] == 0:
@@ -81,15 +84,14 @@ def read_config(path: Path) -> tuple[CurveData, dict[str, Any]]:
     Raises:
         UserError: it is no semi-supervised segmentation config.
     """
-    from mmengine.config import Config
     from mmengine.registry import DATASETS, init_default_scope
 
     from imbdense.cli.main import UserError
     from imbdense.mm.datasets.label_source import dataset_classes
 
-    config = Config.fromfile(str(path))
+    config = read_config_file(path)
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}
-    if 'labeled' not in settings or 'SemiSegmentor' not in str(config.model.get('type')):
+    if 'labeled' not in settings or 'SemiSegmentor' not in str((config.get('model') or {}).get('type')):
         raise UserError(
             f'{path} is no config of imbdense.SemiSegmentor with imbdense.SemiDataset, so there is nothing to compare.'
         )

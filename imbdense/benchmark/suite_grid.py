@@ -17,6 +17,8 @@ from imbdense.benchmark.runs import Run, plan
 from imbdense.benchmark.suite_figure import draw_suites
 from imbdense.benchmark.suites import Suite
 from imbdense.benchmark.summary import markdown_table
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._runner import make_folder
 from imbdense.utils.files import atomic_write_text
 from imbdense.utils.paths import configs_dir
 
@@ -25,8 +27,8 @@ def add_grid_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """Options of the verb ``imbdense benchmark <name>``."""
     parser.add_argument('--suite', nargs='+', help='suites to run (default: all; see --list)')
     parser.add_argument('--list', action='store_true', help='list the suites and methods and stop')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds (default: 0 1 2)')
-    parser.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
+    parser.add_argument('--seeds', nargs='+', type=seed_number, default=[0, 1, 2], help='seeds (default: 0 1 2)')
+    parser.add_argument('--jobs', type=whole(1), default=max(1, (os.cpu_count() or 2)), help='trainings at a time')
     parser.add_argument('--work-dir', type=Path, default=Path(f'work_dirs/{name}'), help='where the runs live')
     parser.add_argument('--sources', default=os.environ.get('IMBDENSE_SHARED_DATA', '../shared/data'),
                         help='folder with the downloaded data sets (default: $IMBDENSE_SHARED_DATA)')
@@ -43,6 +45,7 @@ def run_suites(args: argparse.Namespace, all_suites: Mapping[str, Suite], intro:
         for suite in suites:
             print(f'{suite.name}: {suite.config} ({", ".join(method.name for method in suite.methods)})')
         return 0
+    make_folder(args.work_dir, 'the work dir', '--work-dir')
     shared_weights(args.sources)
     for suite in suites:
         prepare_data(suite, args.sources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from imbdense.cli._numbers import seed_number, whole
 from imbdense.cli.main import UserError
 
 DESCRIPTION = """Cut the annotated objects of a config's training images out and keep them on disk, by class.
@@ -26,9 +27,9 @@ def add_bank_arguments(kinds: Any) -> None:
     bank.add_argument('--out', required=True, metavar='DIR', help='folder of the bank')
     bank.add_argument('--split', default='train', choices=('train', 'val', 'test'), help='whose images (train)')
     bank.add_argument('--classes', nargs='+', metavar='NAME', help='only these classes')
-    bank.add_argument('--capacity', type=int, default=1000, metavar='N', help='most objects per class (1000)')
-    bank.add_argument('--min-area', type=int, default=16, metavar='N', help='smallest object in pixels or points (16)')
-    bank.add_argument('--seed', type=int, default=0, help='which objects stay of a class with more than --capacity')
+    bank.add_argument('--capacity', type=whole(1), default=1000, metavar='N', help='most objects per class (1000)')
+    bank.add_argument('--min-area', type=whole(1), default=16, metavar='N', help='least pixels or points (16)')
+    bank.add_argument('--seed', type=seed_number, default=0, help='which objects stay of a class above --capacity')
 
 
 def run_bank(args: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def run_bank(args: argparse.Namespace) -> int:
     from imbdense.cli._runner import load_config
     from imbdense.data.instance_bank import BankError, InstanceBank
 
-    config = load_config(args)
+    config = load_config(args, model=False)
     try:
         dataset = _dataset(config, args.split)
         from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
@@ -47,13 +48,15 @@ def run_bank(args: argparse.Namespace) -> int:
         chosen = _indices(args.classes, names)
         modality = bank_modality(dataset)
         bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
+        identity = round_identity(dataset, chosen, args.min_area, args.seed)
         if 0 not in bank.rounds:
-            writer = bank.start_round(round_identity(dataset, chosen, args.min_area, args.seed), number=0)
+            writer = bank.start_round(identity, number=0)
             with progress_line('cut objects') as progress:
                 fill_round(dataset, writer, classes=chosen, min_area=args.min_area, seed=args.seed, progress=progress)
             writer.finish()
             bank = bank.reopened()
         else:
+            bank.check_round(identity, number=0)
             print(f'{args.out} is complete already; remove it to make it anew.')
     except (BankError, ValueError, TypeError, OSError) as error:
         if args.traceback:

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 _DESCRIPTION = """Generate a data set of pairs of point clouds: two surveys of a scene, and what changed between them.
@@ -29,7 +30,7 @@ def add_cloud_pairs_arguments(kinds: Any) -> None:
     pairs.add_argument('--mode', choices=MODES, help='how the scenes are surveyed')
     pairs.add_argument('--num', type=int, metavar='N', help='number of pairs')
     pairs.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
-    pairs.add_argument('--seed', type=int, default=0)
+    pairs.add_argument('--seed', type=seed_number, default=0)
     pairs.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
     pairs.add_argument('--formats', nargs='+', choices=PAIR_FORMATS, help='files of a cloud (npz)')
     pairs.add_argument('--change-share', type=float, metavar='F', help='share of the points of date 2 that changed')

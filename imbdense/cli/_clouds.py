@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 _DESCRIPTION = """Generate a data set of labelled point clouds of aerial scenes.
@@ -31,7 +32,7 @@ def add_clouds_arguments(kinds: Any) -> None:
     clouds.add_argument('--mode', choices=MODES, help='how the scenes are surveyed')
     clouds.add_argument('--num', type=int, metavar='N', help='number of clouds')
     clouds.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
-    clouds.add_argument('--seed', type=int, default=0)
+    clouds.add_argument('--seed', type=seed_number, default=0)
     clouds.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
     clouds.add_argument('--mapping', choices=list(MAPPINGS), help='training classes named in dataset.json')
     clouds.add_argument('--formats', nargs='+', choices=FORMATS, help='files of a cloud (npz)')

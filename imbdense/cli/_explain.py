@@ -58,7 +58,16 @@ def _own_message(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, KeyError) and 'imbdense has no' in str(error):
         return str(error.args[0])
+    if isinstance(error, (ValueError, TypeError, RuntimeError, ImportError)) and _raised_by_us(error):
+        return str(error)
     return None
+
+
+def _raised_by_us(error: Exception) -> bool:
+    """Whether a line ``raise ...`` of imbdense raised it, whose text says what to do; not a call that failed there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = bool(frames) and Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1])
+    return ours and (frames[-1].line or '').startswith('raise ')
 
 
 def _unknown_type(match: re.Match[str], error: Exception, config_path: str) -> str:

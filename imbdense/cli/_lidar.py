@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 DESCRIPTION = """Generate LiDAR scenes: cars, pedestrians, cyclists (20 : 5 : 1) and clutter on a plane, ray by ray.
@@ -23,7 +24,7 @@ def add_lidar_arguments(kinds: Any) -> None:
     lidar.add_argument('--setup', choices=list(SETUPS), default='beams64', help='sensor and sizes')
     lidar.add_argument('--train', type=int, default=100, metavar='N', help='training scenes (100)')
     lidar.add_argument('--val', type=int, default=60, metavar='N', help='validation scenes (60)')
-    lidar.add_argument('--seed', type=int, default=0)
+    lidar.add_argument('--seed', type=seed_number, default=0)
 
 
 def run_lidar(args: argparse.Namespace) -> int:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbdense.cli._device import add_device_argument
+from imbdense.cli._numbers import seed_number, whole
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, add_runner_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
 
@@ -27,14 +30,14 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--outputs', type=Path, metavar='DIR', help='folder of the saved outputs (default: in the '
                         'work dir, imbdense/outputs/<checkpoint>_<split>); complete ones are not made again')
     parser.add_argument('--max-images', type=int, metavar='N', help='only N images, evenly spread (default: all)')
-    parser.add_argument('--seed', type=int, default=0, help='of the drawn pixels and of the folds (0)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of the drawn pixels and of the folds (0)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
+    add_device_argument(parser)
     parser.add_argument('--class-counts', metavar='FILE', help='class_counts.json of the training labels, where the '
                         'checkpoint holds none and the training data are not at hand')
 
 
-def finished_outputs(args: argparse.Namespace) -> tuple[FinishedModel, OutputStore]:
+def finished_outputs(args: argparse.Namespace, verb: str) -> tuple[FinishedModel, OutputStore]:
     """Load the model, save what is not saved yet; on several ranks all return when everything is there."""
     from mmengine.dist import barrier, init_dist, is_distributed
 
@@ -45,6 +48,7 @@ def finished_outputs(args: argparse.Namespace) -> tuple[FinishedModel, OutputSto
     if args.max_images is not None and args.max_images < 1:
         raise UserError(f'--max-images must be at least 1, but is {args.max_images}.')
     config = load_config(args)
+    refuse_points(config, verb)
     set_launcher(config, args)
     if config.launcher != 'none' and not is_distributed():
         init_dist(config.launcher)

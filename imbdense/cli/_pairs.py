@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 _DESCRIPTION = """Generate a data set of pairs: two dates of aerial scenes, the change between them, land cover of both.
@@ -26,7 +27,7 @@ def add_pairs_arguments(kinds: Any) -> None:
     pairs.add_argument('--preset', choices=list(PAIR_PRESETS), default='demo')
     pairs.add_argument('--num', type=int, metavar='N', help='number of scenes')
     pairs.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
-    pairs.add_argument('--seed', type=int, default=0)
+    pairs.add_argument('--seed', type=seed_number, default=0)
     pairs.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
     pairs.add_argument('--change-share', type=float, metavar='F',
                        help='share of the pixels that change, 0 to 0.5 (0.05)')
@@ -58,8 +59,8 @@ def run_pairs(args: argparse.Namespace) -> int:
         chosen = {name: getattr(args, name) for name in dials if getattr(args, name) is not None}
         number = preset.scenes if args.num is None else args.num
         val = min(preset.val, max(number - 1, 0)) if args.val is None else args.val
-        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val,
-                        preset.tile if args.tile is None else args.tile)
+        tile = preset.tile if args.tile is None else args.tile
+        plan = PairPlan(preset.pair.changed(scene=scene, **chosen), number, val, tile)
         record = generate_pairs(plan, args.out, workers=args.workers, report=lambda line: print(line, flush=True))
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         raise UserError(str(error)) from error

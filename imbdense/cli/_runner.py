@@ -42,6 +42,17 @@ def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', nargs='?', help='the .pth file; left out for a model that has no weights')
 
 
+def check_checkpoint(checkpoint: str | Path | None) -> None:
+    """Raise ``UserError`` at once if a given checkpoint is no whole file of torch; URLs are left to the host."""
+    from imbdense.mm.checkpoints import CheckpointError, find_checkpoint
+
+    if checkpoint is not None and '://' not in str(checkpoint):
+        try:
+            find_checkpoint(checkpoint)
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
+
+
 def check_weights(model: nn.Module, checkpoint: str | None) -> None:
     """Raise ``UserError`` when a model has weights but no checkpoint was given, or one whose weights do not fit."""
     from imbdense.mm.checkpoints import CheckpointError, load_checkpoint
@@ -65,24 +76,22 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace, *, model: bool = True) -> Config:
     """Read the config, apply ``--cfg-options``, check that its host is installed.
 
+    Args:
+        model: whether the verb needs the model of the config.
+
     Raises:
-        UserError: no such file, not a valid config, a key that no runner knows, or a host that is missing.
+        UserError: no such file, not a valid config, a key that no runner knows, a host that is missing, or no model.
     """
-    from mmengine.config import Config, ConfigDict
+    from mmengine.config import ConfigDict
     from mmengine.runner import Runner
 
     path = find_config(args.config)
-    try:
-        config = Config.fromfile(str(path))
-        if 'imports' in (config.get('custom_imports') or ConfigDict()):
-            config.custom_imports.setdefault('allow_failed_imports', False)
-    except Exception as error:  # a config is a program: anything can be raised
-        if args.traceback:
-            raise
-        raise UserError(f'{path} is not a valid config: {type(error).__name__}: {error}') from error
+    config = read_config_file(path, args.traceback)
+    if 'imports' in (config.get('custom_imports') or ConfigDict()):
+        config.custom_imports.setdefault('allow_failed_imports', False)
     options = parse_options(args.cfg_options)
     known = {*config.keys(), *inspect.signature(Runner.__init__).parameters, *_MORE_KEYS}
     for key in options:
@@ -96,7 +105,21 @@ def load_config(args: argparse.Namespace) -> Config:
     except (KeyError, TypeError, IndexError) as error:
         raise UserError(f'--cfg-options do not fit the config: {error}') from error
     check_host(config, path)
+    if model and not config.get('model'):
+        raise UserError(f'{path} has no model: it is no config of a training. Its keys: {sorted(config.keys())[:8]}.')
     return config
+
+
+def read_config_file(path: Path, traceback: bool = False) -> Config:
+    """A config file as it is; one that is not valid is named by a ``UserError``, or raises its own with ``traceback``."""
+    from mmengine.config import Config
+
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:  # a config is a program: anything can be raised
+        if traceback:
+            raise
+        raise UserError(f'{path} is not a valid config (.py, .json, .yaml): {type(error).__name__}: {error}') from error
 
 
 def find_config(name: str) -> Path:
@@ -140,15 +163,20 @@ def check_host(config: Config, path: Path) -> None:
 def set_work_dir(config: Config, args: argparse.Namespace) -> Path:
     """Decide the work dir (flag, then config, then name of the config), make it, and see that it can be written."""
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / find_config(args.config).stem)
-    folder = Path(config.work_dir)
+    return make_folder(config.work_dir, 'the work dir', '--work-dir')
+
+
+def make_folder(path: str | Path, what: str, option: str) -> Path:
+    """Make a folder and see that it can be written; else ``UserError`` that names the option."""
+    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f'.write-test-{os.getpid()}'
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f'cannot write to the work dir {folder}: {error.strerror}. Choose another with --work-dir, or '
-                        f'change its owner or mode.') from error
+        raise UserError(f'cannot write to {what} {folder}: {error.strerror}. Choose another with {option}, or change '
+                        f'its owner or mode.') from error
     return folder
 
 

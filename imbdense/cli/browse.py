@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._numbers import seed_number
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--per-class', type=int, default=12, metavar='N', help='samples per class (default: 12)')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help='only these classes')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the draw and of the transforms')
+    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the draw and of the transforms')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.per_class < 1:
         raise UserError(f'--per-class must be at least 1, but is {args.per_class}.')
-    config = load_config(args)
+    config = load_config(args, model=False)
+    refuse_points(config, 'browse')
     dataset = build_dataset(config, args.split)
     browser = _Browser(config, dataset, args.per_class, args.seed)
     wanted = browser.rarest_first(args.classes)

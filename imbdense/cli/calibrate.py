@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import number, whole
 from imbdense.cli._outputs import add_output_arguments, finished_outputs, progress_line, work_dir
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_arguments(parser)
     parser.add_argument('--method', choices=METHODS, required=True, help='what to fit')
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='default: calibration.json in the work dir')
-    parser.add_argument('--folds', type=int, default=5, help='cross-validation folds over images (5)')
+    parser.add_argument('--folds', type=whole(2), default=5, help='cross-validation folds over images (5)')
     parser.add_argument('--objective', choices=('mIoU', 'mRecall', 'mAP', 'mAP_50'),
                         help='what is to rise: mIoU (default) or mRecall; detection: mAP (default) or mAP_50')
     parser.add_argument('--metric', choices=('bbox', 'segm'), default='bbox',
                         help='detection: AP and F1 of boxes (default) or of masks')
-    parser.add_argument('--values', type=float, nargs='+', metavar='X', help='strengths to try (gamma, tau or lambda)')
+    parser.add_argument('--values', type=number(), nargs='+', metavar='X', help='strengths to try: gamma, tau, lambda')
     parser.add_argument('--criterion', choices=('iou', 'f1', 'youden'),
                         help='threshold: iou = mean IoU of the argmax (segmentation), f1, youden = class by class')
     parser.add_argument('--count', choices=('images', 'instances'), help='norcal: counts to use (images)')
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
         from imbdense.mm.inference.calibrate import calibration_file, exact_score, fit_outputs
 
-        finished, store = finished_outputs(args)
+        finished, store = finished_outputs(args, 'calibrate')
         if not is_main_process():
             return 0
         prior = _prior(finished, args)

@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from imbdense.cli._numbers import whole
 from imbdense.cli._splits import add_source_arguments, open_splits
 from imbdense.cli.main import UserError
 
@@ -32,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     add_source_arguments(parser)
     parser.add_argument('--json', metavar='FILE', help="write all findings there ('-' = to the standard output)")
-    parser.add_argument('--max', type=int, default=5, metavar='N', help='findings shown per kind (default 5)')
+    parser.add_argument('--max', type=whole(0), default=5, metavar='N', help='findings shown per kind (default 5)')
     parser.add_argument('--strict', action='store_true', help='warnings count as errors')
-    parser.add_argument('--workers', type=int, metavar='N', help='processes; default all CPUs, 0 = none')
+    parser.add_argument('--workers', type=whole(0), metavar='N', help='processes; default all CPUs, 0 = none')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _write(args.json, found, failed)
     if args.json != '-':
-        _print(Console(highlight=False), found, max(args.max, 0))
+        _print(Console(highlight=False), found, args.max)
     return int(failed)
 
 

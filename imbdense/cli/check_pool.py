@@ -17,8 +17,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import seed_number, whole
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
 from imbdense.cli.main import UserError
 
@@ -43,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--max-images', type=int, default=2000, metavar='N', help='images drawn per side (2000)')
     parser.add_argument('--max-vectors', type=int, default=20_000, metavar='N', help='feature vectors per side (20000)')
     parser.add_argument('--no-forecast', action='store_true', help='do not predict the gain')
-    parser.add_argument('--seed', type=int, default=0, help='of everything drawn (0)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of everything drawn (0)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise UserError(f'no image in {", ".join(map(str, args.unlabelled))}.')
     config = load_config(args)
+    refuse_points(config, 'check pool')
     with explained(args.config, args.traceback):
         from rich.console import Console
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from imbdense.cli._evaluations import read_artifacts
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 PARTS = {'clouds': 'imbdense.cli.compare_clouds', 'cross-temporal': 'imbdense.cli.compare_cross_temporal'}
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('baseline', type=Path, help='evaluation file or work dir of the model to compare with')
     parser.add_argument('other', type=Path, help='evaluation file or work dir of the other model')
     parser.add_argument('--n-boot', type=int, default=1000, help='resamples (default: 1000)')
-    parser.add_argument('--seed', type=int, default=0, help='of the resamples (default: 0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of the resamples (default: 0)')
     parser.add_argument('--alpha', type=float, default=0.05, help='intervals cover 1 - alpha (default: 0.05)')
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write the differences to this file')
 

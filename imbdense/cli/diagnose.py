@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         from imbdense.mm.inference.diagnose import diagnose_outputs
         from imbdense.utils.files import atomic_write_json
 
-        finished, store = finished_outputs(args)
+        finished, store = finished_outputs(args, 'diagnose')
         if not is_main_process():
             return 0
         counts, source = _counts(finished, args)

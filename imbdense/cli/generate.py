@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 _DIALS = {'imbalance_ratio': 'mix.imbalance_ratio', 'class_absent_prob': 'mix.class_absent_prob',
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scenes.add_argument('--preset', choices=list(PRESETS), default='demo')
     scenes.add_argument('--num', type=int, metavar='N', help='number of scenes')
     scenes.add_argument('--val', type=int, metavar='N', help='how many of them (the last ones) are for validation')
-    scenes.add_argument('--seed', type=int, default=0)
+    scenes.add_argument('--seed', type=seed_number, default=0)
     scenes.add_argument('--workers', type=int, default=1, metavar='N', help='processes; the files do not depend on it')
     scenes.add_argument('--mapping', choices=list(MAPPINGS), help='training classes')
     scenes.add_argument('--full', action='store_true', help='also depth, orthophoto, surface model, class map')

@@ -88,6 +88,20 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough; without this line Python complains at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if '--traceback' in arguments or not (words := _own_words(error)):
+            raise
+        print(f'imbdense {verb}: {words}', file=sys.stderr)
+        return 2
+
+
+def _own_words(error: Exception) -> str:
+    """The message of an error that says enough: one of imbdense's classes, a file the system refuses; else ''."""
+    if type(error).__module__.startswith('imbdense.'):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'cannot use {error.filename}: {error.strerror}. Choose a file or folder that you may use.'
+    return ''
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:

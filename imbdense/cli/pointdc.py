@@ -22,6 +22,7 @@ import argparse
 from pathlib import Path
 
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._pointdc import STAGES, PointDCStages, table
 from imbdense.cli._runner import add_config_arguments, load_config, set_work_dir
 from imbdense.cli.main import UserError
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder of all stages (default: work_dirs/<name of the config>)')
     parser.add_argument('--stage', choices=('all', *STAGES), default='all', help='one stage; those before it must be '
                         'finished (all)')
-    parser.add_argument('--seed', type=int, default=0, help='of every training (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of every training (0)')
     parser.add_argument('--processes', type=int, default=1, help='processes, one GPU each, on this machine (1)')
 
 
@@ -43,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.processes < 1:
         raise UserError('--processes must be at least 1.')
     config = load_config(args)
+    if str(config.model.get('type')).rsplit('.', 1)[-1] != 'PointDCSegmentor':
+        raise UserError(f'{args.config}: model.type must be imbdense.PointDCSegmentor, but is '
+                        f'{config.model.get("type")}. Begin with configs/point_cloud/pointdc_clouds.py.')
     folder = set_work_dir(config, args)
     config.pop('work_dir')
     with explained(args.config, args.traceback):

@@ -16,8 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
-from imbdense.cli._runner import add_config_arguments, load_config
+from imbdense.cli._numbers import share
+from imbdense.cli._point_configs import refuse_points
+from imbdense.cli._runner import add_config_arguments, load_config, make_folder
 from imbdense.cli.main import UserError
 
 if TYPE_CHECKING:
@@ -36,23 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='the .pth file')
     parser.add_argument('paths', nargs='+', type=Path, help='image files and folders (searched recursively)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder for the results (predictions)')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='detection: least score of a drawn box (0.3)')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    parser.add_argument('--score-thr', type=share, default=0.3, help='detection: least score of a drawn box (0.3)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every image; 0 when all worked, 1 when some were skipped."""
+    config = load_config(args)
+    refuse_points(config, 'predict')
     images = list(find_images(args.paths, args.out))
     if not images:
         raise UserError(f'no image ({", ".join(SUFFIXES)}) in {", ".join(map(str, args.paths))}.')
-    config = load_config(args)
+    make_folder(args.out, 'the folder of the results', '--out')
     with explained(args.config, args.traceback):
         from imbdense.mm.checkpoints import install_safe_loading
         from imbdense.mm.predictor import Predictor
 
         install_safe_loading()
         predictor = Predictor(config, args.checkpoint, args.device)
-    args.out.mkdir(parents=True, exist_ok=True)
     failures = []
     for path, name in _with_progress(images):
         try:

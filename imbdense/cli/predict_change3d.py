@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
 from imbdense.cli._outputs import check_cloud_out
 from imbdense.cli._runner import add_checkpoint_argument, add_config_arguments, check_weights, load_config
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('first', type=Path, help='cloud of the first epoch')
     parser.add_argument('second', type=Path, help='cloud of the second epoch')
     parser.add_argument('--out', type=Path, required=True, help='file to write: .las .laz .ply .txt .csv .npz')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

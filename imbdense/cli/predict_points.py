@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
 from imbdense.cli._outputs import progress_line
 from imbdense.cli._runner import add_config_arguments, load_config
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rotations', type=int, default=1, help='passes per block, turned about the vertical (1)')
     parser.add_argument('--workers', type=int, metavar='N', help='blocks computed beside each other; memory grows with '
                         'them (default: on a CPU as many as torch has threads, at most 4; on a GPU 1)')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

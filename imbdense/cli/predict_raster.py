@@ -24,9 +24,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
 from imbdense.cli._map_report import check_outputs, report_map
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config
 from imbdense.cli.main import UserError
 
@@ -70,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--polygons', action='store_true', help='also write the regions of the main layer (GeoPackage)')
     parser.add_argument('--area-points', type=Path, metavar='CSV', help='reference points (x, y, class) for area '
                         'estimates with intervals')
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--min-share must be in (0, 1] and goes with --polygon-majority, but is {args.min_share}.')
     shard, shards, joins = _share(args)
     config = load_config(args)
+    refuse_points(config, 'predict raster')
     with explained(args.config, args.traceback):
         from imbdense.data.raster.reader import small_cache
         from imbdense.mm.raster import one_thread_per_tile

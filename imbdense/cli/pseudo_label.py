@@ -23,8 +23,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import number, positive_share, share
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import LAUNCHERS, add_config_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
 from imbdense.cli.predict import SUFFIXES, find_images
@@ -46,22 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--outputs', type=Path, metavar='DIR', help='folder of the saved predictions (default: '
                         'OUT/outputs); another rule then takes seconds')
     parser.add_argument('--rule', choices=RULES, default='class-adaptive', help='how thresholds are found')
-    parser.add_argument('--threshold', type=float, nargs='+', default=[0.9], metavar='P', help='fixed: one, or one per '
+    parser.add_argument('--threshold', type=share, nargs='+', default=[0.9], metavar='P', help='fixed: one, or one per '
                         'class (0.9); others: of classes of which there is nothing to learn one')
     parser.add_argument('--negative', nargs='+', default=['half'], metavar='P', help="lower end of the ignore band: "
                         "numbers, 'half' = half of the threshold, 'none' = no band (half); boxes only")
-    parser.add_argument('--portion', type=float, default=0.2, help='class-balanced: share to keep (0.2)')
-    parser.add_argument('--alpha-min', type=float, default=0.3, help='class-adaptive: share of the largest class (0.3)')
-    parser.add_argument('--min-score', type=float, default=0.05, help='detection: least score of a box that is counted '
+    parser.add_argument('--portion', type=positive_share, default=0.2, help='class-balanced: share to keep (0.2)')
+    parser.add_argument('--alpha-min', type=share, default=0.3, help='class-adaptive: share of the largest class (0.3)')
+    parser.add_argument('--min-score', type=share, default=0.05, help='detection: least score of a box that is counted '
                         'or kept (0.05)')
-    parser.add_argument('--min-size', type=float, default=1.0, help='detection: least side of a box in pixels (1)')
-    parser.add_argument('--logit-adjust-tau', type=float, default=0.0, metavar='TAU', help='correct the class prior of '
-                        'the model before the argmax, with this strength (0; 1 under heavy imbalance)')
+    parser.add_argument('--min-size', type=number(0), default=1.0, help='detection: least side of a box in pixels (1)')
+    parser.add_argument('--logit-adjust-tau', type=number(0), default=0.0, metavar='TAU', help='correct the class '
+                        'prior of the model before the argmax, with this strength (0; 1 under heavy imbalance)')
     parser.add_argument('--class-counts', metavar='FILE', help='class_counts.json of the training labels, where the '
                         'checkpoint holds none and the training data are not at hand')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes are started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     options = round_options(args)
     images = listed_images(args.images, args.out)
     config = load_config(args)
+    refuse_points(config, 'pseudo-label')
     with explained(args.config, args.traceback):
         from mmengine.dist import init_dist, is_distributed, is_main_process
 
@@ -108,8 +112,6 @@ def round_options(args: argparse.Namespace) -> RoundOptions:
         rule |= {'alpha_min': args.alpha_min} if args.rule == 'class-adaptive' else {}
     if args.rule != 'fixed':
         rule |= {'round_steps': None, 'initial': fallback}
-    if args.logit_adjust_tau < 0:
-        raise UserError(f'--logit-adjust-tau must be at least 0, but is {args.logit_adjust_tau}.')
     return RoundOptions(rule, args.rule in ('class-adaptive', 'auto'), args.logit_adjust_tau, args.min_score,
                         args.min_size, args.class_counts)
 

@@ -19,6 +19,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli.main import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--score-thr', type=float, default=0.3, help='least score of a proposal (0.3)')
     parser.add_argument('--no-verify', action='store_true', help='keep proposals that their neighbours contradict')
     parser.add_argument('--max-modes', type=int, default=20, help='most modes of a class (20)')
-    parser.add_argument('--seed', type=int, default=0, help='of clusters and draws (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of clusters and draws (0)')
     parser.add_argument('--out', type=Path, metavar='FILE', help='write table and images as json')
 
 

@@ -22,8 +22,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import whole
 from imbdense.cli._outputs import progress_line
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import LAUNCHERS, add_config_arguments, load_config, set_launcher
 from imbdense.cli.main import UserError
 
@@ -59,13 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--group', metavar='REGEX', help="scene, slide or flight of an image: the first group of the "
                         "expression, for example '(.*)/'")
     parser.add_argument('--costs', type=Path, metavar='FILE', help='JSON {image: minutes to label it}')
-    parser.add_argument('--workers', type=int, default=2, help='processes that load images (2)')
+    parser.add_argument('--workers', type=whole(0), default=2, help='processes that load images (2)')
     parser.add_argument('--ray', type=int, metavar='ACTORS', help='run the model in so many actors of Ray (of the '
                         'cluster RAY_ADDRESS names, else of this machine), which share the GPUs there are; each loads '
                         'its own images')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how several processes are started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument('--device', help='for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
 def _with_model(args: argparse.Namespace) -> int:
     """Run the model on all ranks; the first joins the shards."""
     config = load_config(args)
+    refuse_points(config, 'select pool')
     from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
 
     from imbdense.cli._select_sources import from_model

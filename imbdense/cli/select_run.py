@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._runner import parse_options
 from imbdense.cli.main import UserError
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--budget', type=budget, required=True, metavar='B', help='number of new images, or minutes '
                         'for a selector that counts them (CostAware, OFDS with a cost)')
     parser.add_argument('--selected', type=Path, metavar='FILE', help='images that are labelled already')
-    parser.add_argument('--seed', type=int, default=0, help='of everything drawn (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of everything drawn (0)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='for example sel.json')
     parser.add_argument('--traceback', action='store_true', help='show the whole traceback of an error')
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._runner import find_config
 from imbdense.cli.main import UserError
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('stage2', help='config that trains on human labels')
     parser.add_argument('--work-dir', type=Path, required=True, metavar='DIR', help='folder of both work dirs')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='changes of both configs')
-    parser.add_argument('--seed', type=int, help='random seed of both')
+    parser.add_argument('--seed', type=seed_number, help='random seed of both')
 
 
 def run(args: argparse.Namespace) -> int:

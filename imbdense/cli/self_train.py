@@ -23,7 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from imbdense.cli._device import add_device_argument
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import number, positive_share, seed_number, share
+from imbdense.cli._point_configs import refuse_points
 from imbdense.cli._runner import add_config_arguments, load_config, set_work_dir
 from imbdense.cli._self_training import Plan, Rounds, round_table
 from imbdense.cli.main import UserError
@@ -40,29 +43,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folders (searched recursively), image files, or .txt lists with one path per line')
     parser.add_argument('--work-dir', help='folder of all rounds (default: work_dirs/<name of the config>)')
     parser.add_argument('--rounds', type=int, default=1, help='rounds after the base (1)')
-    parser.add_argument('--seed', type=int, default=0, help='of every training (0)')
+    parser.add_argument('--seed', type=seed_number, default=0, help='of every training (0)')
     parser.add_argument('--processes', type=int, default=1, help='processes, one GPU each, on this machine (1)')
-    parser.add_argument('--device', help='of the labelling, for example cuda:1 or cpu (default: a GPU if there is one)')
+    add_device_argument(parser, of='of the labelling, ')
     rule = parser.add_argument_group('which predictions become labels')
     rule.add_argument('--rule', choices=RULES, default='class-adaptive', help='see `imbdense pseudo-label --help`')
-    rule.add_argument('--threshold', type=float, nargs='+', default=[0.9], metavar='P',
+    rule.add_argument('--threshold', type=share, nargs='+', default=[0.9], metavar='P',
                       help='fixed: one, or one per class (0.9); 0 keeps every pixel')
-    rule.add_argument('--portion', type=float, default=0.2, help='class-balanced: share of the first round (0.2)')
-    rule.add_argument('--portion-step', type=float, default=0.05, help='class-balanced: more of it a round (0.05)')
-    rule.add_argument('--portion-end', type=float, default=0.5, help='class-balanced: largest share (0.5)')
-    rule.add_argument('--alpha-min', type=float, default=0.3, help='class-adaptive: share of the largest class (0.3)')
-    rule.add_argument('--logit-adjust-tau', type=float, default=0.0, metavar='TAU', help='correct the class prior of '
-                      'the model before it labels, with this strength (0; 1 under heavy imbalance)')
+    rule.add_argument('--portion', type=positive_share, default=0.2, help='class-balanced: share of round 1 (0.2)')
+    rule.add_argument('--portion-step', type=share, default=0.05, help='class-balanced: more of it a round (0.05)')
+    rule.add_argument('--portion-end', type=positive_share, default=0.5, help='class-balanced: largest share (0.5)')
+    rule.add_argument('--alpha-min', type=share, default=0.3, help='class-adaptive: share of the largest class (0.3)')
+    rule.add_argument('--logit-adjust-tau', type=number(0), default=0.0, metavar='TAU', help='correct the class prior '
+                      'of the model before it labels, with this strength (0; 1 under heavy imbalance)')
     union = parser.add_argument_group('how they are learned')
-    union.add_argument('--weight', type=float, default=1.0, help='loss weight of a pseudo-labelled pixel (1)')
+    union.add_argument('--weight', type=number(0), default=1.0, help='loss weight of a pseudo-labelled pixel (1)')
     union.add_argument('--by-confidence', action='store_true', help='multiply it with the confidence of the pixel')
     union.add_argument('--counts', choices=('merged', 'labelled'), default='merged', help='class counts for losses and '
                        'samplers: with the kept pseudo-labels, or without (merged)')
-    union.add_argument('--ratio', type=float, nargs=2, default=(1.0, 1.0), metavar=('L', 'U'),
+    union.add_argument('--ratio', type=number(0), nargs=2, default=(1.0, 1.0), metavar=('L', 'U'),
                        help='labelled and unlabelled parts of a batch (1 1)')
     union.add_argument('--mine-rare', action='store_true', help='draw crops around the classes that are predicted on '
                        'less than .1 %% of the pixels, and at least around the three rarest')
-    union.add_argument('--mine-rate', type=float, default=0.8, help='share of such crops (0.8)')
+    union.add_argument('--mine-rate', type=share, default=0.8, help='share of such crops (0.8)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 1 or args.processes < 1:
         raise UserError('--rounds and --processes must be at least 1.')
     config = load_config(args)
+    refuse_points(config, 'self-train')
     folder = set_work_dir(config, args)
     config.pop('work_dir')  # each round has its own, and the folder may be moved
     images = listed_images(args.unlabeled, folder)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imbdense.cli._numbers import whole
 from imbdense.cli._splits import add_source_arguments, open_splits
 from imbdense.cli.main import UserError
 from imbdense.core.stats import ClassCounts, imbalance_indices
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument('--out', metavar='DIR', help='write stats.json, stats.html and plots (PNG) there')
     parser.add_argument('--no-regions', action='store_true', help='do not count regions and sizes (half the time)')
-    parser.add_argument('--workers', type=int, metavar='N', help='processes; default all CPUs, 0 = none')
+    parser.add_argument('--workers', type=whole(0), metavar='N', help='processes; default all CPUs, 0 = none')
 
 
 def run(args: argparse.Namespace) -> int:

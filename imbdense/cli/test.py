@@ -18,6 +18,7 @@ from imbdense.cli._runner import (
     add_config_arguments,
     add_runner_arguments,
     build_runner,
+    check_checkpoint,
     check_weights,
     load_config,
     set_launcher,
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'{args.config} has no test_dataloader and test_evaluator; to evaluate on the validation set '
                         f'write test_dataloader = val_dataloader, test_evaluator = val_evaluator and '
                         f"test_cfg = dict(type='TestLoop').")
+    check_checkpoint(args.checkpoint)
     set_work_dir(config, args)
     set_launcher(config, args)
     config.load_from, config.resume = args.checkpoint, False

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbdense.cli._explain import explained
+from imbdense.cli._numbers import seed_number
 from imbdense.cli._runner import (
     add_config_arguments,
     add_runner_arguments,
     build_runner,
+    check_checkpoint,
     load_config,
     set_launcher,
     set_work_dir,
@@ -38,12 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help="scale the learning rate from the config's base batch size to the real one")
-    parser.add_argument('--seed', type=int, help='random seed (default: the config, else a new one)')
+    parser.add_argument('--seed', type=seed_number, help='random seed (default: the config, else a new one)')
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when it reached the end, 130 when it was interrupted."""
     config = load_config(args)
+    _check_length(config)
+    if args.resume not in (None, 'auto'):
+        check_checkpoint(args.resume)
     work_dir = set_work_dir(config, args)
     set_launcher(config, args)
     _set_resume(config, args.resume, work_dir)
@@ -59,6 +64,14 @@ def run(args: argparse.Namespace) -> int:
         print(f'\nstopped. {_how_to_resume(args, work_dir)}')
         return 130
     return 0
+
+
+def _check_length(config: Config) -> None:
+    """A training of no step would end at once, with success."""
+    for name in ('max_iters', 'max_epochs'):
+        value = (config.get('train_cfg') or {}).get(name)
+        if isinstance(value, (int, float)) and value < 1:
+            raise UserError(f'train_cfg.{name} must be at least 1, but is {value}: nothing would be trained.')
 
 
 def _set_resume(config: Config, resume: str | None, work_dir: Path) -> None:

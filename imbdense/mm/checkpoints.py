@@ -11,6 +11,7 @@ import difflib
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
+MAGIC = (b'PK', b'\x80')
+"""How files of torch begin: archives, and the pickles that came before torch 1.6."""
+DAMAGED = 'take an earlier checkpoint of the same run or fetch the file again.'
 _STATISTICS = ('mean', 'max', 'min', 'current')
 
 
@@ -37,11 +41,7 @@ def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     Raises:
         CheckpointError: the file is not there, truncated, holds Python objects, or is no dict.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        near = sorted(str(other) for other in file.parent.glob('*.pth'))[:5] if file.parent.is_dir() else []
-        hint = f' In the same folder: {", ".join(near)}.' if near else ''
-        raise CheckpointError(f'there is no checkpoint {file}.{hint}')
+    file = find_checkpoint(path)
     try:
         with torch.serialization.safe_globals(_allowed_globals()):
             content = torch.load(file, map_location=map_location, weights_only=True)
@@ -49,12 +49,32 @@ def load_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         raise CheckpointError(_unsafe_message(file, str(error))) from error
     except Exception as error:  # a damaged file can make the reader fail in any way
         raise CheckpointError(
-            f'{file} cannot be read as a checkpoint ({_first_line(error)}). It is damaged or truncated: take an '
-            f'earlier checkpoint of the same run or fetch the file again.'
+            f'{file} cannot be read as a checkpoint ({_first_line(error)}). It is damaged or truncated: {DAMAGED}'
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f'{file} must hold a dict of weights, but holds a {type(content).__name__}.')
     return content
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The file ``path``, if it is there and whole as far as its beginning and end tell; nothing is loaded.
+
+    Raises:
+        CheckpointError: the file is not there, no file of torch, or truncated.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        near = sorted(str(other) for other in file.parent.glob('*.pth'))[:5] if file.parent.is_dir() else []
+        hint = f' In the same folder: {", ".join(near)}.' if near else ''
+        raise CheckpointError(f'there is no checkpoint {file}.{hint}')
+    with open(file, 'rb') as handle:
+        head = handle.read(4)
+    if not head.startswith(MAGIC):
+        raise CheckpointError(f'{file} is no checkpoint: torch wrote no file that begins with {head!r}. Name the .pth '
+                              f'file of a training.')
+    if head.startswith(MAGIC[0]) and not zipfile.is_zipfile(file):
+        raise CheckpointError(f'{file} is truncated: {DAMAGED}')
+    return file
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:

@@ -16,8 +16,9 @@ from torch import nn
 from imbdense.utils.files import FileWriteError
 
 HOST_DEFAULTS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-SAFETY_HOOKS = ('imbdense.NanGuardHook', 'imbdense.ExactResumeHook', 'imbdense.GracefulStopHook')
-"""Hooks that every training through :class:`SafeRunner` has."""
+SAFETY_HOOKS = (
+    'imbdense.NanGuardHook', 'imbdense.ExactResumeHook', 'imbdense.GracefulStopHook', 'imbdense.ClassListHook')
+"""Hooks that every run through :class:`SafeRunner` has."""
 
 
 class SafeRunner(Runner):

@@ -19,6 +19,8 @@ class FileWriteError(OSError):
 def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Yield a binary handle whose content appears under ``path`` only when the block ends without an error.
 
+    What was written can be read back through the handle.
+
     The temporary file lies beside ``path`` (a rename across file systems would not be atomic), is flushed to disk
     before the rename and removed when the block raises. Two processes that write the same path both succeed; the
     last rename wins and readers always see one whole version.
@@ -35,7 +37,7 @@ def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private; results are meant to be shared
-            with os.fdopen(descriptor, 'wb') as handle:
+            with os.fdopen(descriptor, 'w+b') as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())

@@ -44,6 +44,37 @@ def test_wrong_use_is_one_message_and_exit_code_2(tmp_path: Path, capsys: pytest
     assert not (tmp_path / 'x').exists()
 
 
+OTHER = {
+    'scenes': (['--num', '1', *FAST], ['--imbalance-ratio', '77'], 'config.mix.imbalance_ratio'),
+    'pairs': (['--num', '1', '--preset', 'tiny', '--size', '48', '--tile', '96'], ['--change-share', '0.2'],
+              'config.change_share is 0.05 there, but 0.2 is asked'),
+    'clouds': (['--num', '1', '--preset', 'small', '--mode', 'lidar', '--size', '32', '--density', '1'],
+               ['--density', '2'], 'config.lidar.density is 1.0 there, but 2.0 is asked'),
+    'cloud-pairs': (['--num', '1', '--preset', 'small-lidar', '--size', '32', '--density', '1'], ['--num', '2'],
+                    'plan.scenes is 1 there, but 2 is asked'),
+    'lidar': (['--train', '1', '--val', '1'], ['--setup', 'beams32'],
+              'setup.sensor.beams is 64 there, but 32 is asked'),
+}
+
+
+@pytest.mark.parametrize('kind', list(OTHER))
+def test_a_folder_of_other_data_is_neither_replaced_nor_mixed(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('open3d')
+    pytest.importorskip('rasterio')
+    options, dial, words = OTHER[kind]
+    command = ['generate', kind, '--out', str(tmp_path / 'set'), *options]
+    assert main(command) == 0 == main(command)
+    before = {path: path.read_bytes() for path in (tmp_path / 'set').rglob('*') if path.is_file()}
+    for other, named in ((['--seed', '9'], 'seed is 0 there, but 9 is asked'), (dial, words)):
+        capsys.readouterr()
+        assert main([*command, *other]) == 2
+        error = capsys.readouterr().err
+        assert named in error and str(tmp_path / 'set') in error and 'Choose another folder' in error
+    assert {path: path.read_bytes() for path in (tmp_path / 'set').rglob('*') if path.is_file()} == before
+
+
 def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'file').write_text('')
     assert main(['generate', 'scenes', '--out', str(tmp_path / 'file' / 'x'), '--num', '1', *FAST]) == 2

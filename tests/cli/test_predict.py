@@ -45,7 +45,7 @@ def test_missing_path(tmp_path: Path) -> None:
 
 
 def test_no_image_in_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_verb('predict', ['config.py', 'weights.pth', str(tmp_path)]) == 2
+    assert run_verb('predict', ['segmentation/unet_scenes_ce.py', 'weights.pth', str(tmp_path)]) == 2
     assert 'no image' in capsys.readouterr().err
 
 

@@ -1,9 +1,11 @@
-"""Checks of a split of labelled point clouds: files, codes, ignored scenes, density, repeated points, empty colours."""
+"""Checks of a split of labelled point clouds: files, codes, ignored scenes, density, repeated points, attributes,
+coordinate systems."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from imbdense.data.checks.segmentation import class_findings, empty_labels
 from imbdense.data.checks.splits import PointSplit
 from imbdense.data.finding import Finding
 from imbdense.data.points.cloud import PointCloud
+from imbdense.data.points.crs import NO_CRS, crs_name
 from imbdense.data.points.layout import Scene
 from imbdense.data.points.source import PointLabelFormat
 from imbdense.data.readers.errors import LabelReadError
@@ -33,7 +36,9 @@ def point_findings(
 
     Scenes that cannot be read, without labels, with codes that are no class, or whose points are all ignored (errors);
     classes that no scene holds, mostly ignored points, one scene ten times denser than another, points that lie at the
-    same place, colours that are all 0, attributes with NaN or infinite values (warnings).
+    same place, colours that are all 0, attributes with NaN or infinite values (warnings). Attributes that the pipeline
+    takes and a scene lacks (errors), or that other scenes have (warnings); scenes in other coordinate systems, or in
+    none (warnings).
     """
     progress(f'{split.name}: counting {len(split.labels)} scenes')
     result = split.scan(workers=workers)
@@ -41,6 +46,8 @@ def point_findings(
     broken = {os.path.abspath(finding.file) for finding in result.errors}  # the scan knows absolute names
     source = split.label_format.source if isinstance(split.label_format, PointLabelFormat) else None
     densities: dict[str, float] = {}
+    attributes: dict[str, set[str]] = {}
+    systems: dict[str, str] = {}
     for path in split.labels:
         if source is None or os.path.abspath(path) in broken:
             continue
@@ -50,9 +57,9 @@ def point_findings(
         except LabelReadError as error:
             found.append(Finding('error', error.code, error.path, error.problem, error.cure))
             continue
-        densities[path] = density(cloud.xyz)
+        densities[path], attributes[path], systems[path] = density(cloud.xyz), set(cloud.attributes), cloud.crs or ''
         found += _repeated(path, cloud) + _empty_colours(path, cloud) + _not_finite(path, cloud)
-    found += _uneven(densities)
+    found += _uneven(densities) + lacking_attributes(attributes, split.wanted, split.filled) + other_systems(systems)
     return [replace(finding, split=split.name) for finding in found]
 
 
@@ -124,3 +131,44 @@ def _uneven(densities: dict[str, float]) -> list[Finding]:
         'Counts of points compare the classes of the dense scenes; sample a grid (imbdense.GridSample) before counting '
         'and training.',
     )]  # fmt: skip
+
+
+def lacking_attributes(
+    attributes: Mapping[str, Collection[str]], wanted: Collection[str] | None, filled: Collection[str]
+) -> list[Finding]:
+    """Scenes without what the pipeline takes (errors); where it takes all there is, without what others have
+    (warnings)."""
+    number = Counter(name for names in attributes.values() for name in names) if wanted is None else Counter()
+    found = []
+    for path, names in attributes.items():
+        if missing := [name for name in wanted or () if name not in {*names, *filled}]:
+            found.append(Finding(
+                'error', 'missing_attributes', path,
+                f'has no {", ".join(missing)}, which the pipeline takes; it has {", ".join(sorted(names)) or "none"}.',
+                'Leave them out of LoadPoints(attributes=...), or give a value for such files: fill=dict(rgb=0.5).',
+            ))  # fmt: skip
+        others = [name for name in sorted(number) if name not in {*names, *filled}]
+        if others:
+            told = ', '.join(f'{name} ({number[name]} of {len(attributes)} scenes have it)' for name in others)
+            found.append(Finding(
+                'warning', 'uneven_attributes', path, f'has no {told}.',
+                'Name the attributes that all scenes have in LoadPoints(attributes=...), or give a value with fill=.',
+            ))  # fmt: skip
+    return found
+
+
+def other_systems(systems: Mapping[str, str]) -> list[Finding]:
+    """Scenes that are not in the coordinate system of most scenes of the split; '' = none is told."""
+    named = {crs: crs_name(crs) for crs in set(systems.values())}
+    number = Counter(named[crs] for crs in systems.values())
+    if len(number) < 2:
+        return []
+    usual = max(number, key=lambda name: (name != NO_CRS, number[name], name))
+    return [
+        Finding(
+            'warning', 'other_crs', path, f'has {named[crs]}, but {number[usual]} of {len(systems)} scenes {usual}.',
+            'Transform it, or write the missing coordinate system into the file: `imbdense predict points` takes files '
+            'of one system at a time, and heights and units may differ.',
+        )
+        for path, crs in systems.items() if named[crs] != usual
+    ]  # fmt: skip

@@ -83,7 +83,15 @@ class ChangeSplit(SegmentationSplit):
 
 @dataclass(frozen=True)
 class PointSplit(SegmentationSplit):
-    """Labelled clouds of one split: ``images`` and ``labels`` are both the files of the scenes."""
+    """Labelled clouds of one split: ``images`` and ``labels`` are both the files of the scenes.
+
+    Attributes:
+        wanted: attributes that the pipeline takes from every file; ``None`` = all that a file has.
+        filled: those it gives a value where a file has none, so that files may differ in them.
+    """
+
+    wanted: tuple[str, ...] | None = None
+    filled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

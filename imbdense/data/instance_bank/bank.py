@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imbdense.core.checks import check_choice, check_integer
 from imbdense.data.instance_bank.folder import FORMAT, ObjectFolder, read_json
 from imbdense.data.instance_bank.objects import MODALITIES, BankError, BankObject, Modality
-from imbdense.data.instance_bank.writer import RoundWriter
+from imbdense.data.instance_bank.writer import RoundWriter, check_identity
 from imbdense.utils.files import atomic_write_json
 
 SPEC = 'bank.json'
@@ -187,6 +187,10 @@ class InstanceBank:
         """
         done = finished_rounds(self.folder)
         return RoundWriter(self.folder, done[-1] + 1 if done and number is None else number or 0, self.spec, identity)
+
+    def check_round(self, identity: Mapping[str, Any], number: int) -> None:
+        """Raise :class:`BankError` if a finished round was made from something else than ``identity`` tells."""
+        check_identity(self.folder / f'round_{number:04d}', identity)
 
     def reopened(self) -> InstanceBank:
         """The bank with the rounds that are finished now."""

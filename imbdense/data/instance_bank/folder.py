@@ -16,13 +16,14 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.instance_bank.objects import SOURCES, BankError, BankObject, Modality, check_object
-from imbdense.utils.files import FileWriteError, atomic_open, atomic_write_bytes, atomic_write_text
+from imbdense.utils.files import FileWriteError, atomic_open, atomic_write_bytes, atomic_write_json, atomic_write_text
 
 FORMAT = 1
 MANIFEST, INDEX, DATA, IMAGES = 'manifest.json', 'index.npy', 'data.bin', 'images.json'
@@ -33,10 +34,16 @@ ROW = np.dtype([
 _ALIGN = 8
 
 
-def write_folder(target: Path, items: Iterable[BankObject], modality: Modality, num_classes: int) -> None:
+def write_folder(
+    target: Path,
+    items: Iterable[BankObject],
+    modality: Modality,
+    num_classes: int,
+    records: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write objects, in the given order, as the folder ``target``; leave a folder of that name as it is.
 
-    One object is in memory at a time.
+    One object is in memory at a time. ``records``: JSON files that are kept beside and are no part of the checksum.
 
     Raises:
         ValueError: an object that does not belong there, or objects of different number types or band counts.
@@ -68,6 +75,8 @@ def write_folder(target: Path, items: Iterable[BankObject], modality: Modality, 
         }  # fmt: skip
         manifest['checksum'] = _checksum(manifest)
         atomic_write_text(temporary / MANIFEST, json.dumps(manifest, indent=1) + '\n')
+        for name, record in records.items():
+            atomic_write_json(temporary / name, record)
         os.chmod(temporary, 0o777 & ~_umask())
         _rename(temporary, target)
     finally:

@@ -47,15 +47,10 @@ class RoundWriter:
         if self.target.is_dir():
             shutil.rmtree(self.work, ignore_errors=True)  # killed between the rename and this
             raise BankError(f'{self.target} is complete. Write the next round, or remove this one.')
-        wanted = json.loads(json.dumps(dict(identity)))
-        if (self.work / IDENTITY).is_file():
-            present = read_json(self.work / IDENTITY)
-            other = [key for key in sorted({*present, *wanted}) if present.get(key) != wanted.get(key)]
-            if other:
-                words = ', '.join(f'{key} ({present.get(key)} there, {wanted.get(key)} now)' for key in other)
-                raise BankError(f'{self.work} was begun with something else: {words}. Remove it to begin anew.')
-        else:
-            atomic_write_json(self.work / IDENTITY, wanted)
+        self._identity = json.loads(json.dumps(dict(identity)))
+        check_identity(self.work, self._identity)
+        if not (self.work / IDENTITY).is_file():
+            atomic_write_json(self.work / IDENTITY, self._identity)
 
     def has(self, shard: str) -> bool:
         """Whether a shard is written."""
@@ -104,7 +99,9 @@ class RoundWriter:
 
         for broken in self.target.parent.glob(f'.{self.target.name}.tmp-*'):  # of a merge that was killed
             shutil.rmtree(broken, ignore_errors=True)
-        write_folder(self.target, merged(), self._spec['modality'], len(self._spec['classes']))
+        write_folder(
+            self.target, merged(), self._spec['modality'], len(self._spec['classes']), {IDENTITY: self._identity}
+        )
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _capped(self, klass: NDArray[np.int64], score: NDArray[np.float32], identity: list[bytes]) -> list[int]:
@@ -122,3 +119,14 @@ class RoundWriter:
         if not name or name[0] == '.' or os.sep in name:
             raise ValueError(f'a shard is named by letters and digits, but got {name!r}.')
         return self.work / name
+
+
+def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise :class:`BankError` if a round, finished or not, was made from something else; names the differences."""
+    if not (folder / IDENTITY).is_file():
+        return
+    wanted, present = json.loads(json.dumps(dict(identity))), read_json(folder / IDENTITY)
+    other = [key for key in sorted({*present, *wanted}) if present.get(key) != wanted.get(key)]
+    if other:
+        words = ', '.join(f'{key} ({present.get(key)} there, {wanted.get(key)} now)' for key in other)
+        raise BankError(f'{folder} was made from something else: {words}. Choose another folder, or remove it.')

@@ -20,9 +20,11 @@ from imbdense.data.boxes3d import (
     write_labels,
     write_velodyne,
 )
+from imbdense.data.claim import claimed
 from imbdense.data.lidar_scene.setup import LidarSetup
 from imbdense.data.lidar_scene.world import LidarScan, make_scan
-from imbdense.utils.files import FileWriteError, atomic_write_json, atomic_write_text
+from imbdense.data.scene.partial import exclusive
+from imbdense.utils.files import atomic_write_json, atomic_write_text
 
 MANIFEST = 'lidar_scenes.json'
 FOCAL = 720.0
@@ -53,25 +55,27 @@ def generate_lidar_scenes(
         The content of ``lidar_scenes.json``.
 
     Raises:
-        FileWriteError: the folder holds scenes of something else.
+        OtherDataError: the folder holds scenes of something else.
+        FileWriteError: the folder cannot be written, or another process is generating into it.
     """
     folder = Path(root)
     numbers = {name: check_integer(f'splits[{name!r}]', size, low=1) for name, size in splits.items()}
-    record = {'setup': setup.to_dict(), 'splits': dict(numbers), 'seed': check_integer('seed', seed, low=0)}
-    wanted = json.loads(json.dumps(record))
-    started = folder / f'{MANIFEST}.part'
-    for path in (folder / MANIFEST, started):
-        if path.is_file():
-            present = json.loads(path.read_text(encoding='utf-8'))
-            if {key: present.get(key) for key in wanted} != wanted:
-                raise FileWriteError(f'{path} is of other scenes. Choose another folder or remove it.')
-            if path != started:
-                return dict(present)
+    asked = {'seed': check_integer('seed', seed, low=0), 'splits': dict(numbers), 'setup': setup.to_dict()}
+    with exclusive(folder), claimed(folder, asked, 'training/label_2/*.txt', MANIFEST):
+        if not (folder / MANIFEST).is_file():
+            counts = _write_scenes(folder, setup, numbers, seed, progress)
+            atomic_write_json(folder / MANIFEST, {**asked, 'objects': counts})
+        return dict(json.loads((folder / MANIFEST).read_text(encoding='utf-8')))
+
+
+def _write_scenes(
+    folder: Path, setup: LidarSetup, splits: Mapping[str, int], seed: int, progress: Callable[[int, int], None] | None
+) -> dict[str, dict[str, int]]:
+    """Write the scans and labels of all splits; objects of each class in every split."""
     for part in ('velodyne', 'label_2', 'calib'):
         (folder / 'training' / part).mkdir(parents=True, exist_ok=True)
-    atomic_write_json(started, wanted)
-    counts, first, total = {}, 0, sum(numbers.values())
-    for split, size in numbers.items():
+    counts, first, total = {}, 0, sum(splits.values())
+    for split, size in splits.items():
         names = [f'{number:06d}' for number in range(first, first + size)]
         atomic_write_text(folder / 'ImageSets' / f'{split}.txt', '\n'.join(names) + '\n')
         found = np.zeros(len(setup.classes), np.int64)
@@ -85,9 +89,7 @@ def generate_lidar_scenes(
                 progress(number + 1, total)
         counts[split] = {kind.name: int(count) for kind, count in zip(setup.classes, found)}
         first += size
-    atomic_write_json(folder / MANIFEST, {**wanted, 'objects': counts})
-    started.unlink()
-    return {**wanted, 'objects': counts}
+    return counts
 
 
 def scan_labels(scan: LidarScan, setup: LidarSetup) -> KittiLabels:

@@ -103,6 +103,7 @@ class LasCopySink:
         self.path, self.like, self._laspy = path, like, import_laspy(path)
         with open_las(like) as reader:
             header, self._total = reader.header.copy(), int(reader.header.point_count)
+        header.system_identifier = header.generating_software = ''  # laspy refuses what is not ASCII; patched later
         self._raw, self._handle = RawLas.of(like), handle
         self._fields = kept_fields(header, exchange)
         before = len(list(header.point_format.extra_dimensions))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.cloud import PointCloud
+from imbdense.data.points.crs import crs_name, same_crs
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.points.layout import PointLayout, Scene, load_scene
 from imbdense.data.points.read import SUFFIXES, read_points
@@ -80,9 +81,9 @@ class PairSource(PointSource):
 
 def check_same_crs(first: PointCloud, second: PointCloud, names: tuple[str, str]) -> None:
     """Raise ``PointReadError`` when both clouds name a coordinate system and the names differ."""
-    if first.crs and second.crs and first.crs != second.crs:
+    if first.crs and second.crs and not same_crs(first.crs, second.crs):
         raise PointReadError(
-            names[1], 'fields', f'is in {_short(second.crs)}, but {names[0]} in {_short(first.crs)}.',
+            names[1], 'fields', f'is in {crs_name(second.crs)}, but {names[0]} in {crs_name(first.crs)}.',
             'Transform one of them (for example with PDAL) before they are compared.',
         )  # fmt: skip
 
@@ -101,11 +102,6 @@ def pair_layout(
     first, second = files.stems
     expected = f'  <split>/.../<scene>/{first}.* and {second}.*   ({" ".join(SUFFIXES)})'
     return PointLayout(f'{name} {files}', dict(class_maps), tuple(splits), files.find, files, expected, prepared)
-
-
-def _short(crs: str) -> str:
-    """A coordinate system in few words."""
-    return crs if len(crs) <= 60 else f'{crs[:57]}...'
 
 
 CHANGES = (

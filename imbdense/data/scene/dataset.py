@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene import dataset_files as files
 from imbdense.data.scene.config import SceneConfig
 from imbdense.data.scene.generate import generate_scene
 from imbdense.data.scene.manifest import SceneManifest
-from imbdense.data.scene.partial import exclusive, refuse_foreign
+from imbdense.data.scene.partial import exclusive
 from imbdense.data.scene.rng import child_seed
 from imbdense.data.scene.workers import map_tasks
 
@@ -73,14 +74,14 @@ def generate_dataset(plan: DatasetPlan, out_dir: str | Path, *, workers: int = 1
         report: called with one line of text per finished step.
 
     Raises:
-        FileWriteError: the folder cannot be written, holds something else, or another process is generating into it.
+        OtherDataError: the folder holds scenes of another seed or other settings.
+        FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
-    refuse_foreign(root, 'scenes', ('scenes',))
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.scene.to_dict()}, 'scenes/*/manifest.json'):
         names = [f'scene_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.scene_config(number), root / 'scenes' / name) for number, name in enumerate(names)]
         manifests: list[SceneManifest] = []

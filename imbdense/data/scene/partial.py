@@ -6,26 +6,10 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from imbdense.utils.files import FileWriteError
-
-
-def refuse_foreign(folder: Path, kind: str, parts: Collection[str]) -> None:
-    """Raise unless ``folder`` is absent, empty, or holds one of ``parts``, which this kind of data set begins with.
-
-    A data set that somebody else made would lose its splits and its ``dataset.json``.
-
-    Raises:
-        FileWriteError: the folder holds something else.
-    """
-    if not folder.is_dir():
-        return
-    found = {entry.name for entry in folder.iterdir() if not entry.name.startswith('.')}
-    if found and not found & set(parts):
-        raise FileWriteError(f'{folder} is not empty and was not made by `imbdense generate {kind}`; choose another '
-                             f'--out.')
 
 
 @contextlib.contextmanager

@@ -52,9 +52,14 @@ def config_splits(config: str | Path | Config, names: Sequence[str] | None = Non
     Raises:
         LabelReadError: a data set cannot be built; the message holds the host's reason.
     """
-    cfg = config if isinstance(config, Config) else Config.fromfile(str(config))
+    cfg = config if isinstance(config, Config) else _read(config)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     chosen = list(names) if names else _present(cfg)
+    if not chosen:
+        raise LabelReadError(
+            cfg.filename or 'the config', 'schema', f'has no train, val or test dataloader; it has {sorted(cfg)[:8]}.',
+            'Give a config with data sets, a folder, or a COCO json.',
+        )
     splits: list[Split] = []
     for name in chosen:
         loader = cfg.get(f'{name}_dataloader')
@@ -104,7 +109,7 @@ def describe(dataset: Any, name: str) -> Split:
     labels = tuple(label_files(dataset))
     facts = label_format(dataset), label_root(dataset), split_name(dataset)
     if holds_points(dataset):
-        return PointSplit(name, labels, labels, *facts)
+        return PointSplit(name, labels, labels, *facts, *_pipeline_attributes(dataset))
     described = SegmentationSplit(name, images, labels, *facts)
     if all(info.get('img_paths') for info in infos):
         pairs = tuple(
@@ -113,6 +118,14 @@ def describe(dataset: Any, name: str) -> Split:
         )
         return ChangeSplit(**vars(described), pairs=pairs, land_cover_format=dataset.land_cover_format)
     return described
+
+
+def _pipeline_attributes(dataset: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Attributes that the pipeline of a data set of clouds takes (``None`` = all there are), and those it fills in."""
+    for step in dataset.pipeline.transforms:
+        if type(step).__name__ == 'LoadPoints':
+            return step.attributes, tuple(step.fill)
+    return (), ()
 
 
 def _annotation_findings(dataset: Any, classes: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -133,6 +146,17 @@ def _annotation_findings(dataset: Any, classes: tuple[str, ...]) -> tuple[Findin
     except LabelReadError as error:
         return (Finding('error', error.code, error.path, error.problem, error.cure),)
     return ()
+
+
+def _read(path: str | Path) -> Config:
+    """A config file; whatever it raises, being a program, becomes an error that names it."""
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:
+        raise LabelReadError(
+            path, 'schema', f'is no config ({type(error).__name__}: {error}).',
+            'Give a config (.py, .json, .yaml), a data set folder, or a COCO json.',
+        ) from error
 
 
 def _present(cfg: Config) -> list[str]:

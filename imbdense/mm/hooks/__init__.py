@@ -9,6 +9,7 @@ import_members(
         'atomic_checkpoint_hook': (),
         'calibration_hook': (),
         'class_count_hook': (),
+        'class_list_hook': (),
         'dataset_shift_hook': (),
         'decoupled_stage2_hook': (),
         'deferred_rebalance_hook': (),

@@ -11,7 +11,7 @@ import pytest
 from imbdense.data.checks.points import density, point_findings
 from imbdense.data.checks.run import check_splits
 from imbdense.data.checks.splits import PointSplit
-from imbdense.data.points import PointCloud
+from imbdense.data.points import PointCloud, read_points
 from imbdense.data.points.class_map import ClassMap
 from imbdense.data.points.layouts import point_layout
 from imbdense.data.points.source import PointLabelFormat, PointSource, folder_layout
@@ -20,9 +20,11 @@ from imbdense.data.points.write import write_points
 MAP = ClassMap(('ground', 'house'), ((0, 0, 0), (9, 9, 9)), {1: -1, 2: 0, 6: 1})
 
 
-def cloud(number: int = 400, side: float = 10.0, seed: int = 0, **attributes: np.ndarray) -> PointCloud:
+def cloud(
+    number: int = 400, side: float = 10.0, seed: int = 0, crs: str | None = None, **attributes: np.ndarray
+) -> PointCloud:
     rng = np.random.default_rng(seed)
-    return PointCloud(rng.uniform(0, side, (number, 3)), dict(attributes), rng.choice([1, 2, 6], number))
+    return PointCloud(rng.uniform(0, side, (number, 3)), dict(attributes), rng.choice([1, 2, 6], number), crs=crs)
 
 
 def split(folder: Path, clouds: dict[str, PointCloud], name: str = 'train', need_labels: bool = True) -> PointSplit:
@@ -55,7 +57,7 @@ def test_every_fault_is_found_and_named(tmp_path: Path) -> None:
         'twice.npz': doubled.replace(semantic=np.where(np.arange(420) < 400, 2, 6)),
         'thin.npz': cloud(400, 500.0, seed=4),
     }
-    found = point_findings(split(tmp_path / 'a', clouds), workers=0)
+    found = point_findings(replace(split(tmp_path / 'a', clouds), wanted=()), workers=0)
     assert codes(found) == [
         ('error', 'ignored', 'void.npz'), ('error', 'labels', 'mars.npz'), ('error', 'unlabelled', 'bare.npz'),
         ('warning', 'empty_colours', 'black.npz'), ('warning', 'repeated_points', 'twice.npz'),
@@ -97,7 +99,7 @@ def test_a_broken_scene_is_named_once_from_a_relative_root_and_nan_attributes_ar
     height = np.linspace(0, 1, 400, dtype=np.float32)
     height[[3, 5]] = np.nan, np.inf
     clouds = {'void.npz': cloud(seed=1), 'gaps.npz': cloud(seed=2, shine=height)}
-    data = split(Path('a'), clouds)
+    data = replace(split(Path('a'), clouds), wanted=())
     Path('a/void.npz').write_bytes(b'PK')
     found = point_findings(data, workers=0)
     assert [code[::2] for code in codes(found)] == [('error', 'void.npz'), ('warning', 'gaps.npz')]
@@ -109,3 +111,34 @@ def test_prepared_scenes_are_read_as_the_data_set_reads_them(tmp_path: Path) -> 
     given = split(tmp_path / 'a', {'a.npz': cloud(), 'b.npz': cloud(seed=1)})
     prepared = replace(given, label_format=PointLabelFormat.of_source(PointSource(layout, MAP)))
     assert point_findings(prepared, workers=0) == []
+
+
+def test_scenes_without_an_attribute_that_others_have_or_the_pipeline_takes_are_named(tmp_path: Path) -> None:
+    rgb, light = np.full((400, 3), 9, np.uint8), np.ones(400, np.float32)
+    clouds = {'all.npz': cloud(rgb=rgb, intensity=light), 'more.npz': cloud(seed=1, rgb=rgb, intensity=light),
+              'grey.npz': cloud(seed=2, intensity=light), 'bare.npz': cloud(seed=3)}  # fmt: skip
+    given = split(tmp_path / 'a', clouds)
+    found = point_findings(given, workers=0)
+    assert codes(found) == [('warning', 'uneven_attributes', 'bare.npz'), ('warning', 'uneven_attributes', 'grey.npz')]
+    assert 'has no intensity (3 of 4 scenes have it), rgb (2 of 4' in found[1].message
+    found = point_findings(replace(given, wanted=('intensity',)), workers=0)
+    assert codes(found) == [('error', 'missing_attributes', 'bare.npz')] and 'it has none' in found[0].message
+    found = point_findings(replace(given, wanted=('rgb', 'intensity'), filled=('rgb',)), workers=0)
+    assert codes(found) == [('error', 'missing_attributes', 'bare.npz')] and 'has no intensity,' in found[0].message
+
+
+def test_scenes_of_another_coordinate_system_are_named(tmp_path: Path) -> None:
+    pytest.importorskip('rasterio')
+    wkt = read_points(_las(tmp_path / 'wkt.las', cloud(crs='EPSG:2154'))).crs
+    clouds = {'a.npz': cloud(crs='EPSG:2154'), 'b.npz': cloud(seed=1, crs=wkt)}
+    assert wkt != 'EPSG:2154' and point_findings(split(tmp_path / 'same', clouds), workers=0) == []
+    clouds |= {'far.npz': cloud(seed=2, crs='EPSG:25832'), 'none.npz': cloud(seed=3)}
+    found = point_findings(split(tmp_path / 'mixed', clouds), workers=0)
+    assert codes(found) == [('warning', 'other_crs', 'far.npz'), ('warning', 'other_crs', 'none.npz')]
+    assert 'has EPSG:25832, but 2 of 4 scenes EPSG:2154' in found[0].message
+    assert 'has no coordinate system, but 2 of 4 scenes EPSG:2154' in found[1].message
+
+
+def _las(path: Path, one: PointCloud) -> Path:
+    write_points(path, one)
+    return path

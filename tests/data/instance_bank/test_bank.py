@@ -24,7 +24,7 @@ MANY = [image_object(n, klass=1 + n % 2) for n in range(40)]
 def filled(folder, objects, shards=3, seed=0, **options):
     """A bank of one round, written in ``shards`` parts."""
     bank = InstanceBank.create(folder, CLASSES, seed=seed, **options)
-    writer = bank.start_round({})
+    writer = bank.start_round({'what': 'test'})
     for number in range(shards):
         writer.write(f'part_{number}', objects[number::shards])
     writer.finish()
@@ -203,6 +203,9 @@ def test_another_bank_another_round_and_foreign_folders_are_refused(tmp_path):
     bank.start_round({'checkpoint': 'a'})
     with pytest.raises(BankError, match=r'checkpoint \(a there, b now\)'):
         bank.start_round({'checkpoint': 'b'})
+    bank.check_round({'what': 'test'}, number=0)
+    with pytest.raises(BankError, match=r'round_0000 was made from something else: what \(test there, other now\)'):
+        bank.check_round({'what': 'other'}, number=0)
     (tmp_path / 'photos').mkdir()
     (tmp_path / 'photos' / 'a.jpg').touch()
     with pytest.raises(BankError, match='not empty'):

@@ -12,9 +12,9 @@ import torch
 
 from imbdense.core.boxes3d import bev_iou, enlarge, points_in_boxes
 from imbdense.data.boxes3d import kitti_scenes, read_velodyne, scene_objects
+from imbdense.data.claim import OtherDataError
 from imbdense.data.lidar_scene import SETUPS, LidarSensor, LidarSetup, ObjectClass, generate_lidar_scenes, make_scan
 from imbdense.data.lidar_scene.raycast import Solid, cast, sensor_rays
-from imbdense.utils.files import FileWriteError
 
 SMALL = replace(SETUPS['beams64'], sensor=replace(SETUPS['beams64'].sensor, beams=16, step=2.0))
 
@@ -83,7 +83,7 @@ def test_folder_is_deterministic_and_a_broken_run_goes_on(tmp_path: Path) -> Non
         assert (tmp_path / 'a' / file).read_bytes() == (tmp_path / 'b' / file).read_bytes()
     (tmp_path / 'b' / 'lidar_scenes.json').rename(tmp_path / 'b' / 'lidar_scenes.json.part')  # killed before the end
     assert generate_lidar_scenes(tmp_path / 'b', SMALL, {'train': 2, 'val': 1}, seed=3) == record
-    with pytest.raises(FileWriteError, match='other scenes'):
+    with pytest.raises(OtherDataError, match='seed is 3 there, but 4 is asked'):
         generate_lidar_scenes(tmp_path / 'a', SMALL, {'train': 2, 'val': 1}, seed=4)
 
 

@@ -86,8 +86,10 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(PointReadError, match=r'0\.npz.*1 points whose intensity is NaN'):
         bucketed(tmp_path, [bad])
     one, other = cloud(10), cloud(10)
-    with pytest.raises(PointReadError, match=r'1\.npz.*another coordinate system'):
+    with pytest.raises(PointReadError, match=r'1\.npz: has EPSG:25832, but .*0\.npz has EPSG:2154'):
         bucketed(tmp_path, [one.replace(crs='EPSG:2154'), other.replace(crs='EPSG:25832')])
+    with pytest.raises(PointReadError, match=r'1\.npz: has no coordinate system, but .*0\.npz has EPSG:2154'):
+        bucketed(tmp_path, [one.replace(crs='EPSG:2154'), other])
     with pytest.raises(ValueError, match='half of what blocks share'):
         BlockLattice(20, 8, 5)
     with pytest.raises(ValueError, match=r'--overlap must be in \[0, 20\)'):

@@ -138,6 +138,25 @@ def test_copy_keeps_every_field_record_and_the_header_to_the_bit(tmp_path, sourc
         assert one.header[begin:end] == other.header[begin:end]
 
 
+@pytest.mark.parametrize('target', ['las', 'laz'])
+def test_copy_keeps_texts_of_records_that_are_not_ascii_or_fill_their_field(tmp_path, target):
+    like, path = tmp_path / 'like.las', tmp_path / f'copy.{target}'
+    las_with_everything(like)
+    content = like.read_bytes()
+    for plain, odd in ((b'their record' + bytes(20), 'Höhe über Normalhöhennull, m'.encode().ljust(32, b'!')),
+                       (b'behind the points' + bytes(15), b'\xe4\xf6 latin'.ljust(32, b'?')),
+                       (b'SCANNER 7' + bytes(23), 'Gerät 7'.encode().ljust(32, b'\0'))):
+        assert len(plain) == len(odd) == 32 and content.count(plain) == 1
+        content = content.replace(plain, odd)
+    like.write_bytes(content)
+    write_points(path, PointCloud(read_points(like).xyz, {'mark': np.ones(300, np.uint8)}), like=like)
+    one, other = RawLas.of(like), RawLas.of(path)
+    assert one.extended == other.extended and one.header[4:94] == other.header[4:94]
+    assert [r for r in one.records if not r.describes_dimensions] == \
+        [r for r in other.records if not r.describes_dimensions]
+    assert len(other.records) == 3 and laspy.read(str(path)).mark.sum() == 300
+
+
 def test_copy_without_changes_has_equal_points_and_can_be_copied_again(tmp_path):
     like = tmp_path / 'like.las'
     las_with_everything(like)

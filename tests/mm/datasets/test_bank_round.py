@@ -144,6 +144,8 @@ def test_verb(tmp_path, capsys, monkeypatch):
     assert main(command) == 0 and 'complete already' in capsys.readouterr().out
     assert main([*command[:5], '--capacity', '6']) == 2
     assert 'capacity_per_class (5 there, 6 now)' in capsys.readouterr().err
+    assert main([*command, '--min-area', '9']) == 2 and len(bank) == len(bank.reopened())
+    assert 'made from something else: min_area (4 there, 9 now)' in capsys.readouterr().err
 
 
 def test_wrong_use_is_one_message_and_exit_code_2(tmp_path, capsys):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbdense.data.points.cloud import PointCloud
+from imbdense.data.points.crs import crs_name, same_crs
 from imbdense.data.points.errors import PointReadError
 from imbdense.data.points.read import iter_points
 from imbdense.data.points.tiles.lattice import BlockLattice, Cell
@@ -127,6 +128,7 @@ def _counted(
         number = 0
         for cloud in iter_points(path, chunk, attributes=()):
             systems.setdefault(cloud.crs, path)
+            _check_crs(systems, cloud.crs)
             low, high = np.minimum(low, cloud.xyz.min(axis=0)), np.maximum(high, cloud.xyz.max(axis=0))
             cells = lattice.cells(cloud.xyz)
             corner = cells.min(axis=0)
@@ -136,14 +138,18 @@ def _counted(
                 found[int(x), int(y)] = found.get((int(x), int(y)), 0) + count
             number += len(cloud)
         files.append(number)
-        if len(systems) > 1:
-            first = next(iter(systems.values()))
-            raise PointReadError(
-                path, 'fields', f'has another coordinate system than {first}.',
-                'Files of one run lie in one plane; predict them in separate runs.',
-            )
     order = sorted(found)
     return np.array(order, np.int64).reshape(-1, 2), np.array([found[c] for c in order]), tuple(files), low, high
+
+
+def _check_crs(systems: Mapping[str | None, Path], crs: str | None) -> None:
+    """Raise :class:`PointReadError` if the system of a file is not that of the first one."""
+    first, path = next(iter(systems.items()))
+    if not same_crs(first, crs):
+        raise PointReadError(
+            systems[crs], 'fields', f'has {crs_name(crs)}, but {path} has {crs_name(first)}.',
+            'Files of one run lie in one plane; predict them in separate runs.',
+        )
 
 
 def _checked(attributes: Attributes, path: Path, columns: Mapping[str, int] | None) -> Attributes:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene.cloud_pairs.config import CHANGE_CLASSES, IGNORED, CloudPairConfig
 from imbdense.data.scene.cloud_pairs.generate import STEMS, CloudPairManifest, generate_cloud_pair
 from imbdense.data.scene.manifest import library_versions
-from imbdense.data.scene.partial import exclusive, refuse_foreign
+from imbdense.data.scene.partial import exclusive
 from imbdense.data.scene.rng import child_seed
 from imbdense.data.scene.workers import map_tasks
 from imbdense.utils.files import atomic_write_json
@@ -57,14 +58,15 @@ def generate_cloud_pairs(plan: CloudPairPlan, out_dir: str | Path, *, workers: i
     are recognised and kept; files do not depend on ``workers``, the number of processes.
 
     Raises:
-        FileWriteError: the folder cannot be written, holds something else, or another process is generating into it.
+        OtherDataError: the folder holds pairs of another seed, other settings or numbers (folders are the splits).
+        FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
-    refuse_foreign(root, 'cloud-pairs', ('train', 'val'))
-    with exclusive(root):
+    asked = {'config': plan.pair.to_dict(), 'plan': _numbers(plan)}
+    with exclusive(root), claimed(root, asked, '*/*/manifest.json'):
         names = [f'{plan.split(number)}/pair_{number:03d}' for number in range(plan.scenes)]
         for name in names:
             (root / name).parent.mkdir(exist_ok=True)
@@ -87,6 +89,11 @@ def _pair(job: tuple[CloudPairConfig, Path]) -> CloudPairManifest:
     return generate_cloud_pair(*job)
 
 
+def _numbers(plan: CloudPairPlan) -> dict[str, int]:
+    """How many pairs."""
+    return {'scenes': plan.scenes, 'val': plan.val}
+
+
 def _record(plan: CloudPairPlan, manifests: dict[str, CloudPairManifest]) -> dict[str, Any]:
     """Content of ``dataset.json``; counts are of the points of date 2."""
     splits = {split: [name for name in manifests if name.startswith(f'{split}/')] for split in ('train', 'val')}
@@ -94,5 +101,5 @@ def _record(plan: CloudPairPlan, manifests: dict[str, CloudPairManifest]) -> dic
               for split, names in splits.items()}
     return {'classes': list(CHANGE_CLASSES), 'ignore_index': IGNORED, 'epochs': list(STEMS), 'splits': splits,
             'class_counts': counts, 'mode': plan.pair.cloud.mode, 'config': plan.pair.to_dict(),
-            'plan': {'scenes': plan.scenes, 'val': plan.val}, 'libs': library_versions(),
+            'plan': _numbers(plan), 'libs': library_versions(),
             'pairs': {name: item.files for name, item in manifests.items()}}

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.clouds.config import CloudConfig
 from imbdense.data.scene.clouds.generate import CloudManifest, generate_cloud
 from imbdense.data.scene.manifest import library_versions
-from imbdense.data.scene.partial import exclusive, refuse_foreign
+from imbdense.data.scene.partial import exclusive
 from imbdense.data.scene.rng import child_seed
 from imbdense.data.scene.workers import map_tasks
 from imbdense.utils.files import atomic_write_json, atomic_write_text
@@ -61,14 +62,14 @@ def generate_clouds(plan: CloudPlan, out_dir: str | Path, *, workers: int = 1, r
     Clouds are shared out over ``workers`` processes (images when there is one cloud); files do not depend on it.
 
     Raises:
-        FileWriteError: the folder cannot be written, holds something else, or another process is generating into it.
+        OtherDataError: the folder holds clouds of another seed or other settings.
+        FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D (or the library of a format) is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
-    refuse_foreign(root, 'clouds', ('scenes',))
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.cloud.to_dict()}, 'scenes/*/manifest.json'):
         names = [f'scene_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.cloud_config(number), root / 'scenes' / name) for number, name in enumerate(names)]
         (root / 'scenes').mkdir(exist_ok=True)

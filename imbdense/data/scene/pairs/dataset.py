@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from imbdense.data.claim import claimed
 from imbdense.data.scene import classes as c
 from imbdense.data.scene.manifest import library_versions
 from imbdense.data.scene.pairs.config import PairConfig
 from imbdense.data.scene.pairs.generate import PairManifest, generate_pair
 from imbdense.data.scene.pairs.tiles import CHANGE_CLASSES, CHANGE_PALETTE, prune_tiles, write_tiles
-from imbdense.data.scene.partial import exclusive, refuse_foreign
+from imbdense.data.scene.partial import exclusive
 from imbdense.data.scene.rng import child_seed
 from imbdense.data.scene.workers import map_tasks
 from imbdense.utils.files import atomic_write_json, atomic_write_text
@@ -78,15 +79,15 @@ def generate_pairs(plan: PairPlan, out_dir: str | Path, *, workers: int = 1, rep
         report: called with one line of text per finished pair.
 
     Raises:
-        FileWriteError: the folder cannot be written, holds something else, or another process is generating into it.
+        OtherDataError: the folder holds pairs of another seed or other settings.
+        FileWriteError: the folder cannot be written, or another process is generating into it.
         ImportError: Open3D or rasterio is missing.
         RuntimeError: a worker process died.
     """
     root = Path(out_dir)
     say = report or (lambda line: None)
     mapping = c.MAPPINGS[plan.pair.mapping]
-    refuse_foreign(root, 'pairs', ('rasters',))
-    with exclusive(root):
+    with exclusive(root), claimed(root, {'config': plan.pair.to_dict()}, 'rasters/*/manifest.json'):
         names = [f'pair_{number:03d}' for number in range(plan.scenes)]
         jobs = [(plan.pair_config(number), root, name, plan.tile) for number, name in enumerate(names)]
         manifests: list[PairManifest] = []
