@@ -20,9 +20,18 @@ def explained(config_path: str, show_traceback: bool) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         if show_traceback:
             raise
         raise UserError(explain(error, config_path)) from error
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a bare ``except`` of the host (writing the config) makes another one of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def explain(error: Exception, config_path: str) -> str:
