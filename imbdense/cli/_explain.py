@@ -48,6 +48,8 @@ def explain(error: Exception, config_path: str) -> str:
         match = re.search(pattern, text)
         if match:
             return answer(match, error, config_path)
+    if isinstance(error, (ValueError, TypeError, RuntimeError, ImportError)) and _raised_by_us(error):
+        return text
     place = _place(error)
     if isinstance(error, FileNotFoundError):
         name = error.filename or text
@@ -67,8 +69,6 @@ def _own_message(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, KeyError) and 'imbdense has no' in str(error):
         return str(error.args[0])
-    if isinstance(error, (ValueError, TypeError, RuntimeError, ImportError)) and _raised_by_us(error):
-        return str(error)
     return None
 
 
