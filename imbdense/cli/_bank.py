@@ -27,7 +27,7 @@ def add_bank_arguments(kinds: Any) -> None:
     bank.add_argument('--out', required=True, metavar='DIR', help='folder of the bank')
     bank.add_argument('--split', default='train', choices=('train', 'val', 'test'), help='whose images (train)')
     bank.add_argument('--classes', nargs='+', metavar='NAME', help='only these classes')
-    bank.add_argument('--capacity', type=whole(1), default=1000, metavar='N', help='most objects per class (1000)')
+    bank.add_argument('--capacity', type=int, default=1000, metavar='N', help='most objects per class (1000)')
     bank.add_argument('--min-area', type=whole(1), default=16, metavar='N', help='least pixels or points (16)')
     bank.add_argument('--seed', type=seed_number, default=0, help='which objects stay of a class above --capacity')
 

@@ -20,9 +20,18 @@ def explained(config_path: str, show_traceback: bool) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         if show_traceback:
             raise
         raise UserError(explain(error, config_path)) from error
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a bare ``except`` of the host (writing the config) makes another one of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def explain(error: Exception, config_path: str) -> str:
@@ -39,6 +48,8 @@ def explain(error: Exception, config_path: str) -> str:
         match = re.search(pattern, text)
         if match:
             return answer(match, error, config_path)
+    if isinstance(error, (ValueError, TypeError, RuntimeError, ImportError)) and _raised_by_us(error):
+        return text
     place = _place(error)
     if isinstance(error, FileNotFoundError):
         name = error.filename or text
@@ -58,8 +69,6 @@ def _own_message(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, KeyError) and 'imbdense has no' in str(error):
         return str(error.args[0])
-    if isinstance(error, (ValueError, TypeError, RuntimeError, ImportError)) and _raised_by_us(error):
-        return str(error)
     return None
 
 

@@ -111,7 +111,7 @@ def load_config(args: argparse.Namespace, *, model: bool = True) -> Config:
 
 
 def read_config_file(path: Path, traceback: bool = False) -> Config:
-    """A config file as it is; one that is not valid is named by a ``UserError``, or raises its own with ``traceback``."""
+    """A config file as it is; one that is not valid is named by a ``UserError`` (its own error with ``traceback``)."""
     from mmengine.config import Config
 
     try:

@@ -105,3 +105,13 @@ def test_an_error_that_imbdense_raises_is_told_in_its_own_words() -> None:
         with pytest.raises(ValueError) as caught:
             call()
         assert explain(caught.value, 'config.py').startswith(words)
+
+
+def test_ctrl_c_that_the_host_turned_into_another_error_is_still_ctrl_c() -> None:
+    from imbdense.cli._explain import explained
+
+    with pytest.raises(KeyboardInterrupt), explained('config.py', False):
+        try:
+            raise KeyboardInterrupt
+        except:  # noqa: E722 - as mmengine does where it formats a config
+            raise SyntaxError('Failed to format the config file') from None

@@ -1,16 +1,15 @@
-"""Run a function over chunks in worker processes that die with their parent and leave Ctrl-C to it."""
+"""Run a function over chunks in worker processes."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
+
+from imbdense.utils.worker_pool import worker_pool
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -35,12 +34,9 @@ def map_chunks(
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     workers = min(workers, len(chunks))
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context(method), initializer=_initialise, initargs=(os.getpid(),)
-    )
     pending: set[Future[Result]] = set()
     following = iter(chunks)
-    try:
+    with worker_pool(workers, method) as pool:
         while True:
             while len(pending) < 3 * workers and (following_chunk := next(following, None)) is not None:
                 with warnings.catch_warnings():
@@ -51,22 +47,3 @@ def map_chunks(
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-        pool.shutdown()
-    except BaseException:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
-        raise
-
-
-def _initialise(parent: int) -> None:
-    """Leave Ctrl-C to the parent; stop when the parent was killed, so that no orphan holds the lock."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

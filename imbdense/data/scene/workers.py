@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from imbdense.data.scene.raycast import RayCaster
 from imbdense.data.scene.render import render_view
 from imbdense.data.scene.shade import Light
 from imbdense.data.scene.world import World
+from imbdense.utils.worker_pool import worker_pool
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,8 @@ def _results(job: ImageJob, cameras: Sequence[Camera], workers: int) -> Iterator
     if workers <= 1 or len(cameras) < 2:
         yield from map(ImageRenderer(job), cameras)
         return
-    context = multiprocessing.get_context('spawn')
     try:
-        with ProcessPoolExecutor(min(workers, len(cameras)), context, _start, (job,)) as pool:
+        with worker_pool(min(workers, len(cameras)), start=_start, arguments=(job,)) as pool:
             yield from pool.map(_render, cameras, chunksize=max(len(cameras) // (8 * workers), 1))
     except BrokenProcessPool as error:
         raise RuntimeError('a rendering process died, most likely for want of memory; run the same command again with '
@@ -126,9 +124,8 @@ def map_tasks(task: Callable[[Any], Any], jobs: Sequence[Any], workers: int) -> 
     if workers <= 1 or len(jobs) < 2:
         yield from map(task, jobs)
         return
-    context = multiprocessing.get_context('spawn')
     try:
-        with ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
+        with worker_pool(min(workers, len(jobs))) as pool:
             yield from pool.map(task, jobs)
     except BrokenProcessPool as error:
         raise RuntimeError('a worker process died, most likely for want of memory; run the same command again with '

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
+
+from imbdense.utils.worker_pool import worker_pool
 
 
 class Job(Protocol):
@@ -28,17 +30,17 @@ class Crew:
     def __init__(self, workers: int, folder: Path) -> None:
         self.folder, self.workers = folder, workers
         self._pool: ProcessPoolExecutor | None = None
+        self._stack = contextlib.ExitStack()
         self._rounds = 0
 
     def __enter__(self) -> Crew:
         if self.workers > 1:
-            self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context('spawn'))
+            self._pool = self._stack.enter_context(worker_pool(self.workers))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
                  ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=error is not None)
+        self._stack.__exit__(kind, error, trace)
 
     def run(self, job: Job, items: Sequence[Any]) -> Iterator[Any]:
         """Yield ``job.start()(item)`` in order.
