@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from imbdense.core.points import compiled_tree
-from imbdense.core.points import PointTree, morton_order, nearest_neighbours, radius_neighbours
+from imbdense.core.points import PointTree, compiled_tree, morton_order, nearest_neighbours, radius_neighbours
 
 
 def cloud(count: int, seed: int = 0) -> NDArray[np.float64]:
