@@ -1,8 +1,9 @@
-"""Nearest neighbours and neighbours within a radius: SciPy's kd-tree over Morton-ordered points."""
+"""Nearest neighbours and neighbours within a radius: a kd-tree over Morton-ordered points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from imbdense.core.checks import check_integer, check_number
+from imbdense.core.points.compiled_tree import MISSING, CompiledTree, compiled_tree
 from imbdense.core.points.morton import finite_points, morton_order
-
-MISSING = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,9 @@ class PointTree:
     """A cloud ready to be searched many times.
 
     Points and queries are visited in Morton order, which keeps the visited part of the tree in the cache: less than
-    half of the time of the same tree on points in random order. Indices always mean the caller's order.
+    half of the time of the same tree on points in random order. Indices always mean the caller's order. The k nearest
+    are found by a tree compiled by numba where numba can be imported (decided once per process), else by SciPy's, in
+    1.2 to 3 times the time; the distances are the same bit for bit.
 
     Args:
         points: (N, 3) array or tensor, metres.
@@ -48,8 +50,16 @@ class PointTree:
         self.order = morton_order(xyz)
         self.workers = workers
         self._sorted = xyz[self.order]
-        # cut at the middle of the box, not at the median: made in half of the time, and no slower to search
-        self._tree = cKDTree(self._sorted, leafsize=24, balanced_tree=False)
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        """Cut at the middle of the box, not at the median: made in half of the time, and no slower to search."""
+        return cKDTree(self._sorted, leafsize=24, balanced_tree=False)
+
+    @cached_property
+    def _compiled(self) -> CompiledTree | None:
+        """The faster tree of :meth:`nearest`."""
+        return compiled_tree(self._sorted, self.order)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -69,6 +79,8 @@ class PointTree:
         order, xyz = self._ordered(queries)
         if not len(self) or not len(xyz):
             return np.full((len(xyz), k), np.inf), np.full((len(xyz), k), MISSING, np.int64)
+        if self._compiled is not None:
+            return self._compiled.query(xyz, order, k, max_distance, self.workers)
         found, place = self._tree.query(xyz, k, distance_upper_bound=max_distance, workers=self.workers)
         names = np.append(self.order, MISSING)  # the tree says len(self) where it found nothing
         distance, index = np.empty((len(xyz), k)), np.empty((len(xyz), k), np.int64)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from imbdense.core.points import PointTree, morton_order, nearest_neighbours, radius_neighbours
+from imbdense.core.points import PointTree, compiled_tree, morton_order, nearest_neighbours, radius_neighbours
 
 
 def cloud(count: int, seed: int = 0) -> NDArray[np.float64]:
@@ -45,7 +46,7 @@ def test_equal_points_keep_their_order() -> None:
     assert morton_order(np.empty((0, 3))).shape == (0,)
 
 
-def test_nearest_equals_brute_force_for_own_and_other_queries() -> None:
+def test_nearest_equals_brute_force_for_own_and_other_queries(engine: str) -> None:
     points, others = cloud(200), cloud(30, seed=1)
     for queries in (None, others):
         distance, index = nearest_neighbours(points, 5, queries)
@@ -55,7 +56,49 @@ def test_nearest_equals_brute_force_for_own_and_other_queries() -> None:
     assert (nearest_neighbours(points, 1)[1][:, 0] == np.arange(200)).all()
 
 
-def test_fewer_than_k_points_or_too_far() -> None:
+@pytest.fixture(params=['compiled', 'scipy'])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both trees; the second as where numba is not installed."""
+    if request.param == 'compiled':
+        pytest.importorskip('numba')
+        assert PointTree(cloud(3))._compiled is not None
+    else:
+        monkeypatch.setattr(compiled_tree, '_kernels', lambda: None)
+    return str(request.param)
+
+
+CLOUDS = {
+    'even': cloud(3000), 'flat': cloud(3000) * [1, 1, 0], 'a far point': np.vstack([cloud(2000), [[1e9, 0, -1e9]]]),
+    'whole metres, many equal': np.floor(cloud(3000) / 4), 'all equal': np.ones((500, 3)),
+    'ever denser': cloud(2000) * 2.0 ** -np.random.default_rng(0).uniform(0, 900, (2000, 1)),
+}
+
+
+@pytest.mark.parametrize('name', CLOUDS)
+@pytest.mark.parametrize('k', [1, 7, 40])
+def test_distances_are_those_of_scipy_bit_for_bit(engine: str, name: str, k: int) -> None:
+    points = CLOUDS[name]
+    for queries in (None, cloud(300, seed=1) * 3):
+        asked = points if queries is None else queries
+        distance, index = nearest_neighbours(points, k, queries)
+        np.testing.assert_array_equal(distance, cKDTree(points).query(asked, [*range(1, k + 1)])[0])
+        np.testing.assert_allclose(np.linalg.norm(asked[:, None] - points[index], axis=2), distance, rtol=1e-12)
+        assert all(len(set(row)) == k for row in index.tolist())
+
+
+def test_limit_is_exclusive_and_threads_change_nothing(engine: str) -> None:
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [3, 0, 0]])
+    assert nearest_neighbours(points, 3, max_distance=1.0)[1].tolist() == [[0, -1, -1], [1, -1, -1], [2, -1, -1]]
+    distance, index = nearest_neighbours(points, 2, max_distance=2.0)
+    assert index.tolist() == [[0, 1], [1, 0], [2, -1]] and distance.tolist() == [[0, 1], [0, 1], [0, np.inf]]
+    many = cloud(1000)
+    alone = nearest_neighbours(many, 5, max_distance=4.0)
+    for workers in (3, -1):
+        for one, other in zip(alone, nearest_neighbours(many, 5, max_distance=4.0, workers=workers)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_fewer_than_k_points_or_too_far(engine: str) -> None:
     points = cloud(3)
     distance, index = nearest_neighbours(points, 5)
     assert (index[:, 3:] == -1).all() and np.isinf(distance[:, 3:]).all() and (index[:, :3] >= 0).all()
