@@ -180,3 +180,8 @@ def test_labels_of_0_and_255_are_told(ignored: bool, monkeypatch: pytest.MonkeyP
         label[label > 0] = 255 if ignored else 0
     evaluate(CONFIG, data)
     assert any("format_seg_map='to_binary'" in note for note in told) is ignored
+
+
+def test_an_unknown_entry_of_ci_is_told_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match='BCDMetric: ci takes n_boot, seed, alpha, block, but not nboot'):
+        METRICS.build({**CONFIG, 'ci': {'nboot': 5}})
