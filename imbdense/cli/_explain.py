@@ -98,8 +98,8 @@ def _missing_argument(match: re.Match[str], error: Exception, config_path: str) 
 
 def _wrong_channels(match: re.Match[str], error: Exception, config_path: str) -> str:
     """A first layer of another width than the images."""
-    return (f'{config_path}: a layer of the model takes {match[1]} channels, but gets {match[2]}. Set in_channels of the '
-            f'backbone to the bands of an image (of all dates where they are stacked), or read other bands '
+    return (f'{config_path}: a layer of the model takes {match[1]} channels, but gets {match[2]}. Set in_channels of '
+            f'the backbone to the bands of an image (of all dates where they are stacked), or read other bands '
             f'({_place(error)}; --traceback shows the way there).')
 
 

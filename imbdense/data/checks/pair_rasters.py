@@ -10,7 +10,7 @@ from imbdense.data.change.pairs import PairFiles
 from imbdense.data.finding import Finding
 from imbdense.data.geotiff import WARP_LABEL, open_raster, read_planes
 
-NUMBERS = 'Make both dates the same way; `imbdense.LoadChangePair(bands=...)` reads those that both have.'
+SAME_BANDS = 'Make both dates the same way; `imbdense.LoadChangePair(bands=...)` reads those that both have.'
 
 
 def pair_raster_findings(pair: PairFiles) -> list[Finding]:
@@ -49,7 +49,8 @@ def _own(path: str) -> list[Finding]:
                 return []
             valid = read_planes(source, (0, 0, source.height, source.width))[1]
     except (OSError, ValueError) as error:
-        return [Finding('error', 'image_unreadable', path, str(error).removeprefix(f'{path}: '), 'Get this file again.')]
+        said = str(error).removeprefix(f'{path}: ')
+        return [Finding('error', 'image_unreadable', path, said, 'Get this file again.')]
     if valid.any():
         return []
     return [Finding('warning', 'no_data', path, 'has no data anywhere: the labels of its pair are ignored whole.',
@@ -71,9 +72,10 @@ def _numbers(first: str, other: str) -> list[Finding]:
     """Dates of other bands or number types."""
     with open_raster(first) as one, open_raster(other) as two:
         if one.count != two.count:
-            return [Finding('error', 'bands', other, f'has {two.count} bands, but {first} has {one.count}.', NUMBERS)]
+            return [Finding('error', 'bands', other, f'has {two.count} bands, but {first} has {one.count}.',
+                            SAME_BANDS)]
         types: Sequence[str] = [str(source.dtypes[0]) for source in (one, two)]
     if types[0] != types[1]:
         return [Finding('warning', 'number_type', other, f'holds {types[1]}, but {first} holds {types[0]}.',
-                        f'Are both in the same units? {NUMBERS}')]
+                        'Are both in the same units?')]
     return []

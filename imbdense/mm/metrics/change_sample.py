@@ -78,5 +78,5 @@ def note_ignored(pixels: int, ignore_index: int) -> str:
     """What to say of labels without any change; '' where no pixel of them is ignored."""
     if not pixels:
         return ''
-    return (f'No label pixel is 1 = changed, but {pixels:,} are {ignore_index} = ignored: were 0/255 label files loaded '
-            f"without turning 255 into 1 (format_seg_map='to_binary')?")
+    return (f'No label pixel is 1 = changed, but {pixels:,} are {ignore_index} = ignored: were 0/255 label files '
+            f"loaded without turning 255 into 1 (format_seg_map='to_binary')?")

@@ -22,7 +22,9 @@ def values(bands: int = 4) -> np.ndarray:
     return np.random.default_rng(0).integers(1, 4000, (300, 200, bands)).astype(np.uint16)
 
 
-def pair(folder: Path, second: np.ndarray | None = None, label: dict[str, Any] | None = None, **options: Any) -> PairFiles:
+def pair(
+    folder: Path, second: np.ndarray | None = None, label: dict[str, Any] | None = None, **options: Any
+) -> PairFiles:
     """Two dates and a change map on one grid, or not."""
     write_raster(folder / 't1.tif', values(), nodata=0)
     write_raster(folder / 't2.tif', values() if second is None else second, **{'nodata': 0, **options})

@@ -171,7 +171,8 @@ def test_a_label_raster_of_another_place(tmp_path, record):
     from rasterio.transform import from_origin
 
     record, _ = rasters(tmp_path, record)
-    path = write_raster(tmp_path / 'change.tif', np.zeros((24, 32, 1), np.uint8), transform=from_origin(1060, 2000, 10, 10))
+    label, place = np.zeros((24, 32, 1), np.uint8), from_origin(1060, 2000, 10, 10)
+    path = write_raster(tmp_path / 'change.tif', label, transform=place)
     with pytest.raises(ValueError, match=r'a\.tif and .*change\.tif lie on different grids.*Warp the label'):
         load({**record, 'seg_map_path': str(path)})
 
