@@ -34,36 +34,44 @@ def add_bank_arguments(kinds: Any) -> None:
 
 def run_bank(args: argparse.Namespace) -> int:
     """Make the bank; 0 when it is complete, also when it was complete before."""
-    from imbdense.cli._outputs import progress_line
+    from imbdense.cli._explain import explained
     from imbdense.cli._runner import load_config
-    from imbdense.data.instance_bank import BankError, InstanceBank
+    from imbdense.data.instance_bank import BankError
 
     config = load_config(args, model=False)
-    try:
-        dataset = _dataset(config, args.split)
-        from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
-        from imbdense.mm.datasets.label_source import dataset_classes
-
-        names = dataset_classes(dataset)
-        chosen = _indices(args.classes, names)
-        modality = bank_modality(dataset)
-        bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
-        identity = round_identity(dataset, chosen, args.min_area, args.seed)
-        if 0 not in bank.rounds:
-            writer = bank.start_round(identity, number=0)
-            with progress_line('cut objects') as progress:
-                fill_round(dataset, writer, classes=chosen, min_area=args.min_area, seed=args.seed, progress=progress)
-            writer.finish()
-            bank = bank.reopened()
-        else:
-            bank.check_round(identity, number=0)
-            print(f'{args.out} is complete already; remove it to make it anew.')
-    except (BankError, ValueError, TypeError, OSError) as error:
-        if args.traceback:
-            raise
-        raise UserError(str(error)) from error
+    with explained(args.config, args.traceback):
+        try:
+            bank = _made(args, config)
+        except (BankError, ValueError, TypeError, OSError) as error:
+            if args.traceback:
+                raise
+            raise UserError(str(error)) from error
     _print(bank)
     return 0
+
+
+def _made(args: argparse.Namespace, config: Any) -> Any:
+    """The bank, filled unless it is complete already."""
+    from imbdense.cli._outputs import progress_line
+    from imbdense.data.instance_bank import InstanceBank
+    from imbdense.mm.datasets.bank_round import bank_modality, fill_round, round_identity
+    from imbdense.mm.datasets.label_source import dataset_classes
+
+    dataset = _dataset(config, args.split)
+    names = dataset_classes(dataset)
+    chosen = _indices(args.classes, names)
+    modality = bank_modality(dataset)
+    bank = InstanceBank.create(args.out, names, modality, args.capacity, args.seed)
+    identity = round_identity(dataset, chosen, args.min_area, args.seed)
+    if 0 in bank.rounds:
+        bank.check_round(identity, number=0)
+        print(f'{args.out} is complete already; remove it to make it anew.')
+        return bank
+    writer = bank.start_round(identity, number=0)
+    with progress_line('cut objects') as progress:
+        fill_round(dataset, writer, classes=chosen, min_area=args.min_area, seed=args.seed, progress=progress)
+    writer.finish()
+    return bank.reopened()
 
 
 def _dataset(config: Any, split: str) -> Any:

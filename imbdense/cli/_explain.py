@@ -44,6 +44,7 @@ def explain(error: Exception, config_path: str) -> str:
         (r"(\S+) is not in the (\S+?)(?:::(\S+))? registry", _unknown_type),
         (r"unexpected keyword argument '(\w+)'", _unknown_argument),
         (r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)', _missing_argument),
+        (r'to have (\d+) channels, but got (\d+) channels', _wrong_channels),
     ):
         match = re.search(pattern, text)
         if match:
@@ -111,6 +112,13 @@ def _missing_argument(match: re.Match[str], error: Exception, config_path: str) 
     owner = re.search(r'([\w.]+)\(\)', str(error))
     name = owner[1].removesuffix('.__init__') if owner else 'a component'
     return f'{config_path}: {name} needs the argument {match[1]} ({_place(error)}).'
+
+
+def _wrong_channels(match: re.Match[str], error: Exception, config_path: str) -> str:
+    """A first layer of another width than the images."""
+    return (f'{config_path}: a layer of the model takes {match[1]} channels, but gets {match[2]}. Set in_channels of '
+            f'the backbone to the bands of an image (of all dates where they are stacked), or read other bands '
+            f'({_place(error)}; --traceback shows the way there).')
 
 
 def _registered(kind: str) -> dict[str, list[str]]:

@@ -1,5 +1,5 @@
-"""What `imbdense predict raster` leaves beside the map: areas, polygons, a few lines. What cannot be done is said before
-hours of work begin."""
+"""What `imbdense predict raster` leaves beside the map: areas, polygons, a few lines; what cannot be done is said
+before the work begins."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ AREAS = 'areas.json'
 
 
 def check_outputs(args: argparse.Namespace, network: RasterNetwork, stack: Stack) -> None:
-    """Raise ``UserError`` where an output would take the place of an input or cannot be written, where polygons or areas
-    are asked for without a layer of classes, or the reference points are no points."""
+    """Raise ``UserError`` where an output would take the place of an input or of a folder, or where polygons or areas
+    are asked for without a layer of classes; ``ValueError`` where the reference points are no points."""
     from imbdense.data.raster.areas import read_points
     from imbdense.mm.raster import layer_classes, wanted_layers
 

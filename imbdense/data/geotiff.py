@@ -117,8 +117,11 @@ def read_planes(
     return values, valid
 
 
-def check_same_grid(image: Any, label: Any) -> None:
-    """Raise ``ValueError`` naming both files unless an image and its label cover the same pixels.
+WARP_LABEL = 'Warp the label with `rio warp LABEL OUT --like IMAGE --resampling nearest`.'
+
+
+def check_same_grid(image: Any, label: Any, cure: str = WARP_LABEL) -> None:
+    """Raise ``ValueError`` naming both files, with ``cure``, unless an image and its label cover the same pixels.
 
     Sizes must be equal. Coordinate system and geotransform must agree (to a thousandth of a pixel) where both files
     have one; a plain PNG label has none.
@@ -130,7 +133,4 @@ def check_same_grid(image: Any, label: Any) -> None:
         one, two = replace(one, crs=None), replace(two, crs=None, transform=one.transform)
     reason = grid_difference(one, two)
     if reason:
-        raise ValueError(
-            f'{image.name} and {label.name} {reason}. Warp the label with '
-            f'`rio warp LABEL OUT --like IMAGE --resampling nearest`.'
-        )
+        raise ValueError(f'{image.name} and {label.name} {reason}. {cure}'.rstrip())

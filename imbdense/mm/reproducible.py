@@ -121,8 +121,8 @@ class SeededFetch:
         except Exception as error:
             raise SampleError(
                 f'sample {int(index)} ({sample_files(self.dataset, int(index))}) failed in the data pipeline: '
-                f'{type(error).__name__}: {error}. Mend or remove the file; `imbdense check CONFIG` lists all such '
-                f'files.'
+                f'{type(error).__name__}: {str(error).rstrip(".")}. Mend or remove the file (`imbdense check CONFIG` '
+                f'lists all that are broken), or correct the transform that is named.'
             ) from error
 
 

@@ -71,11 +71,16 @@ def read_date(
     return np.ascontiguousarray(kept), None if valid.all() else valid
 
 
-def check_same_place(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> None:
+DATES_CURE = 'Warp one date onto the other with `rio warp SECOND OUT --like FIRST --resampling bilinear`.'
+
+
+def check_same_place(
+    first: str | os.PathLike[str], second: str | os.PathLike[str], cure: str = DATES_CURE
+) -> None:
     """Raise ``ValueError`` naming both files unless two rasters lie on one grid; other files have no place."""
     if is_raster(first) and is_raster(second):
         with open_raster(first) as one, open_raster(second) as two:
-            check_same_grid(one, two)
+            check_same_grid(one, two, cure)
 
 
 def place_in_metres(path: str | os.PathLike[str]) -> tuple[float, ...] | None:

@@ -65,7 +65,8 @@ def kind_table(by: str, land_cover: Sequence[str], occurring: Sequence[int] = ()
                 for k in kinds]
         return KindTable(('unchanged', *told), table.reshape(size, size))
     if by != 'alpine' and not Path(by).is_file():
-        raise ValueError(f"{by!r} is no rule of kinds: expected 'to', 'from_to', 'alpine', or a CSV file that is there.")
+        raise ValueError(f"{by!r} is no rule of kinds: expected 'to', 'from_to', 'alpine', or a CSV file that is "
+                         f'there.')
     lut = read_lut(by, size)
     count = int(lut.max()) + 1
     known = tuple(names) or (KINDS if by == 'alpine' else ('unchanged', *(f'kind {k}' for k in range(1, count))))

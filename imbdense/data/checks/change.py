@@ -10,6 +10,7 @@ import numpy as np
 from imbdense.data.change.summary import RARE_PAIRS
 from imbdense.data.change.transitions import CONTRADICTED, ONE_DATE, SAME, TransitionCounts
 from imbdense.data.checks.images import image_findings, same_content, size_finding
+from imbdense.data.checks.pair_rasters import pair_raster_findings
 from imbdense.data.checks.segmentation import segmentation_findings
 from imbdense.data.checks.splits import ChangeSplit, SegmentationSplit
 from imbdense.data.finding import Finding
@@ -37,7 +38,7 @@ def change_findings(split: ChangeSplit, *, workers: int | None = None) -> list[F
 
 
 def _date_findings(split: ChangeSplit) -> list[Finding]:
-    """The images of later dates: whole, of the size of the first, and no copies of an earlier one."""
+    """The images of later dates: whole, of the size of the first, no copies of an earlier one; rasters on one grid."""
     found = []
     for pair in split.pairs:
         first, _ = image_findings(pair.images[0])
@@ -46,6 +47,7 @@ def _date_findings(split: ChangeSplit) -> list[Finding]:
             found += faults
             if size is not None and first is not None:
                 found += size_finding(image, size, pair.images[0], first)
+        found += pair_raster_findings(pair)
         for earlier, later in combinations(pair.images, 2):
             if same_content(earlier, later):
                 found.append(

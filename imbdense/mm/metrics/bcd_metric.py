@@ -16,8 +16,8 @@ from imbdense.core.metrics.change_scores import HistogramSums, binary_scores
 from imbdense.core.metrics.change_states import UNKNOWN
 from imbdense.core.metrics.confusion import confusion_table
 from imbdense.mm.metrics.change_metric import ChangeMetric, Sums, Table, with_intervals, with_range
-from imbdense.mm.metrics.change_sample import byte_map, change_probability
-from imbdense.mm.metrics.dense_sample import place_of
+from imbdense.mm.metrics.change_sample import byte_map, change_probability, note_ignored
+from imbdense.mm.metrics.dense_sample import field_of, place_of
 from imbdense.mm.metrics.output import jsonable, log_table
 from imbdense.mm.metrics.table_metric import Tally
 from imbdense.registry import METRICS
@@ -72,22 +72,41 @@ class BCDMetric(ChangeMetric):
         owner = type(self).__name__
         label = byte_map(sample, 'gt_sem_seg', owner, self.ignore_index)
         if not self.sweep and self.threshold == 0.5:
-            return [byte_map(sample, 'pred_sem_seg', owner).clamp(max=1), label]
+            return [self._changed(sample), label]
         if 'seg_logits' not in sample:
             raise KeyError(
                 f'{owner}: the sample of {place_of(sample)} has no seg_logits, which the sweep and a threshold other '
                 f'than 0.5 need. Set sweep=False, or let predict() return them.'
             )
+        channels = int(field_of(sample, 'seg_logits', owner).shape[0])
+        if channels not in (1, len(self.classes)):
+            raise ValueError(
+                f'{owner}: the model gives {channels} channels for {place_of(sample)}, but the data set has the '
+                f'{len(self.classes)} classes {self.classes}. Set num_classes of the decode head, or metainfo.classes.'
+            )
         probability = change_probability(sample, owner)
-        if self.threshold == 0.5:
-            change = byte_map(sample, 'pred_sem_seg', owner).clamp(max=1)
-        else:
-            change = (probability >= self.threshold).to(torch.uint8)
+        change = self._changed(sample) if self.threshold == 0.5 else (probability >= self.threshold).to(torch.uint8)
         return [change, label, probability]
 
+    def _changed(self, sample: Mapping[str, Any]) -> Tensor:
+        """The model's own map, all kinds of change as 1.
+
+        Raises:
+            ValueError: a class that the data set does not have.
+        """
+        predicted = byte_map(sample, 'pred_sem_seg', type(self).__name__)
+        highest = int(predicted.max()) if predicted.numel() else 0
+        if highest >= len(self.classes):
+            raise ValueError(
+                f'{type(self).__name__}: the prediction for {place_of(sample)} holds the class {highest}, but the data '
+                f'set has C = {len(self.classes)} classes {self.classes}. Do class list and decode head fit?'
+            )
+        return predicted.clamp(max=1)
+
     def tabulate(self, *maps: Tensor) -> dict[str, NDArray[np.int64]]:
-        """``called`` (2, K): called changed or not, by labelled kind; and the histogram."""
-        tables = {'called': confusion_table(maps[0], maps[1], len(self.classes), ignore_index=UNKNOWN).T[:2]}
+        """``called`` (2, K): called changed or not, by labelled kind; ``ignored`` (1,) pixels; and the histogram."""
+        called = confusion_table(maps[0], maps[1], len(self.classes), ignore_index=UNKNOWN).T[:2]
+        tables = {'called': called, 'ignored': np.array([maps[1].numel() - int(called.sum())])}
         return tables | {'histogram': change_histogram(maps[2], maps[1]).cpu().numpy()} if self.sweep else tables
 
     def sums(self, tables: Table) -> Sums:
@@ -115,14 +134,14 @@ class BCDMetric(ChangeMetric):
             'called': tables['called'], 'histogram': tables.get('histogram'), 'intervals': found, 'blocks': blocks,
             'hectares': None if area is None else dict(zip(('labelled', 'predicted', 'hit'), _changed(area))),
         })  # fmt: skip
-        notes = []
+        notes = [note_ignored(int(tables['ignored'][0]), self.ignore_index)] if not pixels[1:].any() else []
         if self.sweep and not np.isnan(scalars['bcd/AP']):
             notes.append(
                 f'AP {scalars["bcd/AP"]:.4f} (within {scalars["bcd/AP_lo"]:.4f} to {scalars["bcd/AP_hi"]:.4f}), best '
                 f'F1 {scalars["bcd/best_F1"]:.4f} at {round(scalars["bcd/best_threshold"] * BINS)}/{BINS}.'
             )
         rows = [('change', *(with_range(f'bcd/{name}', scores[name], found) for name in SHOWN))]
-        log_table('Changed or not, %', ('', *SHOWN), rows, notes)
+        log_table('Changed or not, %', ('', *SHOWN), rows, [note for note in notes if note])
         return scalars
 
 

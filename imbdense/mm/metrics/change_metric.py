@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -162,10 +163,11 @@ def make_bootstrap(ci: Mapping[str, Any] | None, owner: str) -> SpatialBlockBoot
     arguments = {key: value for key, value in ci.items() if key != 'type'}
     if ci.get('type', 'SpatialBlockBootstrap') != 'SpatialBlockBootstrap':
         raise ValueError(f"{owner}: ci must be a dict(type='SpatialBlockBootstrap', ...), but got {dict(ci)}.")
-    try:
-        return SpatialBlockBootstrap(**arguments)
-    except TypeError as error:
-        raise TypeError(f'{owner}: ci={dict(ci)}: {error}. It takes n_boot, seed, alpha and block.') from None
+    names = [field.name for field in fields(SpatialBlockBootstrap)]
+    unknown = sorted(set(arguments) - set(names))
+    if unknown:
+        raise ValueError(f'{owner}: ci takes {", ".join(names)}, but not {", ".join(unknown)}.')
+    return SpatialBlockBootstrap(**arguments)
 
 
 def with_intervals(scalars: dict[str, float], found: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -72,3 +72,11 @@ def change_probability(sample: Mapping[str, Any], owner: str) -> Tensor:
         return logits[0]
     others = logits[1] if logits.shape[0] == 2 else logits[1:].logsumexp(dim=0)
     return (others - logits[0]).sigmoid()
+
+
+def note_ignored(pixels: int, ignore_index: int) -> str:
+    """What to say of labels without any change; '' where no pixel of them is ignored."""
+    if not pixels:
+        return ''
+    return (f'No label pixel is 1 = changed, but {pixels:,} are {ignore_index} = ignored: were 0/255 label files '
+            f"loaded without turning 255 into 1 (format_seg_map='to_binary')?")

@@ -18,6 +18,7 @@ from imbdense.core.metrics.change_scores import (
 from imbdense.core.metrics.groups import FrequencyGroups
 from imbdense.core.metrics.transitions import Transitions, long_tail, row_normalised, transition_scores
 from imbdense.mm.metrics.change_metric import Sums, Table, percent, with_intervals, with_range
+from imbdense.mm.metrics.change_sample import note_ignored
 from imbdense.mm.metrics.output import artifact_head, jsonable, log_table
 from imbdense.mm.metrics.table_metric import Tally
 from imbdense.mm.metrics.transition_table import transition_records, write_transitions
@@ -157,10 +158,7 @@ def _notes(metric: SCDMetric, tables: Table, scalars: Mapping[str, float]) -> li
             f'({unknown:,}); they count for "bcd" alone there.'
         )
     if ignored and not known + one_unknown + unknown:
-        notes.append(
-            f'No label pixel is 1 = changed, but {ignored:,} are {metric.ignore_index} = ignored: were 0/255 label '
-            f'files loaded without turning 255 into 1?'
-        )
+        notes.append(note_ignored(ignored, metric.ignore_index))
     if 'located' in tables and 0 < tables['located'][0] < tables['located'][1]:
         given, samples = tables['located'].tolist()
         notes.append(f'Only {given:,} of {samples:,} samples carry a transform: no areas are reported.')

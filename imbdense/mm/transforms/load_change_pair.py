@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from imbdense.core.checks import check_integer
 from imbdense.data.change.images import check_same_place, place_in_metres, read_date
+from imbdense.data.geotiff import WARP_LABEL
 from imbdense.data.readers.errors import LabelReadError
 from imbdense.data.readers.labels import read_label
 from imbdense.mm.transforms.change_maps import CHANGE, date_key
@@ -92,7 +93,8 @@ class LoadChangePair(BaseTransform):
 
     Raises:
         LabelReadError: a file is missing, cut off or no image, or as :class:`LoadChangeLabels`.
-        ValueError: dates of different size, bands or grid (both files are named); a band that is not there.
+        ValueError: dates of different size, bands or grid, or a label raster of another grid (both files are named); a
+            band that is not there.
         OSError: a broken raster; the message names it.
     """
 
@@ -131,6 +133,9 @@ class LoadChangePair(BaseTransform):
         results['nodata'] = np.any(missing, axis=0) if missing else None
         if self.labels is not None:
             self.labels.transform(results)
+            for label in (results.get('seg_map_path'), *results.get('land_cover_paths', ())):
+                if label:
+                    check_same_place(files[0], label, WARP_LABEL)
             _ignore_nodata(results, valid)
         return results
 

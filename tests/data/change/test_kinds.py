@@ -85,22 +85,23 @@ def test_the_data_set_reads_it_as_direct(tmp_path: Path) -> None:
     assert kinds[0]['data_samples'].gt_sem_seg.data.max() > 1
 
 
-def test_a_rule_or_table_that_is_none_says_what_was_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rule_or_table_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_pairs(tmp_path / 'pairs')
     assert run_verb('prepare', ['change-kinds', str(source), '--by', 'form_to', '--out', str(tmp_path / 'out')]) == 2
     assert "'form_to' is no rule of kinds: expected 'to', 'from_to', 'alpine'" in capsys.readouterr().err
-    with pytest.raises(ValueError, match='nowhere.csv: there is no such file'):
+    with pytest.raises(ValueError, match=r'nowhere\.csv: there is no such file'):
         read_lut('nowhere.csv', 2)
     path = tmp_path / 'kinds.csv'
     path.write_text('a,b\n0,1\n2,0\n')
-    with pytest.raises(ValueError, match='kinds.csv: expected rows of whole numbers'):
+    with pytest.raises(ValueError, match=r'kinds\.csv: expected rows of whole numbers'):
         read_lut(str(path), 2)
 
 
 def test_what_is_missing_is_told_without_a_facts_sheet_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / 'empty').mkdir()
-    assert run_verb('prepare', ['change-kinds', str(tmp_path / 'empty'), '--by', 'to', '--out', str(tmp_path / 'o')]) == 2
+    source, out = tmp_path / 'empty', tmp_path / 'out'
+    source.mkdir()
+    assert run_verb('prepare', ['change-kinds', str(source), '--by', 'to', '--out', str(out)]) == 2
     told = capsys.readouterr().err
     assert 'names no land_cover' in told and 'Facts sheet' not in told

@@ -11,10 +11,10 @@ import pytest
 
 rasterio = pytest.importorskip('rasterio')
 
-from imbdense.data.raster.areas import area_table
-from imbdense.data.raster.polygons import write_polygons
-from imbdense.utils.files import FileWriteError
-from tests.helpers.raster_scene import TRANSFORM, write_raster
+from imbdense.data.raster.areas import area_table  # noqa: E402
+from imbdense.data.raster.polygons import write_polygons  # noqa: E402
+from imbdense.utils.files import FileWriteError  # noqa: E402
+from tests.helpers.raster_scene import TRANSFORM, write_raster  # noqa: E402
 
 
 def features(path: Path) -> list[tuple[int, str, float, list[list[tuple[float, float]]]]]:

@@ -152,7 +152,10 @@ def test_wrong_use_is_one_message_and_exit_code_2(tmp_path, capsys):
     pytest.importorskip('mmseg')
     config = config_file(tmp_path, seg_config(tmp_path / 'data'), 'mmseg')
     out = ['--out', str(tmp_path / 'bank')]
+    misspelt = tmp_path / 'misspelt.py'
+    misspelt.write_text(config.read_text().replace('LoadImageFromFile', 'LoadImageFromFlie'))
     for arguments, words in (
+        ([str(misspelt), *out], "type='LoadImageFromFlie' is not a known transform"),
         ([str(config), *out, '--classes', 'x'], "no class ['x']"),
         ([str(config), *out, '--split', 'val'], 'no val_dataloader'),
         ([str(tmp_path / 'no.py'), *out], 'no.py'),

@@ -157,3 +157,31 @@ def test_what_is_left_out_as_undefined_can_be_asked_for() -> None:
     found, metric = evaluate({**CONFIG, 'prefix': 'change'}, data)
     assert 'change/bcd/F1' not in found and 'change/bcd/F1' in metric.undefined
     assert not metric.undefined & set(found)
+
+
+def test_a_model_of_other_classes_is_refused() -> None:
+    data = samples(1)
+    data[0]['seg_logits']['data'] = torch.zeros(3, 20, 20)
+    with pytest.raises(ValueError, match=r'3 channels for /data/0.png.*2 classes.*num_classes'):
+        evaluate(CONFIG, data)
+    data = samples(1)
+    data[0]['pred_sem_seg']['data'][0, 3, 3] = 2
+    with pytest.raises(ValueError, match=r'/data/0.png holds the class 2.*C = 2 classes'):
+        evaluate({**CONFIG, 'sweep': False}, data)
+
+
+@pytest.mark.parametrize('ignored', [True, False])
+def test_labels_of_0_and_255_are_told(ignored: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr('imbdense.mm.metrics.bcd_metric.log_table', lambda *parts: told.extend(parts[3]))
+    data = samples(2)
+    for sample in data:
+        label = sample['gt_sem_seg']['data']
+        label[label > 0] = 255 if ignored else 0
+    evaluate(CONFIG, data)
+    assert any("format_seg_map='to_binary'" in note for note in told) is ignored
+
+
+def test_an_unknown_entry_of_ci_is_told_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match='BCDMetric: ci takes n_boot, seed, alpha, block, but not nboot'):
+        METRICS.build({**CONFIG, 'ci': {'nboot': 5}})

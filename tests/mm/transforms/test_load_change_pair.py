@@ -165,3 +165,21 @@ def test_an_ignored_tile_and_one_without_change(tmp_path, record):
     for value in (0, 255):
         path = str(write_array(tmp_path / f'{value}.png', np.full((24, 32), value, np.uint8)))
         assert (load({**record, 'seg_map_path': path})['gt_seg_map'] == value).all()
+
+
+def test_a_label_raster_of_another_place(tmp_path, record):
+    from rasterio.transform import from_origin
+
+    record, _ = rasters(tmp_path, record)
+    label, place = np.zeros((24, 32, 1), np.uint8), from_origin(1060, 2000, 10, 10)
+    path = write_raster(tmp_path / 'change.tif', label, transform=place)
+    with pytest.raises(ValueError, match=r'a\.tif and .*change\.tif lie on different grids.*Warp the label'):
+        load({**record, 'seg_map_path': str(path)})
+
+
+def test_dates_of_another_place_are_not_called_labels(tmp_path, record):
+    record, values = rasters(tmp_path, record)
+    write_raster(tmp_path / 'b.tif', values[1], crs='EPSG:32650')
+    with pytest.raises(ValueError, match=r'differ in coordinate system.*Warp one date onto the other') as error:
+        load(record)
+    assert 'label' not in str(error.value)
