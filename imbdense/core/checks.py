@@ -48,7 +48,8 @@ def check_integer(name: str, value: Any, *, low: int | None = None, high: int | 
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f'{_prefix(owner)}{name} must be an integer, but got {type(value).__name__} {value!r}.')
     if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f'{_prefix(owner)}{name} must be an integer in [{low}, {high}], but got {value}.')
+        span = f'>= {low}' if high is None else f'<= {high}' if low is None else f'in [{low}, {high}]'
+        raise ValueError(f'{_prefix(owner)}{name} must be an integer {span}, but got {value}.')
     return int(value)
 
 
