@@ -93,12 +93,17 @@ def progress_line(title: str) -> Iterator[Callable[[int, int], None]]:
     yield show
 
 
+def keep_inputs(out: Path | None, *inputs: Path | None) -> None:
+    """Raise ``UserError`` if the file to be written, where there is one, is one of those that are read."""
+    if out is not None and out.resolve() in {path.resolve() for path in inputs if path is not None}:
+        raise UserError(f'--out {out} is an input; choose another name, the input is still needed.')
+
+
 def check_cloud_out(out: Path, inputs: Sequence[Path]) -> None:
     """Raise ``UserError`` before anything is measured if ``out`` is an input or no format that can be written."""
     from imbdense.data.points.write import SUFFIXES
 
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise UserError(f'--out {out} is an input; choose another name, the input is still needed.')
+    keep_inputs(out, *inputs)
     if out.suffix.lower() not in SUFFIXES:
         written = ', '.join(SUFFIXES)
         raise UserError(f'--out {out}: {out.suffix or "no suffix"} cannot be written; use one of {written}.')

@@ -139,13 +139,13 @@ def find_config(name: str) -> Path:
     raise UserError(f'there is no config {name}.{hint}')
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """``['a.b=1']`` -> ``{'a.b': 1}``, values as the hosts read them."""
+def parse_options(pairs: Sequence[str], flag: str = '--cfg-options') -> dict[str, Any]:
+    """``['a.b=1']`` -> ``{'a.b': 1}``, values as the hosts read them; ``flag`` is what they were given to."""
     from mmengine.config import DictAction
 
     for pair in pairs:
         if '=' not in pair:
-            raise UserError(f'--cfg-options takes key=value, but got {pair!r}.')
+            raise UserError(f'{flag} takes key=value, but got {pair!r}.')
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction)
     return dict(parser.parse_args(['--options', *pairs]).options) if pairs else {}

@@ -28,14 +28,13 @@ Progress = Callable[[int, int], None]
 def precomputed(args: argparse.Namespace, progress: Progress) -> PoolWriter:
     """Objects of a COCO json with their features from a file."""
     from imbdense.data.object_pool import add_precomputed, open_features
-    from imbdense.data.readers.coco import read_coco
+    from imbdense.data.readers.proposals import read_proposals
 
-    annotations = read_coco(args.proposals, args.classes)
+    annotations = read_proposals(args.proposals, args.classes)
     features = open_features(args.features, annotations)
     ids = [image.file_name for image in annotations.images]
     cost, group = image_costs(args.costs, ids), image_groups(args.group, ids)
-    identity = {'proposals': file_digest(args.proposals), 'features': file_digest(args.features), **_extras(args)}
-    writer = _writer(args, ids, annotations.classes, '', identity)
+    writer = _writer(args, ids, annotations.classes, '', given(args))
     add_precomputed(writer, annotations, features, cost, group, progress)
     return writer
 
@@ -48,11 +47,8 @@ def from_model(args: argparse.Namespace, config: Any, progress: Progress) -> Poo
     from imbdense.utils.distributed import rank_and_world
 
     # With Ray this process only writes, often on a machine without a GPU.
-    extract, names, facts = extractor(args, config, args.device if args.ray is None else 'cpu')
-    identity = {
-        'weights': weights_digest(extract.predictor.model), 'layer': args.layer, 'amp': args.amp, **facts,
-        **_extras(args)
-    }
+    extract, names, labels = extractor(args, config, args.device if args.ray is None else 'cpu')
+    identity = {'weights': weights_digest(extract.predictor.model), **labels, **given(args)}
     writer = _writer(args, extract.images.ids, list(args.classes or names), config_digest(config), identity,
                      *rank_and_world())
     if args.ray is None:
@@ -68,17 +64,17 @@ def from_model(args: argparse.Namespace, config: Any, progress: Progress) -> Poo
 def extractor(
     args: argparse.Namespace, config: Any, device: str | None
 ) -> tuple[ObjectExtractor, Sequence[str], dict[str, Any]]:
-    """(what finds the objects, the class names of the source, what decides the objects)."""
+    """(what finds the objects, the class names of the source, the fingerprint of labels that are objects)."""
     from imbdense.mm.object_pool.build import ImageFacts, ObjectExtractor
     from imbdense.mm.predictor import Predictor
 
     predictor = Predictor(config, args.checkpoint, device)
     images = _images(args, config)
-    source, names, facts = _source(args, predictor, images)
+    source, names, labels = _source(args, predictor, images)
     cost, group = image_costs(args.costs, images.ids), image_groups(args.group, images.ids)
     return ObjectExtractor(
         images, predictor, source, classes=_class_index(args.classes, names), facts=ImageFacts(cost, group),
-        layer=args.layer, amp=args.amp), names, facts
+        layer=args.layer, amp=args.amp), names, labels
 
 
 def extractor_of_actor(args: argparse.Namespace) -> ObjectExtractor:
@@ -118,28 +114,25 @@ def _images(args: argparse.Namespace, config: Any) -> PoolImages:
 def _source(
     args: argparse.Namespace, predictor: Predictor, images: PoolImages
 ) -> tuple[Source, Sequence[str], dict[str, Any]]:
-    """(source, its class names, what decides its objects)."""
+    """(source, its class names, the fingerprint of the labels where they are the objects)."""
     from imbdense.mm.object_pool import objects
 
     if args.source == 'image':
         return objects.whole_image, [], {}
     if args.source == 'coco-json':
-        from imbdense.data.readers.coco import read_coco
+        from imbdense.data.readers.proposals import read_proposals
 
-        annotations = read_coco(args.proposals)
-        return (objects.external_proposals(annotations, images), annotations.classes,
-                {'proposals': file_digest(args.proposals)})
+        annotations = read_proposals(args.proposals)
+        return objects.external_proposals(annotations, images), annotations.classes, {}
     if args.source == 'pred':
-        facts = {'score_thr': args.score_thr, 'min_area': args.min_area}
-        return objects.predicted_objects(predictor.model, args.score_thr, args.min_area), predictor.classes, facts
+        return objects.predicted_objects(predictor.model, args.score_thr, args.min_area), predictor.classes, {}
     from imbdense.mm.datasets.label_source import dataset_classes
     from imbdense.mm.inference.save_outputs import data_fingerprint
     from imbdense.mm.prior import locate
 
     located = (locate(images.dataset, index) for index in images.indices)
     labels = data_fingerprint([base.get_data_info(local) for base, local in located])
-    return (objects.ground_truth(images, args.min_area), dataset_classes(images.dataset),
-            {'labels': labels, 'min_area': args.min_area})
+    return objects.ground_truth(images, args.min_area), dataset_classes(images.dataset), {'labels': labels}
 
 
 def _class_index(wanted: Sequence[str] | None, names: Sequence[str]) -> Mapping[int, int]:
@@ -204,6 +197,29 @@ def file_digest(path: Path | None) -> str | None:
         return hashlib.file_digest(stream, 'sha256').hexdigest()[:16]
 
 
-def _extras(args: argparse.Namespace) -> dict[str, Any]:
-    """What decides costs and groups."""
-    return {'group': args.group, 'costs': file_digest(args.costs)}
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about the objects, their features, costs and groups; weights and labels come on
+    top."""
+    facts: dict[str, Any] = {'group': args.group, 'costs': file_digest(args.costs)}
+    if args.source == 'coco-json':
+        facts['proposals'] = file_digest(args.proposals)
+    if args.features is not None:
+        return {**facts, 'features': file_digest(args.features)}
+    if args.source in ('gt', 'pred'):
+        facts['min_area'] = args.min_area
+    if args.source == 'pred':
+        facts['score_thr'] = args.score_thr
+    return {**facts, 'layer': args.layer, 'amp': args.amp}
+
+
+def differences(args: argparse.Namespace, meta: Mapping[str, Any]) -> list[str]:
+    """In what a complete pool is not what the command line asks for, in words; weights, labels and images are not
+    compared, since that takes the model."""
+    made_from = meta.get('made_from', {})
+    present = {**{key: made_from.get(key) for key in given(args)}, 'source': meta.get('source'),
+               'dtype': meta['dtype'], 'pca_dim': meta.get('pca_dim'), 'normalized': meta.get('normalized')}
+    wanted = {**given(args), 'source': args.source, 'dtype': args.dtype, 'pca_dim': args.pca_dim,
+              'normalized': not args.no_normalize}
+    if args.classes is not None:
+        present['classes'], wanted['classes'] = meta['classes'], list(args.classes)
+    return [f'{key}: {present[key]} there, {wanted[key]} now' for key in wanted if present[key] != wanted[key]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from imbdense.cli._outputs import keep_inputs
 from imbdense.cli.main import UserError
 
 
@@ -26,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from imbdense.data.selection import SelectionError, apply_selection
     from imbdense.utils.files import FileWriteError
 
-    if args.ann is not None and args.out.resolve() == args.ann.resolve():
-        raise UserError(f'--out would overwrite --ann {args.ann}; choose another name.')
+    keep_inputs(args.out, args.selection, args.ann)
     try:
         count = apply_selection(args.selection, args.ann, args.out)
     except (SelectionError, LabelReadError, FileWriteError) as error:

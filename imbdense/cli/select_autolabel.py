@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from imbdense.cli.main import UserError
@@ -50,15 +50,20 @@ def run(args: argparse.Namespace) -> int:
     """Filter, write, show."""
     from imbdense.data.instance_bank.objects import BankError
     from imbdense.data.pseudo import SidecarError, claim_folder
-    from imbdense.data.readers.coco import read_coco
     from imbdense.data.readers.errors import LabelReadError
+    from imbdense.data.readers.proposals import read_proposals
+    from imbdense.utils.files import FileWriteError
 
     if not 0 <= args.score_thr <= 1:
         raise UserError(f'--score-thr must lie in [0, 1], but is {args.score_thr}.')
+    if args.task == 'detection' and (args.classes or args.background):
+        raise UserError('--classes and --background belong to --task segmentation: boxes keep the categories of the '
+                        'file.')
     try:
-        found = read_coco(args.proposals)
+        found = read_proposals(args.proposals)
         classes = label_classes(args, found)
         kept, table = trusted(found, args.score_thr)
+        check(found, kept, args)
         claim_folder(args.out, {
             'proposals': hashlib.sha256(args.proposals.read_bytes()).hexdigest(), 'task': args.task,
             'score_thr': args.score_thr, 'classes': classes, 'background': args.background,
@@ -67,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             write_json(args.proposals, found, kept, args.out / 'autolabels.json')
         else:
             write_maps(found, kept, classes, args.background, args.out)
-    except (LabelReadError, SidecarError, BankError) as error:
+    except (LabelReadError, SidecarError, BankError, FileWriteError) as error:
         raise UserError(str(error)) from error
     show(table)
     print(f'\nlabels of {len(found)} images in {args.out}')
@@ -110,6 +115,27 @@ def trusted(found: DetectionAnnotations, score_thr: float) -> tuple[NDArray[np.i
     return rows, table
 
 
+def check(found: DetectionAnnotations, kept: NDArray[np.int64], args: argparse.Namespace) -> None:
+    """See that labels can be written, before the folder belongs to these proposals.
+
+    Raises:
+        UserError: nothing to learn; for label maps a proposal without a mask, or an image without a size or a name of
+            its own.
+    """
+    if not len(kept):
+        raise UserError(f'no proposal of {found.source} has a score of {args.score_thr} or more: there is nothing to '
+                        f'learn. Lower --score-thr.')
+    if args.task == 'detection':
+        return
+    bare = [index for index in kept.tolist() if found.masks[index] is None]
+    if bare:
+        raise UserError(f'{len(bare)} of {len(kept)} proposals have no segmentation, which --task segmentation needs.')
+    for image in found.images:
+        if not (image.height and image.width):
+            raise UserError(f'{found.source}: the image {image.file_name} has no width and height.')
+    label_names(found)
+
+
 def write_json(source: Path, found: DetectionAnnotations, kept: NDArray[np.int64], target: Path) -> None:
     """The file with these annotations alone."""
     from imbdense.utils.files import atomic_write_json
@@ -117,17 +143,17 @@ def write_json(source: Path, found: DetectionAnnotations, kept: NDArray[np.int64
     record = json.loads(source.read_text(encoding='utf-8'))
     key = 'annotations' if 'annotations' in record else 'annotation'
     record[key] = [record[key][place] for place in sorted(found.entry[kept].tolist())]
-    atomic_write_json(target, record, indent=None)
+    try:
+        atomic_write_json(target, record, indent=None)
+    except ValueError as error:
+        raise UserError(f'{source} holds NaN or Infinity, which JSON does not know. Write numbers, or leave the key '
+                        f'out.') from error
 
 
 def write_maps(
     found: DetectionAnnotations, kept: NDArray[np.int64], classes: list[str], background: str | None, out: Path
 ) -> None:
-    """A label map per image, and the split file at the end.
-
-    Raises:
-        UserError: a proposal without a mask, or an image without a size.
-    """
+    """A label map per image, and the split file at the end."""
     import io
 
     import numpy as np
@@ -137,18 +163,13 @@ def write_maps(
     from imbdense.data.instance_bank.segmentation_masks import decode_segmentation
     from imbdense.utils.files import atomic_write_bytes, atomic_write_text
 
-    bare = [index for index in kept.tolist() if found.masks[index] is None]
-    if bare:
-        raise UserError(f'{len(bare)} of {len(kept)} proposals have no segmentation, which --task segmentation needs.')
     value = [classes.index(name) for name in found.classes]
-    names = [str(Path(image.file_name).with_suffix('')) for image in found.images]
+    names = label_names(found)
     wanted = np.isin(np.arange(len(found.labels)), kept)
     for number, (image, name) in enumerate(zip(found.images, names)):
         target = out / 'labels' / f'{name}.png'
         if target.exists():
             continue
-        if not (image.height and image.width):
-            raise UserError(f'{found.source}: the image {image.file_name} has no width and height.')
         masks = [
             (decode_segmentation(found.masks[i], image.height, image.width, image.file_name), value[found.labels[i]],
              float(found.score[i]))
@@ -159,6 +180,26 @@ def write_maps(
         Image.fromarray(paste_masks(masks, (image.height, image.width), background=fill)).save(stream, 'PNG')
         atomic_write_bytes(target, stream.getvalue())
     atomic_write_text(out / 'images.txt', '\n'.join(names) + '\n')
+
+
+def label_names(found: DetectionAnnotations) -> list[str]:
+    """The label of each image, relative to the folder, without its ending.
+
+    Raises:
+        UserError: an image outside the image folder, or two whose labels would be one file.
+    """
+    first: dict[str, str] = {}
+    for image in found.images:
+        path = PurePath(image.file_name)
+        if path.is_absolute() or '..' in path.parts:
+            raise UserError(f'{found.source}: file_name {image.file_name!r} must be the path inside the image folder: '
+                            f'the label gets the same place in the folder of the labels.')
+        name = str(path.with_suffix(''))
+        if name in first:
+            raise UserError(f'{found.source}: {first[name]!r} and {image.file_name!r} would have one label, '
+                            f'{name}.png. Rename one of the images.')
+        first[name] = image.file_name
+    return list(first)
 
 
 def show(table: FilterTable) -> None:

@@ -16,10 +16,12 @@ each class and for all together.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imbdense.cli._numbers import seed_number
+from imbdense.cli._outputs import keep_inputs
 from imbdense.cli.main import UserError
 
 if TYPE_CHECKING:
@@ -60,8 +62,12 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.minutes > 0 or args.max_modes < 1:
         raise UserError('--minutes must be above 0 and --max-modes at least 1.')
+    if not 0 <= args.score_thr <= 1 or args.seed < 0:
+        raise UserError('--score-thr must lie in [0, 1] and --seed be at least 0.')
+    keep_inputs(args.out, args.labelled)
     try:
         pool = open_pool(args.pool)
+        check_pool(pool, args)
         verify = None if args.no_verify else KNNVerifier()
         trusted = trusted_objects(pool, 0, score_thr=args.score_thr, adaptive_tau=False, verify=verify).rows
         batch = labelled_batch(pool, trusted, args.labelled)
@@ -75,31 +81,65 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def check_pool(pool: ObjectPool, args: argparse.Namespace) -> None:
+    """See that the table can say something.
+
+    Raises:
+        UserError: no classes, or minutes that pay for no image.
+    """
+    if not pool.classes:
+        raise UserError(f'{args.pool} names no classes (its source is whole images): there is nothing to tell class by '
+                        f'class. Make a pool of proposals: `imbdense select pool --source pred` or coco-json.')
+    cheapest = 1.0 if pool.img_cost is None else float(pool.img_cost.min(initial=float('inf')))
+    if args.minutes < cheapest:
+        raise UserError(f'--minutes {args.minutes:g} pay for no image: the cheapest takes {cheapest:g}.')
+
+
 def labelled_batch(pool: ObjectPool, trusted: NDArray[np.int64], path: Path) -> LabelledBatch:
     """What people have marked, matched with the proposals.
 
     Raises:
-        UserError: the classes differ. SelectionError: an image is not in the pool.
+        UserError: the labels lack a class of the pool. SelectionError: an image is not in the pool.
     """
     import numpy as np
 
     from imbdense.core.selection.proposal_quality import match_batch
+    from imbdense.data.finding import log_findings
     from imbdense.data.object_pool import open_pool
     from imbdense.data.readers.coco import read_coco
     from imbdense.data.selection import match_names
 
     if path.is_dir():
         marked = open_pool(path)
-        if list(marked.classes) != list(pool.classes):
-            raise UserError(f'{path} has the classes {list(marked.classes)}, the pool {list(pool.classes)}.')
-        names, owner, classes, boxes = marked.image_ids, marked.obj_image, marked.obj_class, marked.obj_box
+        names, owner, boxes = marked.image_ids, marked.obj_image, marked.obj_box
+        classes = classes_of_pool(marked, pool.classes, path)
+        owner, classes, boxes = owner[classes >= 0], classes[classes >= 0], boxes[classes >= 0]
     else:
         found = read_coco(path, pool.classes)
+        log_findings(found.findings)
         names, classes, boxes = [image.file_name for image in found.images], found.labels, found.boxes
         owner = np.repeat(np.arange(len(found)), np.diff(found.indptr))
         owner, classes, boxes = owner[~found.crowd], classes[~found.crowd], boxes[~found.crowd]
     places = np.array(match_names(names, pool.image_ids, what='labelled images', where='the pool'), dtype=np.int64)
     return match_batch(pool, trusted, places, places[owner], np.asarray(classes, np.int64), np.asarray(boxes, float))
+
+
+def classes_of_pool(marked: ObjectPool, names: Sequence[str], path: Path) -> NDArray[np.int64]:
+    """(n,) what the marked objects are called in the pool, by name; -1 for a class that it does not have.
+
+    Raises:
+        UserError: the labels lack a class of the pool.
+    """
+    import numpy as np
+
+    missing = [name for name in names if name not in marked.classes]
+    if missing:
+        raise UserError(f'{path} has no class {missing}; it has {list(marked.classes)}, the pool {list(names)}. All '
+                        f'classes of the pool must have been looked for: without them nothing is known about their '
+                        f'proposals.')
+    place = {name: index for index, name in enumerate(names)}
+    table = np.array([*(place.get(name, -1) for name in marked.classes), -1], np.int64)
+    return table[marked.obj_class]
 
 
 def show(table: NextHour, minutes: float) -> None:

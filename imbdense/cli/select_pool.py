@@ -78,8 +78,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     with explained(str(args.config or args.proposals), args.traceback):
         if (args.out / META).is_file():
-            print(f'{args.out} is complete already; remove it to make it anew.')
-            return show(args.out)
+            return _complete(args)
         if args.features is not None:
             from imbdense.cli._select_sources import precomputed
 
@@ -88,6 +87,23 @@ def run(args: argparse.Namespace) -> int:
             writer.finish()
             return show(args.out)
         return _with_model(args)
+
+
+def _complete(args: argparse.Namespace) -> int:
+    """Show what is there.
+
+    Raises:
+        UserError: it was made from something else.
+    """
+    from imbdense.cli._select_sources import differences
+    from imbdense.data.object_pool.layout import read_meta
+
+    other = differences(args, read_meta(args.out))
+    if other:
+        raise UserError(f'{args.out} is complete, but was made from something else ({"; ".join(other)}). Choose '
+                        f'another --out, or remove the folder to make it anew.')
+    print(f'{args.out} is complete already; remove it to make it anew.')
+    return show(args.out)
 
 
 def _with_model(args: argparse.Namespace) -> int:
@@ -128,6 +144,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError('--source pred needs a CHECKPOINT: without training a model predicts at random.')
     if args.source == 'image' and args.classes is not None:
         raise UserError('--source image knows no classes: leave out --classes.')
+    if args.classes is not None and len(set(args.classes)) < len(args.classes):
+        raise UserError(f'--classes names one more than once: {args.classes}.')
     if args.source == 'gt' and args.images is not None:
         raise UserError('--source gt takes the annotated images of --split, not --images.')
     if args.ray is not None and (args.ray < 1 or args.launcher != 'none' or args.features is not None):
@@ -148,7 +166,7 @@ def show(folder: Path, *, quiet: bool = False) -> int:
         pool = open_pool(folder)
         _print(pool, folder)
         for name, reason in skipped.items():
-            print(f'left out {name}: {reason}', file=sys.stderr)
+            print(f'left out {name}: {reason.removeprefix(f"{name}: ")}', file=sys.stderr)
     return int(bool(skipped))
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbdense.cli._explain import explained
 from imbdense.cli._numbers import seed_number
+from imbdense.cli._outputs import keep_inputs
 from imbdense.cli._runner import parse_options
 from imbdense.cli.main import UserError
 
@@ -49,8 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def budget(text: str) -> int | float:
-    """A whole number where it is written as one: only minutes may be broken."""
-    return int(text) if text.strip().lstrip('+-').isdecimal() else float(text)
+    """A whole number where it is one: only minutes may be broken."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'must be a number of images or minutes, for example 200, but is {text!r}') from None
+    return int(number) if number.is_integer() else number
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--budget must be at least 0, but is {args.budget}.')
     if launched_rank(os.environ)[0]:
         return 0
+    keep_inputs(args.out, args.config, args.selected)
     settings = selector_settings(args)
     with explained(str(args.config or args.type), args.traceback):
         from imbdense.data.object_pool import open_pool
@@ -74,6 +81,9 @@ def run(args: argparse.Namespace) -> int:
             names = read_names(args.selected)
             selected = match_names(names, pool.image_ids, what='selected images', where=str(args.pool))
         selector: Selector = SELECTORS.build(settings)
+        if not selector.counts_minutes and not isinstance(args.budget, int):
+            raise UserError(f'--budget is a number of images for {settings["type"]}, but is {args.budget}. Minutes are '
+                            f'counted by OFDS with a cost and by CostAware.')
         selection = selector(pool, args.budget, selected, args.seed)
         record = selection_record(
             selection, pool, budget=args.budget, selected=[pool.image_ids[index] for index in selected],
@@ -97,7 +107,7 @@ def selector_settings(args: argparse.Namespace) -> dict[str, Any]:
     from mmengine.config import Config
 
     config = Config(dict(selector=dict(type=args.type))) if args.config is None else _read_config(args)
-    options = parse_options(args.options)
+    options = parse_options(args.options, '--options')
     config.merge_from_dict({f'selector.{key}': value for key, value in options.items()})
     return config.selector.to_dict()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
+
+_logger = logging.getLogger(__name__)
 
 Severity = Literal['error', 'warning', 'note']
 
@@ -36,3 +40,9 @@ class Finding:
     def __str__(self) -> str:
         where = f'{self.file}: ' if self.file else ''
         return f'{self.severity}: {where}{self.message} {self.cure}'
+
+
+def log_findings(findings: Iterable[Finding]) -> None:
+    """Tell what a reader changed or left out, as warnings, where nothing else shows it."""
+    for finding in findings:
+        _logger.warning('%s', finding)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 from numpy.typing import NDArray
 
@@ -61,7 +64,7 @@ class Predictor:
         self.device = str(device or get_device())
         self.content: dict[str, Any] = {}
         if checkpoint is None:
-            with seeded_generators(0):
+            with seeded_generators(0), _brief_log():
                 self.model = MODELS.build(config.model)
                 self.model.init_weights()
         else:
@@ -97,6 +100,21 @@ class Predictor:
             labels=found.labels[order].cpu().numpy().astype(np.int64),
             scores=found.scores[order].cpu().numpy().astype(np.float32),
         )
+
+
+@contextlib.contextmanager
+def _brief_log() -> Iterator[None]:
+    """Without the lines that the host logs for each parameter it starts, which would bury everything else."""
+    logger = MMLogger.get_current_instance()
+
+    def wanted(record: Any) -> bool:
+        return bool(record.funcName != '_dump_init_info')
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def label_free_pipeline(dataset: dict[str, Any]) -> Compose:

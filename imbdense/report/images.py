@@ -11,17 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbdense.data.geotiff import open_raster, read_window
+from imbdense.data.readers.masks import trusting_pil
+
 RGB = tuple[int, int, int]
 Picture = NDArray[np.uint8]
 IGNORE = 255
 
 
 def read_rgb(path: Path) -> Picture:
-    """Read a picture as RGB uint8 (H, W, 3); ``OSError`` when it is not one."""
-    from PIL import Image
+    """Read a picture of any size, type and number of bands as RGB uint8 (H, W, 3), as :func:`to_rgb8` does; turned the
+    way its EXIF says, as the hosts read it. ``OSError`` when it is not one."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    with Image.open(path) as image:
-        return np.asarray(image.convert('RGB'))
+    try:
+        with trusting_pil(), Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            deep = upright.mode.startswith(('I', 'F'))
+            return to_rgb8(np.asarray(upright)) if deep else np.asarray(upright.convert('RGB'))
+    except UnidentifiedImageError:
+        return to_rgb8(_read_bands(path))
+    except (SyntaxError, ValueError) as error:
+        raise OSError(f'{path} is damaged ({error}).') from error
+
+
+def _read_bands(path: Path) -> NDArray[Any]:
+    """The first three bands (or the one) of a raster that PIL does not know, (H, W, bands)."""
+    try:
+        with open_raster(path) as source:
+            size = (0, 0, source.height, source.width)
+            return read_window(source, size, [1, 2, 3] if source.count >= 3 else [1])[0]
+    except ImportError as error:
+        raise OSError(f'{path} needs rasterio to be read.') from error
 
 
 def read_index(path: Path) -> Picture:

@@ -90,7 +90,7 @@ def test_a_budget_of_minutes_may_be_broken(pool: Path, tmp_path: Path, capsys: p
     assert select(pool, out, 3.5, how=how) == 0
     record = json.loads(out.read_text())
     assert record['budget'] == 3.5 and 0 < record['total_cost'] <= 3.5
-    assert select(pool, out, 3.5) == 2 and 'budget must be an integer' in capsys.readouterr().err
+    assert select(pool, out, 3.5) == 2 and '--budget is a number of images' in capsys.readouterr().err
 
 
 def test_one_of_several_ranks_chooses(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +134,59 @@ def test_wrong_use_is_explained(pool: Path, tmp_path: Path, capsys: pytest.Captu
     says(main(['select', 'nothing']), "there is no 'nothing'")
     assert main(['select', '--help']) == 0
     assert 'imbdense select apply sel.json' in capsys.readouterr().out
+
+
+def test_inputs_are_not_overwritten(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reasons of a batch are in its file alone."""
+    sel, ann = tmp_path / 'sel.json', tmp_path / 'split.txt'
+    assert select(pool, sel, 2) == 0
+    assert main(['select', 'apply', str(sel), '--out', str(ann)]) == 0
+    kept = sel.read_text(), ann.read_text()
+    apply, report = ['select', 'apply', str(sel)], ['select', 'report', str(sel), '--pool', str(pool)]
+    ways = ([*apply, '--out', str(sel)], [*apply, '--ann', str(ann), '--out', str(ann)], [*report, '--out', str(sel)],
+            ['select', 'run', *TYPE, '--pool', str(pool), '--budget', '2', '--selected', str(sel), '--out', str(sel)])
+    for way in ways:
+        assert main(way) == 2 and 'is an input; choose another name' in capsys.readouterr().err
+    assert (sel.read_text(), ann.read_text()) == kept
+
+
+def test_budgets_and_seeds_as_people_write_them(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how = ['select', 'run', *TYPE, '--pool', str(pool), '--out', str(tmp_path / 'sel.json'), '--budget']
+    assert main([*how, '2.0']) == 0 and len(chosen(tmp_path / 'sel.json')) == 2
+    assert main([*how, '2.5']) == 2
+    assert '--budget is a number of images for imbdense.MostObjects, but is 2.5. Minutes' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*how, '20%'])
+    assert "must be a number of images or minutes, for example 200, but is '20%'" in capsys.readouterr().err
+    assert main([*how, '2', '--seed', '-1']) == 2
+    assert 'MostObjects: seed must be an integer >= 0, but got -1' in capsys.readouterr().err
+    assert main([*how, '2', '--options', 'least']) == 2
+    assert "--options takes key=value, but got 'least'" in capsys.readouterr().err
+
+
+def test_more_than_there_is_is_told(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert select(pool, tmp_path / 'sel.json', 7) == 0 and 'are wanted' not in capsys.readouterr().out
+    (tmp_path / 'labelled.txt').write_text('scene/000.png\n')
+    assert select(pool, tmp_path / 'sel.json', 9, '--selected', str(tmp_path / 'labelled.txt')) == 0
+    assert 'note: 9 images are wanted, but only 6 of 7 are not labelled yet.' in capsys.readouterr().out
+
+
+def test_an_option_of_kmeans_is_checked_before_the_long_work(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how = ['--type', 'imbdense.OFDS', '--options', 'kmeans.maxiter=3']
+    assert select(pool, tmp_path / 'sel.json', 2, how=how) == 2
+    said = capsys.readouterr().err
+    assert "OFDS: an option of kmeans must be one of ['max_iter'" in said and "'maxiter'" in said
+
+
+def test_numbers_that_json_does_not_know(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert select(pool, tmp_path / 'sel.json', 2) == 0
+    images = [{'id': number, 'file_name': name} for number, name in enumerate(names(7))]
+    boxes = [{'id': 1, 'image_id': number, 'bbox': [1, 1, 2, 2], 'area': float('nan')} for number in range(7)]
+    (tmp_path / 'a.json').write_text(json.dumps({'images': images, 'annotations': boxes, 'categories': []}))
+    given, out = ['select', 'apply', str(tmp_path / 'sel.json'), '--ann', str(tmp_path / 'a.json')], tmp_path / 'b.json'
+    assert main([*given, '--out', str(out)]) == 2
+    assert 'a.json holds NaN or Infinity' in capsys.readouterr().err and not out.exists()

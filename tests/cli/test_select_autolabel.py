@@ -88,6 +88,33 @@ def test_faults_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='have no segmentation'):
         call(boxes, '--out', tmp_path / 'a', '--task', 'segmentation')
     with pytest.raises(UserError, match='background'):
-        call(boxes, '--out', tmp_path / 'b', '--background', 'sky')
+        call(boxes, '--out', tmp_path / 'b', '--task', 'segmentation', '--background', 'sky')
     with pytest.raises(UserError, match=r"lacks the categories \['mast'\]"):
-        call(boxes, '--out', tmp_path / 'c', '--classes', 'car')
+        call(boxes, '--out', tmp_path / 'c', '--task', 'segmentation', '--classes', 'car')
+    with pytest.raises(UserError, match='belong to --task segmentation'):
+        call(boxes, '--out', tmp_path / 'd', '--background', 'car')
+    with pytest.raises(UserError, match=r'has a score of 0.9 or more.*Lower --score-thr'):
+        call(boxes, '--out', tmp_path / 'e', '--score-thr', 0.9)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]  # corrected proposals find no folder taken
+
+
+@pytest.mark.parametrize(('name', 'message'), [
+    ('town/1.png', r"'town/1\.jpg' and 'town/1\.png' would have one label, town/1\.png"),
+    ('/data/2.jpg', 'must be the path inside the image folder'), ('../2.jpg', 'must be the path inside'),
+])  # fmt: skip
+def test_every_image_has_its_own_label(tmp_path: Path, name: str, message: str) -> None:
+    proposals = write(tmp_path / 'p.json', masks=True)
+    record = json.loads(proposals.read_text())
+    record['images'][1]['file_name'] = name
+    proposals.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=message):
+        call(proposals, '--out', tmp_path / 'auto', '--task', 'segmentation')
+    assert not (tmp_path / 'auto').exists()
+
+
+def test_numbers_that_json_does_not_know(tmp_path: Path) -> None:
+    proposals = write(tmp_path / 'p.json', masks=False)
+    proposals.write_text(proposals.read_text().replace('"area": 100', '"area": NaN'))
+    with pytest.raises(UserError, match=r'p\.json holds NaN or Infinity'):
+        call(proposals, '--out', tmp_path / 'auto')
+    assert not (tmp_path / 'auto' / 'autolabels.json').exists()

@@ -106,3 +106,30 @@ def test_faults_are_named(drawn: SyntheticPool, pool_folder: Path, tmp_path: Pat
         call(pool_folder, '--labelled', tmp_path / 'nothing.json')
     with pytest.raises(UserError, match='minutes'):
         call(pool_folder, '--labelled', labels, '--minutes', 0)
+    for option, value in (('--score-thr', 7), ('--seed', -1), ('--minutes', 0.5)):
+        with pytest.raises(UserError, match=option):
+            call(pool_folder, '--labelled', labels, option, value)
+    unnamed = PoolWriter(tmp_path / 'images', ['a.png'], (), source='image')
+    unnamed.add(0, PoolImage(np.array([-1]), np.ones(1), np.array([[0, 0, 9, 9]]), np.ones(1), np.ones((1, 4))))
+    with pytest.raises(UserError, match='names no classes'):
+        call(unnamed.finish(), '--labelled', labels)
+
+
+def test_labels_in_another_order_of_classes(drawn: SyntheticPool, pool_folder: Path, tmp_path: Path) -> None:
+    """Classes of labels and proposals are matched by name; a class that nobody looked for is an error."""
+    pool, classes = drawn.pool, true_classes(drawn)
+    other = ['elsewhere', *reversed(pool.classes)]
+    truth = write_pool(tmp_path / 'truth', drawn, LABELLED, classes)
+    for name, names, turned in (('turned', other, np.where(classes < 0, -1, len(other) - 1 - classes)),
+                                ('fewer', other[:3], np.minimum(classes, 2))):  # fmt: skip
+        with PoolWriter(tmp_path / name, pool.image_ids[:LABELLED], names, source='gt', dtype='float32') as writer:
+            for image in range(LABELLED):
+                own = slice(*pool.starts[image : image + 2])
+                writer.add(image, PoolImage(turned[own], pool.obj_score[own], pool.obj_box[own], pool.obj_area[own],
+                                            pool.obj_feat[own]))
+        writer.finish()
+    for name, path in (('a', truth), ('b', tmp_path / 'turned')):
+        call(pool_folder, '--labelled', path, '--minutes', 5, '--out', tmp_path / name)
+    assert (tmp_path / 'a').read_text() == (tmp_path / 'b').read_text()
+    with pytest.raises(UserError, match=rf'fewer has no class .*{pool.classes[0]}.*looked for'):
+        call(pool_folder, '--labelled', tmp_path / 'fewer')

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +77,42 @@ def test_another_config_in_the_same_folder_is_refused(process: Process, tmp_path
     call(tmp_path)
     with pytest.raises(UserError, match='stage1_autolabel'):
         call(tmp_path, configs=(CONFIGS[1], CONFIGS[0]))
+
+
+def test_a_finished_stage_with_other_settings_is_refused(
+    process: Process, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would hand out a model that was not asked for; a stage that was stopped may go on with others."""
+    process.fails = 1
+    assert call(tmp_path, '--seed', '1') == 1
+    assert 'stage1 has not ended (exit code 1). The same `imbdense select stages`' in capsys.readouterr().err
+    assert call(tmp_path) == 0 and len(process.commands) == 3
+    with pytest.raises(UserError, match=r"stage1.*cfg_options: \[\] there, \['a=1'\] now.*another --work-dir"):
+        call(tmp_path, '--cfg-options', 'a=1')
+    with pytest.raises(UserError, match='seed: None there, 2 now'):
+        call(tmp_path, '--seed', '2')
+    edited = tmp_path / Path(CONFIGS[0]).name
+    edited.write_text('x = 1\n')
+    with pytest.raises(UserError, match='content'):
+        call(tmp_path, configs=(str(edited), CONFIGS[1]))
+
+
+STOPPED = """
+import sys
+from imbdense.cli import select_stages
+real = select_stages.subprocess.run
+child = "import time; print('begun', flush=True)\\ntry: time.sleep(60)\\nexcept KeyboardInterrupt:\\n" \
+        " time.sleep(1); print('saved', flush=True); sys.exit(130)"
+select_stages.subprocess.run = lambda command, check: real([sys.executable, '-c', 'import sys\\n' + child], check=check)
+from imbdense.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_lets_the_training_end_in_its_own_way(tmp_path: Path) -> None:
+    command = [sys.executable, '-c', STOPPED, 'select', 'stages', *CONFIGS, '--work-dir', str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline() == 'begun\n'
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout.read() == 'saved\n' and process.wait(60) == 130
+    assert not json.loads((tmp_path / 'stage1' / 'stage.json').read_text())['finished']

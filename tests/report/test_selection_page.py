@@ -102,3 +102,14 @@ def test_a_pool_without_features_has_no_map(tmp_path: Path) -> None:
     with PoolWriter(tmp_path / 'pool', ['a'], ('car',), source='gt') as out:
         out.add(0, PoolImage(np.zeros(0), np.zeros(0), np.zeros((0, 4)), np.zeros(0), np.zeros((0, 6))))
     assert len(pool_places(open_pool(out.finish()), [])[0]) == 0
+
+
+def test_missing_pictures_are_told(case: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = case
+    given = ['select', 'report', str(folder / 'sel.json'), '--pool', str(folder / 'pool'), '--out',
+             str(folder / 'x.html'), '--images']  # fmt: skip
+    assert main([*given, str(folder / 'images')]) == 0
+    assert '1 of 3 images are not in' in capsys.readouterr().err
+    (folder / 'x.html').unlink()
+    assert main([*given, str(folder)]) == 2 and 'holds none of the 3 chosen images' in capsys.readouterr().err
+    assert not (folder / 'x.html').exists()

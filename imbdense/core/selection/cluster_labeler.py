@@ -200,7 +200,8 @@ class ClusterLabeler:
             labeler.label_of, labeler.accepted, labeler.parent = state['labels'], state['accepted'], state['parent']
             labeler._samples = {int(cluster): rows for cluster, rows in state['samples'].items()}
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'ClusterLabeler: the text is not a saved state: {error}.') from error
+            said = str(error).rstrip('.')
+            raise ValueError(f'ClusterLabeler: the text is not a saved state: {said}.') from error
         return labeler
 
     def _split(self, cluster: int) -> bool:

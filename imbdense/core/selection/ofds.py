@@ -21,6 +21,7 @@ from imbdense.core.selection.trusted import TrustedObjects, trusted_objects
 
 MINUTES_PER_OBJECT = 0.2
 COSTS = (None, 'img_cost', 'objects')
+KMEANS_OPTIONS = ('max_iter', 'tol', 'spherical', 'backend', 'chunk_rows')
 DEFAULT_VERIFIER = KNNVerifier()
 
 Cost = Literal['img_cost', 'objects']
@@ -84,6 +85,8 @@ class OFDS(Selector):
             check_number('score_thr', value, low=0.0, high=1.0, owner=name)
         self.score_thr, self.adaptive_tau, self.verify = score_thr, bool(adaptive_tau), verify
         self.kmeans = {'max_iter': 25, **(kmeans or {})}
+        for option in self.kmeans:
+            check_choice('an option of kmeans', option, KMEANS_OPTIONS, owner=name)
         self.order = check_choice('order', order, ORDERS, owner=name)
         self.cost = check_choice('cost', cost, COSTS, owner=name)
         self.cost_weight = check_number('cost_weight', cost_weight, low=0.0, owner=name)
@@ -129,8 +132,12 @@ class OFDS(Selector):
         doubted = [name for name, kept, found in zip(pool.classes, *trusted.agreement()) if kept < found / 2]
         if doubted:
             task.notes.append(
-                f'the neighbours contradict most objects of {", ".join(doubted)}: they are wrong, or the features do '
+                f'the neighbours contradict most objects of {_listed(doubted)}: they are wrong, or the features do '
                 f'not tell these classes apart (then another layer, or verify=None).')
+        missing = [name for name, count in zip(pool.classes, trusted.counts) if not count]
+        if missing:
+            task.notes.append(f'no proposal of {_listed(missing)} can be trusted: no image is chosen for them. Search '
+                              f'such images by hand, or lower score_thr.')
         if trusted.dropped_features:
             task.notes.append(f'{trusted.dropped_features} objects have a feature that is not finite or all zero.')
         return rounds.choices
@@ -145,3 +152,8 @@ class OFDS(Selector):
     def options(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().options(), 'verify': None if self.verify is None else self.verify.options()}
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    """The names, of many the first."""
+    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')

@@ -58,7 +58,7 @@ class Selector(abc.ABC):
     Subclasses write :meth:`choose`. State: none; memory and time are told by each selector.
 
     Raises:
-        ValueError: a negative budget; ``selected`` names an image that the pool does not have.
+        ValueError: a negative budget or seed; ``selected`` names an image that the pool does not have.
     """
 
     counts_minutes: ClassVar[bool] = False
@@ -70,6 +70,7 @@ class Selector(abc.ABC):
         """Choose up to ``budget`` images; ``selected`` holds pool indices of labelled images."""
         name = type(self).__name__
         taken = _taken(pool, selected, name)
+        check_integer('seed', seed, low=0, owner=name)
         task = self._task(pool, budget, taken, seed)
         choices: list[Choice] = []
         if task.budget:
@@ -93,7 +94,11 @@ class Selector(abc.ABC):
         if self.counts_minutes:
             minutes = check_number('budget', budget, low=0.0, owner=owner)
             return Task(pool, free if minutes > 0 else 0, taken, rng, seed, minutes)
-        return Task(pool, min(check_integer('budget', budget, low=0, owner=owner), free), taken, rng, seed)
+        wanted = check_integer('budget', budget, low=0, owner=owner)
+        task = Task(pool, min(wanted, free), taken, rng, seed)
+        if wanted > free:
+            task.notes.append(f'{wanted} images are wanted, but only {free} of {pool.num_images} are not labelled yet.')
+        return task
 
     def image_costs(self, pool: ObjectPool) -> NDArray[np.float64]:
         """(M,) minutes of each image, 1 where the pool does not say."""

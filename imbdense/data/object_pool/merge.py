@@ -34,15 +34,21 @@ def merge_shards(
         meta: see :class:`~imbdense.data.object_pool.writer.PoolWriter`. costs, groups: which image arrays to write.
 
     Raises:
-        PoolError: images are missing, a record is damaged, or feature lengths differ. FileWriteError: the disk.
+        PoolError: images are missing, all failed, a record is damaged, or feature lengths differ. FileWriteError: the
+            disk.
     """
-    found = {image: shard for shard in reversed(shards) for image in shard.places}
+    found: dict[int, Shard] = {}
+    for shard in shards:  # the first that holds an image, but not where it failed and was read later
+        found.update({image: shard for image in shard.places if image not in found or not found[image].done[image]})
     absent = [name for index, name in enumerate(image_ids) if index not in found]
     if absent:
         raise PoolError(f'{target.name} is incomplete: {len(absent)} of {len(image_ids)} images are missing, the first '
                         f'is {absent[0]}. Run the command that makes it again; it goes on where it stopped.')
     headers = {image: found[image].places[image][1] for image in range(len(image_ids))}
     kept = [image for image in headers if not headers[image].failed]
+    if headers and not kept:
+        raise PoolError(f'no image could be used, the first because of: {found[0].read(0)}. Mend the cause and run the '
+                        f'same command again.')
     skipped = {image_ids[image]: str(found[image].read(image)) for image in headers if headers[image].failed}
     dims = _dims(headers, kept, image_ids)
 

@@ -18,14 +18,18 @@ def open_features(path: str | os.PathLike[str], annotations: DetectionAnnotation
     """Memory map of a file (N, D), row i for annotation i of the json, also for those that are left out.
 
     Raises:
-        PoolError: no NumPy file, or of another shape or type; it is named.
+        PoolError: no NumPy file, an archive (.npz), or of another shape or type; it is named.
     """
     try:
         features = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise PoolError(f'{path} is no array of NumPy ({error}).') from error
+        raise PoolError(f'{path} is no array of NumPy ({error}). Write one with np.save.') from error
+    if not isinstance(features, np.ndarray):
+        raise PoolError(f'{path} is an archive of the arrays {features.files}. Write the one with the features by '
+                        f'itself: np.save("features.npy", archive[NAME]).')
     wanted = annotations.entries
-    if features.ndim != 2 or len(features) != wanted or not np.issubdtype(features.dtype, np.floating):
+    fits = features.ndim == 2 and len(features) == wanted and features.shape[1] > 0
+    if not fits or not np.issubdtype(features.dtype, np.floating):
         raise PoolError(f'{path} holds {features.dtype} of shape {features.shape}, expected floating point ({wanted}, '
                         f'D): one row per annotation of {annotations.source}.')
     return features

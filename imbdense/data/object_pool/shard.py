@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +28,7 @@ class Shard:
     ``images.bin`` holds one record per image, ``done.bitmap`` one bit per image of the pool. A record is handed to the
     system at once, so a process that is killed loses the image it was at; once a second both files are forced to the
     disk, the bits after the records, so that a machine that stops loses a second. The next process takes what is
-    complete, cuts off the rest and goes on.
+    complete, cuts off the rest and goes on. An image that failed is not done: it may be added again.
 
     Args:
         folder: of the shard. images: M, of the pool.
@@ -38,16 +41,17 @@ class Shard:
         self.folder, self.images = folder, images
         self.places: dict[int, tuple[int, Header]] = {}
         self._end, self._committed = 0, 0.0
-        self._handles: tuple[BinaryIO, BinaryIO] | None = None
+        self._handles: tuple[FileIO, FileIO] | None = None
         self._scan(self._bitmap())
         self.done = np.zeros(images, bool)
-        self.done[list(self.places)] = True
+        self.done[[image for image, (_, header) in self.places.items() if not header.failed]] = True
 
     def append(self, image: int, content: PoolImage | str) -> None:
         """Add an image, or the reason why it failed.
 
         Raises:
-            ValueError: the arrays do not fit together, or the image is there already. FileWriteError: the disk.
+            ValueError: the arrays do not fit together, or the image is there already and has not failed.
+            FileWriteError: the disk.
         """
         if self.done[image]:
             raise ValueError(f'{self.folder} holds image {image} already.')
@@ -55,29 +59,26 @@ class Shard:
         header = read_header(data)
         if header is None:
             raise ValueError(f'image {image} cannot be recorded.')
-        try:
+        with self._told():
             log, _ = self._open()
-            log.write(data)
-            log.flush()
-            self.places[image], self.done[image] = (self._end, header), True
+            _write(log, self._end, data)
+            self.places[image], self.done[image] = (self._end, header), not header.failed
             self._end += len(data)
             if time.monotonic() - self._committed > COMMIT_EVERY:
                 self.commit()
-        except OSError as error:
-            raise FileWriteError(
-                f'cannot write {self.folder}: {error.strerror or error}. Free some space and run the same command '
-                f'again; finished images are kept.'
-            ) from error
 
     def commit(self) -> None:
-        """Force what was appended to the disk, then the bits that say so."""
+        """Force what was appended to the disk, then the bits that say so.
+
+        Raises:
+            FileWriteError: the disk.
+        """
         if self._handles is not None:
             log, bitmap = self._handles
-            os.fsync(log.fileno())
-            bitmap.seek(0)
-            bitmap.write(np.packbits(self.done, bitorder='little').tobytes())
-            bitmap.flush()
-            os.fsync(bitmap.fileno())
+            with self._told():
+                os.fsync(log.fileno())
+                _write(bitmap, 0, np.packbits(self.done, bitorder='little').tobytes())
+                os.fsync(bitmap.fileno())
             self._committed = time.monotonic()
 
     def read(self, image: int) -> PoolImage | str:
@@ -92,22 +93,41 @@ class Shard:
             return unpack(stream.read(HEADER.size + header.size), f'{self.folder / LOG}: image {image}')
 
     def close(self) -> None:
-        """Commit and close the files."""
-        self.commit()
-        for handle in self._handles or ():
-            handle.close()
-        self._handles = None
+        """Commit and close the files.
 
-    def _open(self) -> tuple[BinaryIO, BinaryIO]:
+        Raises:
+            FileWriteError: the disk; the files are closed all the same.
+        """
+        try:
+            self.commit()
+        finally:
+            for handle in self._handles or ():
+                handle.close()
+            self._handles = None
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """A disk that is full, as the one error that says what to do."""
+        try:
+            yield
+        except FileWriteError:
+            raise
+        except OSError as error:
+            raise FileWriteError(
+                f'cannot write {self.folder}: {error.strerror or error}. Free some space and run the same command '
+                f'again; finished images are kept.'
+            ) from error
+
+    def _open(self) -> tuple[FileIO, FileIO]:
         """Both files, open for writing; what a killed process left behind the last whole record is cut off."""
         if self._handles is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in (LOG, BITMAP):
                 (self.folder / name).touch()
-            log = open(self.folder / LOG, 'r+b')  # noqa: SIM115 - both are held until close()
-            bitmap = open(self.folder / BITMAP, 'r+b')  # noqa: SIM115
+            # Without a buffer: what a full disk has refused must not be tried again when the file is closed.
+            log = open(self.folder / LOG, 'r+b', buffering=0)  # noqa: SIM115 - both are held until close()
+            bitmap = open(self.folder / BITMAP, 'r+b', buffering=0)  # noqa: SIM115
             log.truncate(self._end)
-            log.seek(self._end)
             self._handles, self._committed = (log, bitmap), time.monotonic()
         return self._handles
 
@@ -155,3 +175,11 @@ def open_shards(work: Path, images: int) -> dict[str, Shard]:
     """
     names = sorted(path.name for path in work.glob('shard_*') if path.is_dir())
     return {name: Shard(work / name, images) for name in names}
+
+
+def _write(handle: FileIO, start: int, data: bytes) -> None:
+    """All of ``data`` at ``start``: a system may take a part of it at a time."""
+    handle.seek(start)
+    rest = memoryview(data)
+    while rest:
+        rest = rest[handle.write(rest) :]

@@ -49,7 +49,7 @@ class PoolWriter:
 
     Raises:
         PoolError: the pool is complete, or was begun with something else (the differences are named).
-        ValueError: an argument out of range; image_ids that are not unique.
+        ValueError: an argument out of range; image_ids or classes that are not unique.
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class PoolWriter:
             check_integer('pca_dim', pca_dim, low=1, owner='PoolWriter')
         self.folder = Path(folder)
         self.image_ids, self.rank, self.world = list(image_ids), rank, world
+        if len(set(classes)) < len(classes):
+            raise ValueError(f'PoolWriter: the classes {list(classes)} must be unique.')
         twice = [name for name, count in Counter(self.image_ids).items() if count > 1]
         if twice:
             raise ValueError(f'PoolWriter: the image ids {twice[:3]} come more than once. Give each image its own '
@@ -95,7 +97,8 @@ class PoolWriter:
         self._own = self._others.pop(name, None) or Shard(self.work / name, len(self.image_ids))
 
     def missing(self) -> list[int]:
-        """The images that this process has to add: those of its share (i, i + world, ...) that no shard holds."""
+        """The images that this process has to add: those of its share (i, i + world, ...) that no shard holds, and
+        those that failed in an earlier run."""
         done = self._own.done.copy()
         for shard in self._others.values():
             done |= shard.done
@@ -159,13 +162,18 @@ class PoolWriter:
         if not path.is_file():
             atomic_write_json(path, wanted, indent=None)
             return
-        present = read_json(path)
+        present, wanted = _flat(read_json(path)), _flat(wanted)
         other = [key for key in sorted({*present, *wanted}) if present.get(key) != wanted.get(key)]
         if other:
             words = '; '.join(f'{key}: {_short(present.get(key))} there, {_short(wanted.get(key))} now'
                               for key in other)
             raise PoolError(f'{self.work} was begun with something else ({words}). Remove it to begin anew, or choose '
                             f'another folder.')
+
+
+def _flat(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan with what the pool is made from beside all else, so that a difference is named by itself."""
+    return {**plan, **plan.get('made_from', {}), 'made_from': None}
 
 
 def _short(value: Any) -> str:

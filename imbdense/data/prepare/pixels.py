@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from imbdense.data.prepare.job import PrepareError
 from imbdense.data.readers import palettes
 from imbdense.data.readers.errors import LabelReadError
+from imbdense.data.readers.masks import trusting_pil
 
 RGB = tuple[int, int, int]
 
@@ -24,14 +25,11 @@ def read_image(path: Path, *, grey: bool = False) -> NDArray[Any]:
     """
     from PIL import Image
 
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # aerial originals have more pixels than PIL trusts
     try:
-        with Image.open(path) as image:
+        with trusting_pil(), Image.open(path) as image:
             return np.asarray(image if grey else image.convert('RGB'))
     except (OSError, SyntaxError, ValueError) as error:
         raise PrepareError(f'cannot read {path} ({error}); it is probably truncated: get this file again.') from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def colours_to_index(

@@ -80,7 +80,7 @@ def mask_size(path: str | Path) -> tuple[int, int]:
                 return int(source.height), int(source.width)
         from PIL import Image
 
-        with _trusting_pil(), Image.open(path) as image:
+        with trusting_pil(), Image.open(path) as image:
             return image.height, image.width
     except Exception as error:
         raise LabelReadError(path, 'unreadable', f'has no readable header ({_short(error)}).', _BROKEN) from error
@@ -184,7 +184,7 @@ def _read_pil(path: Path) -> NDArray[Any]:
     """Indices of a palette image, otherwise the channels as they are."""
     from PIL import Image
 
-    with _trusting_pil(), Image.open(path) as image:
+    with trusting_pil(), Image.open(path) as image:
         if image.mode in ('RGBA', 'CMYK', 'YCbCr', 'LAB', 'HSV', 'RGBX'):
             image = image.convert('RGB')
         if image.mode in ('LA', 'PA'):
@@ -193,7 +193,7 @@ def _read_pil(path: Path) -> NDArray[Any]:
 
 
 @contextlib.contextmanager
-def _trusting_pil() -> Iterator[None]:
+def trusting_pil() -> Iterator[None]:
     """Aerial originals have more pixels than PIL trusts by default."""
     from PIL import Image
 

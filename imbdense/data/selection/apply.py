@@ -31,7 +31,12 @@ def apply_selection(
     if annotations is None:
         atomic_write_text(out, ''.join(f'{name}\n' for name in chosen))
     elif Path(annotations).suffix == '.json':
-        atomic_write_json(out, coco_subset(Path(annotations), chosen), indent=None)
+        subset = coco_subset(Path(annotations), chosen)
+        try:
+            atomic_write_json(out, subset, indent=None)
+        except ValueError as error:
+            raise SelectionError(f'{annotations} holds NaN or Infinity, which JSON does not know. Write numbers, or '
+                                 f'leave the key out.') from error
     else:
         names = read_split(annotations)
         kept = set(match_names(chosen, names, what='chosen images', where=str(annotations)))

@@ -47,6 +47,7 @@ def test_one_class_one_image() -> None:
 def test_a_class_without_proposals_is_reported_and_the_budget_met() -> None:
     chosen = OFDS(verify=None, normalize=False)(small_pool(EXAMPLE, 6, 3), 5)
     assert chosen.report['missing_classes'] == ['class 2'] and len(chosen) == 5
+    assert any('no proposal of class 2 can be trusted' in note for note in chosen.notes)
 
 
 def test_all_objects_in_one_image() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch.distributed as dist
 
 from imbdense.data.object_pool import PoolError, PoolImage, PoolWriter, open_pool
-from imbdense.data.object_pool.shard import Shard
+from imbdense.data.object_pool.shard import Shard, _write
 from tests.data.object_pool.pools import CLASSES, COUNTS, contents, image, names, write, writer
 from tests.helpers.two_ranks import run_two_ranks
 
@@ -217,3 +219,80 @@ def test_a_lost_bitmap_costs_nothing(tmp_path: Path) -> None:
     shard.close()
     (folder / 'done.bitmap').unlink()
     assert Shard(folder, 5).done.tolist() == [False, True, False, True, False]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from imbdense.utils.files import FileWriteError
+from tests.data.object_pool.pools import image, writer
+out = writer(Path(sys.argv[1]), 30)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+try:
+    with out:
+        for index in out.missing():
+            out.add(index, image(index))
+except FileWriteError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
+    """What was refused is not tried again when the files are closed; with space the next run goes on."""
+    said = subprocess.run([sys.executable, '-c', FULL, str(tmp_path / 'pool')], check=True, timeout=120, text=True,
+                          capture_output=True, env=dict(os.environ))  # fmt: skip
+    assert 'pool.part/shard_0000: File too large. Free some space' in said.stdout and not said.stderr
+    again = writer(tmp_path / 'pool', 30)
+    assert 0 < len(again.missing()) < 30
+    with again:
+        for index in again.missing():
+            again.add(index, image(index))
+    assert contents(again.finish()) == contents(write(tmp_path / 'straight', 30))
+
+
+def test_a_write_that_takes_a_part_goes_on(tmp_path: Path) -> None:
+    class Slow(io.FileIO):
+        def write(self, data: Any) -> int:  # type: ignore[override]
+            return super().write(bytes(data)[:3])
+
+    with Slow(tmp_path / 'file', 'w') as handle:
+        _write(handle, 2, b'abcdefgh')
+    assert (tmp_path / 'file').read_bytes() == b'\0\0abcdefgh'
+
+
+def test_classes_are_unique(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"classes \['car', 'car'\] must be unique"):
+        PoolWriter(tmp_path / 'pool', ['a'], ('car', 'car'), source='gt')
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_images_are_tried_again(tmp_path: Path) -> None:
+    """A disk that was away for a while: what failed is made by the next run, in whichever shard."""
+    with writer(tmp_path / 'pool', 5) as out:
+        for index in (0, 1, 3):
+            out.put(index, 'OSError: gone' if index else image(0))
+    for rank in (0, 1):
+        again = writer(tmp_path / 'pool', 5, rank=rank, world=2)
+        assert again.missing() == ([2, 4], [1, 3])[rank]
+        with again:
+            for index in again.missing():
+                again.add(index, image(index))
+    with pytest.raises(ValueError, match='holds image 1 already'):
+        again.add(1, image(1))
+    assert contents(again.finish()) == contents(write(tmp_path / 'straight', 5))
+
+
+def test_nothing_but_failures_is_no_pool(tmp_path: Path) -> None:
+    with writer(tmp_path / 'pool', 2) as out:
+        for index in out.missing():
+            out.fail(index, 'OSError: gone')
+    with pytest.raises(PoolError, match='no image could be used, the first because of: OSError: gone'):
+        out.finish()
+    assert not (tmp_path / 'pool').exists() and writer(tmp_path / 'pool', 2).missing() == [0, 1]
+
+
+def test_a_difference_is_named_by_itself(tmp_path: Path) -> None:
+    """Not the whole of what decides the result, twice."""
+    writer(tmp_path / 'pool', identity={'layer': None, 'amp': False})
+    with pytest.raises(PoolError, match=r'something else \(layer: None there, backbone now\)'):
+        writer(tmp_path / 'pool', identity={'layer': 'backbone', 'amp': False})

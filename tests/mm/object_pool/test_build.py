@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from PIL import Image
 
@@ -233,6 +235,36 @@ def test_a_broken_image_is_named(segmentor: Case, tmp_path: Path, capsys: pytest
     assert make(*arguments) == 1 and 'is complete already' in capsys.readouterr().out
 
 
+def test_a_complete_pool_of_something_else_is_not_handed_out(
+    segmentor: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever changes an option and forgets --out would go on with the pool of before."""
+    arguments = (segmentor.config, segmentor.checkpoint, '--out', tmp_path / 'pool')
+    assert make(*arguments) == 0 and make(*arguments) == 0
+    capsys.readouterr()
+    for more, said in ((('--dtype', 'float32'), 'dtype: float16 there, float32 now'),
+                       (('--source', 'gt'), 'source: pred there, gt now'),
+                       (('--min-area', '20'), 'min_area: 16 there, 20 now'),
+                       (('--layer', 'backbone'), 'layer: None there, backbone now')):  # fmt: skip
+        code = run_verb('select', ['pool', *map(str, (*arguments, *more)), '--device', 'cpu'])
+        said_there = capsys.readouterr().err
+        assert code == 2 and said in said_there and said_there.count(' there, ') == 1 and 'another --out' in said_there
+
+
+def test_messages_are_not_buried_under_initial_weights(segmentor: Case, tmp_path: Path) -> None:
+    """The host logs two lines for each parameter that a training would start from."""
+    kept = logging.handlers.BufferingHandler(1000)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(kept)
+    try:
+        assert make(segmentor.config, '--source', 'gt', '--out', tmp_path / 'pool') == 0
+        logger.warning('still heard')
+    finally:
+        logger.removeHandler(kept)
+    said = [record.getMessage() for record in kept.buffer]
+    assert 'still heard' in said and not any('torch.Size' in message for message in said)
+
+
 def test_half_precision_and_another_layer(detector: Case, tmp_path: Path) -> None:
     """bfloat16 forward, float32 means: close to the full-precision pool; another layer has other features."""
     arguments = (detector.config, '--source', 'gt', '--split', 'val')
@@ -298,6 +330,7 @@ def on_single(case: Case, out: Path) -> int:
     (['CONFIG', '--source', 'gt', '--images', 'x'], 'takes the annotated images of --split'),
     (['CONFIG', '--source', 'gt', '--classes', 'z'], r"there is no class ['z']"),
     (['CONFIG', '--source', 'gt', '--layer', 'backbone.layer9'], "no layer 'backbone.layer9'"),
+    (['CONFIG', '--source', 'gt', '--classes', 'a', 'a'], '--classes names one more than once'),
     (['CONFIG', '--source', 'gt', '--group', '^x(.*)'], "does not match the image '000.png'"),
     (['CONFIG', '--source', 'gt', '--split', 'nowhere'], 'invalid choice'),
 ])  # fmt: skip
