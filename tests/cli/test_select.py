@@ -160,8 +160,9 @@ def test_budgets_and_seeds_as_people_write_them(
     with pytest.raises(SystemExit):
         main([*how, '20%'])
     assert "must be a number of images or minutes, for example 200, but is '20%'" in capsys.readouterr().err
-    assert main([*how, '2', '--seed', '-1']) == 2
-    assert 'MostObjects: seed must be an integer >= 0, but got -1' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*how, '2', '--seed', '-1'])
+    assert '--seed: must be a whole number from 0 to 4294967295, but is -1' in capsys.readouterr().err
     assert main([*how, '2', '--options', 'least']) == 2
     assert "--options takes key=value, but got 'least'" in capsys.readouterr().err
 
