@@ -97,7 +97,8 @@ def show(report: dict[str, Any]) -> None:
     working = [group for group, works in report['groups'].items() if works]
     print(f'\nWorks: {", ".join(working) or "nothing"}.', end=' ')
     lacking = [group for group in report['required'] if group not in working]
-    print(f'Needed and not working: {", ".join(lacking)}.' if lacking else 'Everything needed works.')
+    print(f'Needed and not working: {", ".join(lacking)}.' if lacking else
+          f'What is needed ({", ".join(report["required"])}) works.')
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> None:
