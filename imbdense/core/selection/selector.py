@@ -93,7 +93,11 @@ class Selector(abc.ABC):
         free, rng, owner = int((~taken).sum()), np.random.default_rng(seed), type(self).__name__
         if self.counts_minutes:
             minutes = check_number('budget', budget, low=0.0, owner=owner)
-            return Task(pool, free if minutes > 0 else 0, taken, rng, seed, minutes)
+            task = Task(pool, free if minutes > 0 else 0, taken, rng, seed, minutes)
+            cheapest = self.image_costs(pool)[~taken].min(initial=math.inf)
+            if task.budget and cheapest > spendable(minutes):
+                task.notes.append(f'{minutes:g} minutes pay for no image: the cheapest takes {cheapest:g}.')
+            return task
         wanted = check_integer('budget', budget, low=0, owner=owner)
         task = Task(pool, min(wanted, free), taken, rng, seed)
         if wanted > free:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from imbdense.core.selection import CostAware, FacilityLocation, KCenterGreedy, ProbCover, RandomSelector, ZCore
+from imbdense.core.selection import OFDS, CostAware, FacilityLocation, KCenterGreedy, ProbCover, RandomSelector, ZCore
 from tests.core.selection.test_facility_location import cosines
 from tests.helpers.selection_pools import pool_of, random_pool
 
@@ -73,3 +73,11 @@ def test_record_names_the_wrapped_selector() -> None:
     record = CostAware(ProbCover(delta=1.0))(random_pool(), 2).selector
     assert record['type'] == 'CostAware' and record['selector']['type'] == 'ProbCover'
     assert record['selector']['delta'] == 1.0
+
+
+def test_minutes_that_pay_for_nothing_are_told() -> None:
+    pool = random_pool(img_cost=np.full(40, 0.5, np.float32))
+    for selector in (CostAware(FacilityLocation()), OFDS(cost='img_cost', verify=None)):
+        nothing = selector(pool, 0.1)
+        assert len(nothing) == 0 and '0.1 minutes pay for no image: the cheapest takes 0.5.' in nothing.notes
+        assert not any('pay for no image' in note for note in selector(pool, 0.5).notes)
