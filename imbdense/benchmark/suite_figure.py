@@ -12,6 +12,8 @@ from imbdense.benchmark.summary import mean_interval, method_values
 from imbdense.utils.files import atomic_open
 
 COLOURS = ('#495057', '#e8590c', '#f08c00', '#1c7ed6', '#0c8599', '#ae3ec9', '#2f9e44', '#e64980', '#862e9c')
+MARKERS = 'osD'
+"""Round for the first methods; another form where the colours begin anew."""
 COLUMNS = 3
 
 
@@ -30,7 +32,7 @@ def draw_suites(suites: Sequence[Suite], runs: Sequence[Run], path: Path) -> boo
     if not shown:
         return False
     rows = -(-len(shown) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(4.6 * COLUMNS, 4.3 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(5.6 * COLUMNS, 4.3 * rows), squeeze=False)
     for axis, suite in zip(axes.flat, shown):
         _panel(axis, suite, [run for run in runs if run.suite is suite])
     for axis in list(axes.flat)[len(shown) :]:
@@ -53,16 +55,18 @@ def _panel(axis: Any, suite: Suite, runs: Sequence[Run]) -> None:
         if mean != mean:  # no run of this method has ended
             continue
         last = index == len(suite.methods) - 1
+        again, colour = divmod(index, len(COLOURS))
         axis.errorbar(
-            mean, rare, xerr=mean_half, yerr=rare_half, fmt='*' if last else 'o', markersize=15 if last else 8,
-            color=COLOURS[index % len(COLOURS)], label=method.name, capsize=3, elinewidth=1, zorder=3 + last)
+            mean, rare, xerr=mean_half, yerr=rare_half, fmt='*' if last else MARKERS[again % len(MARKERS)],
+            markersize=15 if last else 7, color=COLOURS[colour], label=method.name, capsize=3, elinewidth=1,
+            zorder=3 + last)
         if index == 0:
             axis.axvline(mean, color='#adb5bd', ls=':')
             axis.axhline(rare, color='#adb5bd', ls=':')
     axis.set_title(suite.name)
     axis.set_xlabel(_short(suite.mean_key))
     axis.set_ylabel(_short(suite.rare_keys[0]))
-    axis.legend(fontsize=8, framealpha=0.6)
+    axis.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1.01, 1.02), borderaxespad=0, frameon=False)
 
 
 def _short(key: str) -> str:
