@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.minutes > 0 or args.max_modes < 1:
         raise UserError('--minutes must be above 0 and --max-modes at least 1.')
-    if not 0 <= args.score_thr <= 1 or args.seed < 0:
-        raise UserError('--score-thr must lie in [0, 1] and --seed be at least 0.')
+    if not 0 <= args.score_thr <= 1:
+        raise UserError('--score-thr must lie in [0, 1].')
     keep_inputs(args.out, args.labelled)
     try:
         pool = open_pool(args.pool)

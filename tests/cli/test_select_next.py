@@ -106,7 +106,7 @@ def test_faults_are_named(drawn: SyntheticPool, pool_folder: Path, tmp_path: Pat
         call(pool_folder, '--labelled', tmp_path / 'nothing.json')
     with pytest.raises(UserError, match='minutes'):
         call(pool_folder, '--labelled', labels, '--minutes', 0)
-    for option, value in (('--score-thr', 7), ('--seed', -1), ('--minutes', 0.5)):
+    for option, value in (('--score-thr', 7), ('--minutes', 0.5)):
         with pytest.raises(UserError, match=option):
             call(pool_folder, '--labelled', labels, option, value)
     unnamed = PoolWriter(tmp_path / 'images', ['a.png'], (), source='image')

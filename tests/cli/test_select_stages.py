@@ -101,7 +101,7 @@ STOPPED = """
 import sys
 from imbdense.cli import select_stages
 real = select_stages.subprocess.run
-child = "import time; print('begun', flush=True)\\ntry: time.sleep(60)\\nexcept KeyboardInterrupt:\\n" \
+child = "import time\\ntry:\\n print('begun', flush=True)\\n time.sleep(60)\\nexcept KeyboardInterrupt:\\n" \
         " time.sleep(1); print('saved', flush=True); sys.exit(130)"
 select_stages.subprocess.run = lambda command, check: real([sys.executable, '-c', 'import sys\\n' + child], check=check)
 from imbdense.cli.main import main

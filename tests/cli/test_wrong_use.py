@@ -44,7 +44,7 @@ CASES = [
     (['check', 'file'], 'file: is no config'),
     (['stats', 'x.json'], "x.json: has no train, val or test dataloader; it has ['a']"),
     (['pointdc', CONFIG], 'model.type must be imbdense.PointDCSegmentor, but is EncoderDecoder'),
-    (['generate', 'pairs', '--out', 'x', '--tile', '0'], 'tile must be an integer in [16'),
+    (['generate', 'pairs', '--out', 'x', '--tile', '0'], 'tile must be an integer of at least 16'),
     (['convert', 'network', 'cut.pth', '--out', 'x.pth'], 'cut.pth is truncated'),
     (['benchmark', 'demo', '--work-dir', 'file/x'], 'cannot write to the work dir file/x'),
     (['benchmark', 'adaptation', '--work-dir', 'file/x'], 'cannot write to the work dir file/x'),
@@ -100,7 +100,7 @@ def test_an_error_that_imbdense_raises_is_told_in_its_own_words() -> None:
     from imbdense.cli._explain import explain
     from imbdense.core.checks import check_integer
 
-    for call, words in ((lambda: check_integer('size', 0, low=1), 'size must be an integer in [1, None], but got 0.'),
+    for call, words in ((lambda: check_integer('size', 0, low=1), 'size must be an integer of at least 1, but got 0.'),
                         (lambda: int('no'), 'ValueError: invalid literal')):
         with pytest.raises(ValueError) as caught:
             call()
