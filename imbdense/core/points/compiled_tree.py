@@ -88,103 +88,102 @@ def _kernels() -> tuple[Callable[..., Any], Callable[..., None]] | None:
     except ImportError:
         return None
     compiled = numba.njit(nogil=True, cache=True)
+    return compiled(_build), compiled(_search)
 
-    @compiled  # type: ignore[untyped-decorator, unused-ignore]
-    def build(x: Floats, y: Floats, z: Floats, names: Places, leaf: int) -> tuple[Places, Floats, int]:
-        """Sort points into leaves, in place: boxes are halved along their longest side, at the middle."""
-        spans, boxes = np.empty((2 * x.size, 3), np.int64), np.empty((2 * x.size, 3, 2))
-        todo = np.empty((x.size + 1, 4), np.int64)  # first, end, the parent that waits for this right child, depth
-        todo[0] = (0, x.size, -1, 1)
-        waiting, count, depth = 1, 0, 1
-        while waiting:
-            waiting -= 1
-            first, end, parent, level = todo[waiting]
-            node, count, depth = count, count + 1, max(depth, level)
-            if parent >= 0:
-                spans[parent, 2] = node
-            spans[node] = (first, end, 0)
-            axis, low, high = x, 0.0, 0.0
-            for number, column in enumerate((x, y, z)):
-                least = most = column[first]
-                for i in range(first + 1, end):
-                    least, most = min(least, column[i]), max(most, column[i])
-                boxes[node, number] = (least, most)
-                if most - least > high - low:
-                    axis, low, high = column, least, most
-            if end - first <= leaf:
-                continue
-            middle = 0.5 * low + 0.5 * high
-            if middle >= high:  # rounded up
-                middle = low
-            i, j = first, end - 1
-            while low < high:
-                while axis[i] <= middle:
-                    i += 1
-                while axis[j] > middle:
-                    j -= 1
-                if i > j:
-                    break
-                x[i], x[j], y[i], y[j], z[i], z[j] = x[j], x[i], y[j], y[i], z[j], z[i]
-                names[i], names[j] = names[j], names[i]
-            cut = i if low < high else (first + end) // 2  # equal points: any halves
-            todo[waiting] = (cut, end, node, level + 1)
-            todo[waiting + 1] = (first, cut, -1, level + 1)
-            waiting += 2
-        return spans[:count].copy(), boxes[:count].copy(), depth
 
-    @compiled  # type: ignore[untyped-decorator, unused-ignore]
-    def search(x: Floats, y: Floats, z: Floats, names: Places, spans: Places, boxes: Floats, depth: int,
-               queries: Floats, rows: Places, limit: float, distance: Floats, index: Places) -> None:
-        """Nearer child first, the other one later if it is still closer than the k-th point found."""
-        k, found = distance.shape[1], 0
-        best, place = np.empty(k), np.empty(k, np.int64)
-        far, far_gap = np.empty(depth, np.int64), np.empty(depth)
-        for q in range(len(queries)):
-            a, b, c = queries[q]
-            bound = limit
-            if found == k:  # k points lie within this distance: those of the query before
-                bound = 0.0
-                for i in range(k):
-                    bound = max(bound, (x[place[i]] - a) ** 2 + (y[place[i]] - b) ** 2 + (z[place[i]] - c) ** 2)
-                bound = min(limit, np.nextafter(bound, np.inf))
-            node, waiting, found = 0, 0, 0
-            while True:
-                near, other = node + 1, spans[node, 2]
-                while other:
-                    near_gap = other_gap = 0.0
-                    for axis in range(3):  # rounded in the same order as the distance of a point
-                        value = queries[q, axis]
-                        near_gap += max(boxes[near, axis, 0] - value, value - boxes[near, axis, 1], 0.0) ** 2
-                        other_gap += max(boxes[other, axis, 0] - value, value - boxes[other, axis, 1], 0.0) ** 2
-                    if other_gap < near_gap:
-                        near, other, near_gap, other_gap = other, near, other_gap, near_gap
-                    if other_gap < bound:
-                        far[waiting], far_gap[waiting] = other, other_gap
-                        waiting += 1
-                    if near_gap >= bound:
-                        break
-                    node = near
-                    near, other = node + 1, spans[node, 2]
-                if not other:
-                    for i in range(spans[node, 0], spans[node, 1]):
-                        length = (x[i] - a) ** 2 + (y[i] - b) ** 2 + (z[i] - c) ** 2
-                        if length < bound:
-                            found = min(found + 1, k)
-                            j = found - 1
-                            while j > 0 and best[j - 1] > length:
-                                best[j], place[j] = best[j - 1], place[j - 1]
-                                j -= 1
-                            best[j], place[j] = length, i
-                            if found == k:
-                                bound = best[k - 1]
-                while waiting and far_gap[waiting - 1] >= bound:
-                    waiting -= 1
-                if not waiting:
-                    break
-                waiting -= 1
-                node = far[waiting]
+def _build(x: Floats, y: Floats, z: Floats, names: Places, leaf: int) -> tuple[Places, Floats, int]:
+    """Sort points into leaves, in place: boxes are halved along their longest side, at the middle."""
+    spans, boxes = np.empty((2 * x.size, 3), np.int64), np.empty((2 * x.size, 3, 2))
+    todo = np.empty((x.size + 1, 4), np.int64)  # first, end, the parent that waits for this right child, depth
+    todo[0] = (0, x.size, -1, 1)
+    waiting, count, depth = 1, 0, 1
+    while waiting:
+        waiting -= 1
+        first, end, parent, level = todo[waiting]
+        node, count, depth = count, count + 1, max(depth, level)
+        if parent >= 0:
+            spans[parent, 2] = node
+        spans[node] = (first, end, 0)
+        axis, low, high = x, 0.0, 0.0
+        for number, column in enumerate((x, y, z)):
+            least = most = column[first]
+            for i in range(first + 1, end):
+                least, most = min(least, column[i]), max(most, column[i])
+            boxes[node, number] = (least, most)
+            if most - least > high - low:
+                axis, low, high = column, least, most
+        if end - first <= leaf:
+            continue
+        middle = 0.5 * low + 0.5 * high
+        if middle >= high:  # rounded up
+            middle = low
+        i, j = first, end - 1
+        while low < high:
+            while axis[i] <= middle:
+                i += 1
+            while axis[j] > middle:
+                j -= 1
+            if i > j:
+                break
+            x[i], x[j], y[i], y[j], z[i], z[j] = x[j], x[i], y[j], y[i], z[j], z[i]
+            names[i], names[j] = names[j], names[i]
+        cut = i if low < high else (first + end) // 2  # equal points: any halves
+        todo[waiting] = (cut, end, node, level + 1)
+        todo[waiting + 1] = (first, cut, -1, level + 1)
+        waiting += 2
+    return spans[:count].copy(), boxes[:count].copy(), depth
+
+
+def _search(x: Floats, y: Floats, z: Floats, names: Places, spans: Places, boxes: Floats, depth: int,
+           queries: Floats, rows: Places, limit: float, distance: Floats, index: Places) -> None:
+    """Nearer child first, the other one later if it is still closer than the k-th point found."""
+    k, found = distance.shape[1], 0
+    best, place = np.empty(k), np.empty(k, np.int64)
+    far, far_gap = np.empty(depth, np.int64), np.empty(depth)
+    for q in range(len(queries)):
+        a, b, c = queries[q]
+        bound = limit
+        if found == k:  # k points lie within this distance: those of the query before
+            bound = 0.0
             for i in range(k):
-                distance[rows[q], i] = np.sqrt(best[i]) if i < found else np.inf
-                index[rows[q], i] = names[place[i]] if i < found else MISSING
-
-    return build, search
+                bound = max(bound, (x[place[i]] - a) ** 2 + (y[place[i]] - b) ** 2 + (z[place[i]] - c) ** 2)
+            bound = min(limit, np.nextafter(bound, np.inf))
+        node, waiting, found = 0, 0, 0
+        while True:
+            near, other = node + 1, spans[node, 2]
+            while other:
+                near_gap = other_gap = 0.0
+                for axis in range(3):  # rounded in the same order as the distance of a point
+                    value = queries[q, axis]
+                    near_gap += max(boxes[near, axis, 0] - value, value - boxes[near, axis, 1], 0.0) ** 2
+                    other_gap += max(boxes[other, axis, 0] - value, value - boxes[other, axis, 1], 0.0) ** 2
+                if other_gap < near_gap:
+                    near, other, near_gap, other_gap = other, near, other_gap, near_gap
+                if other_gap < bound:
+                    far[waiting], far_gap[waiting] = other, other_gap
+                    waiting += 1
+                if near_gap >= bound:
+                    break
+                node = near
+                near, other = node + 1, spans[node, 2]
+            if not other:
+                for i in range(spans[node, 0], spans[node, 1]):
+                    length = (x[i] - a) ** 2 + (y[i] - b) ** 2 + (z[i] - c) ** 2
+                    if length < bound:
+                        found = min(found + 1, k)
+                        j = found - 1
+                        while j > 0 and best[j - 1] > length:
+                            best[j], place[j] = best[j - 1], place[j - 1]
+                            j -= 1
+                        best[j], place[j] = length, i
+                        if found == k:
+                            bound = best[k - 1]
+            while waiting and far_gap[waiting - 1] >= bound:
+                waiting -= 1
+            if not waiting:
+                break
+            waiting -= 1
+            node = far[waiting]
+        for i in range(k):
+            distance[rows[q], i] = np.sqrt(best[i]) if i < found else np.inf
+            index[rows[q], i] = names[place[i]] if i < found else MISSING
